@@ -1,0 +1,101 @@
+//! Configuration of the exact softmax.
+
+use lexmax_output::{LossOptions, OutputError, Result};
+use serde::{Deserialize, Serialize};
+
+/// Options of [`crate::Full`]; the defaults give the plain softmax with a bias.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FullConfig {
+    /// Whether each class has a bias.
+    pub bias: bool,
+    /// Whether the class weight is the input embedding (Press & Wolf 2017, arXiv 1608.05859).
+    pub tied: bool,
+    /// Logits are divided by this before anything else.
+    pub temperature: Temperature,
+    /// Logits `z` become `cap tanh(z / cap)`.
+    pub soft_cap: Option<f64>,
+    /// Weight of `(log sum_c exp z_c)^2` in the training loss.
+    pub z_loss: f64,
+    /// Exponent `gamma` of the factor `(1 - p_y)^gamma` on the training loss (focal loss); zero is the plain loss.
+    pub focal_gamma: f64,
+    /// `tau`: the training loss sees `z_c + tau log prior_c`; the layer's distribution stays that of `z`.
+    pub logit_adjustment: f64,
+    /// Options of the loss that all families share.
+    pub loss: LossOptions,
+}
+
+impl Default for FullConfig {
+    fn default() -> Self {
+        Self {
+            bias: true,
+            tied: false,
+            temperature: Temperature::default(),
+            soft_cap: None,
+            z_loss: 0.0,
+            focal_gamma: 0.0,
+            logit_adjustment: 0.0,
+            loss: LossOptions::default(),
+        }
+    }
+}
+
+/// Divisor of the logits: a number, or the word `sqrt-vocab` for the square root of `V`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Temperature {
+    /// A number above zero.
+    Value(f64),
+    /// A divisor that follows from the sizes.
+    Named(NamedTemperature),
+}
+
+/// Temperatures that follow from the sizes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NamedTemperature {
+    /// The square root of the number of classes.
+    SqrtVocab,
+}
+
+impl Default for Temperature {
+    fn default() -> Self {
+        Self::Value(1.0)
+    }
+}
+
+impl Temperature {
+    /// The divisor for `vocab_size` classes.
+    pub fn divisor(self, vocab_size: i64) -> f64 {
+        match self {
+            Self::Value(value) => value,
+            Self::Named(NamedTemperature::SqrtVocab) => (vocab_size as f64).sqrt(),
+        }
+    }
+}
+
+impl FullConfig {
+    /// Checks every number.
+    ///
+    /// # Errors
+    /// The first option out of its range, or two that do not go together, by name.
+    pub fn validate(&self, vocab_size: i64) -> Result<()> {
+        let layer = crate::layer::NAME;
+        let check = |name, value: f64, fits: bool, expected: &str| {
+            if fits && value.is_finite() { Ok(()) } else { Err(OutputError::argument(layer, name, value, expected)) }
+        };
+        let divisor = self.temperature.divisor(vocab_size);
+        check("temperature", divisor, divisor > 0.0, "a finite number above zero")?;
+        if let Some(cap) = self.soft_cap {
+            check("soft_cap", cap, cap > 0.0, "a finite number above zero")?;
+        }
+        check("z_loss", self.z_loss, self.z_loss >= 0.0, "a finite number from zero up")?;
+        check("focal_gamma", self.focal_gamma, self.focal_gamma >= 0.0, "a finite number from zero up")?;
+        check("logit_adjustment", self.logit_adjustment, true, "a finite number")?;
+        if self.focal_gamma > 0.0 && self.loss.label_smoothing > 0.0 {
+            let why = "the focal factor is defined on the probability of one target, not of a smoothed one";
+            return Err(OutputError::refused(layer, "label_smoothing", why));
+        }
+        Ok(())
+    }
+}

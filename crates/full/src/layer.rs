@@ -1,0 +1,152 @@
+//! The exact softmax layer.
+
+use lexmax_kernels::seed::Generator;
+use lexmax_output::{
+    BuildContext, Cost, LayerCost, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss, sample_logits, top_k_of,
+};
+use tch::{Kind, Tensor};
+
+use crate::transform::{adjust, at_targets, focal, scaled_log_prior, soft_cap, z_loss};
+use crate::{FullConfig, Temperature};
+
+pub(crate) const NAME: &str = "full";
+
+/// Linear layer and softmax over all `V` classes: `p(c | h) = exp(z_c) / sum_j exp(z_j)`, `z = f(W h + b)`.
+///
+/// * Shapes: hidden `[N, D]`, weight `[V, D]`, bias `[V]`.
+/// * Cost: `2 N D V` operations forward, three times that with gradients; memory for logits `[N, V]` twice in training.
+/// * When not to use it: where `V` is so large that the products dominate the step; then look at the adaptive, sampled
+///   and hierarchical layers.
+///
+/// ```
+/// use lexmax_full::{Full, FullConfig};
+/// use lexmax_kernels::seed::generator;
+/// use lexmax_output::{BuildContext, OutputLayer};
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// # fn main() -> lexmax_output::Result<()> {
+/// let store = nn::VarStore::new(Device::Cpu);
+/// let mut layer = Full::new(&BuildContext::new(store.root(), 1000, 64, 1), &FullConfig::default())?;
+/// let hidden = Tensor::zeros([8, 64], (Kind::Float, Device::Cpu));
+/// let targets = Tensor::zeros([8], (Kind::Int64, Device::Cpu));
+/// let loss = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0))?;
+/// assert!((loss.value()? - 1000_f64.ln()).abs() < 1e-4); // zero hidden states: every class is as likely
+/// loss.backward()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Full {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    config: FullConfig,
+    /// `tau log prior`, where the loss is logit-adjusted.
+    adjustment: Option<Tensor>,
+    loss: Loss,
+    vocab_size: i64,
+    hidden_size: i64,
+}
+
+impl Full {
+    /// Builds the layer with parameters `weight` `[V, D]` and `bias` `[V]`.
+    ///
+    /// # Errors
+    /// An option out of its range; tying without an embedding `[V, D]`; a logit adjustment without counts.
+    pub fn new(context: &BuildContext<'_>, config: &FullConfig) -> Result<Self> {
+        let loss = context.loss(NAME, config.loss.clone())?;
+        config.validate(context.vocab_size)?;
+        let adjustment = if config.logit_adjustment == 0.0 {
+            None
+        } else {
+            let prior = context.counts_for(NAME)?.smoothed_probs();
+            Some(scaled_log_prior(&prior, config.logit_adjustment, context.kind(), context.device())?)
+        };
+        let weight = context.class_weight(NAME, config.tied, context.hidden_size)?;
+        let bias = if config.bias { Some(context.bias("bias", context.vocab_size)?) } else { None };
+        let (vocab_size, hidden_size) = (context.vocab_size, context.hidden_size);
+        Ok(Self { weight, bias, config: config.clone(), adjustment, loss, vocab_size, hidden_size })
+    }
+
+    /// Logits `[N, V]` after temperature and soft cap.
+    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        let mut logits = hidden.f_linear(&self.weight, self.bias.as_ref())?;
+        if self.config.temperature != Temperature::Value(1.0) {
+            logits = logits.f_div_scalar(self.config.temperature.divisor(self.vocab_size))?;
+        }
+        match self.config.soft_cap {
+            Some(cap) => soft_cap(&logits, cap),
+            None => Ok(logits),
+        }
+    }
+}
+
+impl OutputLayer for Full {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn vocab_size(&self) -> i64 {
+        self.vocab_size
+    }
+
+    fn hidden_size(&self) -> i64 {
+        self.hidden_size
+    }
+
+    fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
+        let batch = self.loss.batch("full.loss", hidden, targets)?;
+        if batch.is_empty() {
+            return batch.nothing();
+        }
+        let mut logits = self.logits(&batch.hidden)?;
+        if let Some(adjustment) = &self.adjustment {
+            logits = adjust(&logits, adjustment)?;
+        }
+        let log_probs = logits.f_log_softmax(-1, None::<Kind>)?;
+        let of_targets = at_targets(&log_probs, &batch.targets)?;
+        let mut loss = if self.config.focal_gamma > 0.0 {
+            batch.surrogate(&focal(&of_targets, self.config.focal_gamma)?)?
+        } else {
+            batch.exact(&of_targets, || Ok(log_probs))?
+        };
+        if self.config.z_loss > 0.0 {
+            let penalty = batch.surrogate(&z_loss(&logits, self.config.z_loss)?)?;
+            loss = loss.plus(penalty.tensor())?;
+        }
+        Ok(if self.adjustment.is_some() { TrainingLoss::surrogate(loss.into_tensor()) } else { loss })
+    }
+
+    fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
+        self.loss.check("full.log_prob", hidden, Some(targets))?;
+        let logits = self.logits(hidden)?;
+        let of_targets = logits.f_gather(1, &targets.f_unsqueeze(1)?, false)?.f_squeeze_dim(1)?;
+        let normaliser = logits.f_logsumexp([-1_i64].as_slice(), false)?;
+        Ok(LogProb::from_normalised(of_targets.f_sub(&normaliser)?))
+    }
+
+    fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
+        self.loss.check("full.log_probs", hidden, None)?;
+        Ok(LogProb::from_normalised(self.logits(hidden)?.f_log_softmax(-1, None::<Kind>)?))
+    }
+
+    fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
+        self.loss.check("full.top_k", hidden, None)?;
+        let logits = self.logits(hidden)?;
+        let top = top_k_of("full.top_k", &logits, k)?;
+        let normaliser = logits.f_logsumexp([-1_i64].as_slice(), true)?;
+        Ok(TopK { log_probs: top.log_probs.f_sub(&normaliser)?, ids: top.ids })
+    }
+
+    fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+        self.loss.check("full.sample", hidden, None)?;
+        sample_logits(&self.logits(hidden)?, rng)
+    }
+
+    fn cost(&self, rows: u64) -> LayerCost {
+        let (n, v, d) = (rows as f64, self.vocab_size as f64, self.hidden_size as f64);
+        let forward = Cost::product(n, d, v, self.weight.kind().elt_size_in_bytes() as f64);
+        let bias = if self.config.bias { self.vocab_size } else { 0 };
+        let parameters = (self.vocab_size * self.hidden_size + bias) as u64;
+        LayerCost { train: forward.with_gradients(), eval: forward, parameters }
+    }
+}

@@ -1,0 +1,217 @@
+//! One batch of a training loss: input checks on the way in, ignored rows left out, reduction on the way out.
+
+use tch::{Kind, Tensor};
+
+use crate::value::TrainingLoss;
+use crate::{Loss, OutputError, Reduction, Result};
+
+/// The rows of a batch that count, and how their losses become one number.
+///
+/// A layer computes on [`Batch::hidden`] and [`Batch::targets`] only, so ignored rows cannot change anything.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// Hidden states of the `M` rows that count, `[M, D]`.
+    pub hidden: Tensor,
+    /// Their targets, `[M]`, i64, each in `0..V`.
+    pub targets: Tensor,
+    loss: &'a Loss,
+    rows: i64,
+    kept: Option<Tensor>,
+}
+
+impl Loss {
+    /// Checks hidden states `[N, D]` and targets `[N]` and drops the ignored rows.
+    ///
+    /// # Errors
+    /// Shapes or kinds that do not fit, a target that names no class, a hidden state that is not finite in a row that
+    /// counts: each with the row.
+    pub fn batch(&self, op: &'static str, hidden: &Tensor, targets: &Tensor) -> Result<Batch<'_>> {
+        check_shapes(op, hidden, Some(targets), self.hidden_size)?;
+        let rows = targets.size()[0];
+        let (hidden, targets, kept) = match self.options.ignore_index {
+            Some(ignored) => {
+                let keep = targets.f_ne(ignored)?.f_nonzero()?.f_squeeze_dim(1)?;
+                if keep.size()[0] == rows {
+                    (hidden.shallow_clone(), targets.shallow_clone(), None)
+                } else {
+                    (hidden.f_index_select(0, &keep)?, targets.f_index_select(0, &keep)?, Some(keep))
+                }
+            }
+            None => (hidden.shallow_clone(), targets.shallow_clone(), None),
+        };
+        check_targets(op, &targets, self.vocab_size, self.options.ignore_index, kept.as_ref())?;
+        check_finite(op, &hidden, kept.as_ref())?;
+        Ok(Batch { hidden, targets, loss: self, rows, kept })
+    }
+
+    /// Checks the input of an exact query: hidden states `[N, D]` and, where given, targets `[N]`, none ignored.
+    ///
+    /// # Errors
+    /// As [`Loss::batch`].
+    pub fn check(&self, op: &'static str, hidden: &Tensor, targets: Option<&Tensor>) -> Result<()> {
+        check_shapes(op, hidden, targets, self.hidden_size)?;
+        if let Some(targets) = targets {
+            check_targets(op, targets, self.vocab_size, None, None)?;
+        }
+        check_finite(op, hidden, None)
+    }
+}
+
+impl Batch<'_> {
+    /// Number of rows that count, `M`.
+    pub fn len(&self) -> i64 {
+        self.targets.size()[0]
+    }
+
+    /// Whether no row counts.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The loss of an exactly normalised layer from `log p(y_i)`, `[M]`, and, with label smoothing, all
+    /// log-probabilities `[M, V]`, which are asked for only then.
+    ///
+    /// # Errors
+    /// libtorch refused.
+    pub fn exact(
+        &self,
+        target_log_prob: &Tensor,
+        all_log_probs: impl FnOnce() -> Result<Tensor>,
+    ) -> Result<TrainingLoss> {
+        let smoothing = self.loss.options.label_smoothing;
+        let mut rows = target_log_prob.f_neg()?;
+        if let Some(weight) = self.row_weights()? {
+            rows = rows.f_mul(&weight)?;
+        }
+        if self.loss.needs_all_classes() {
+            let all = all_log_probs()?;
+            let weighted = match &self.loss.class_weights {
+                Some(weights) => all.f_matmul(weights)?,
+                None => all.f_sum_dim_intlist([-1_i64].as_slice(), false, None::<Kind>)?,
+            };
+            let spread = weighted.f_mul_scalar(-smoothing / self.loss.vocab_size as f64)?;
+            rows = rows.f_mul_scalar(1.0 - smoothing)?.f_add(&spread)?;
+        }
+        Ok(TrainingLoss::exact(self.reduce(&rows)?))
+    }
+
+    /// The loss of a layer that trains on a surrogate, from one loss a row, `[M]`, class weights not yet applied.
+    ///
+    /// # Errors
+    /// libtorch refused.
+    pub fn surrogate(&self, row_losses: &Tensor) -> Result<TrainingLoss> {
+        let weighted = match self.row_weights()? {
+            Some(weight) => row_losses.f_mul(&weight)?,
+            None => row_losses.shallow_clone(),
+        };
+        Ok(TrainingLoss::surrogate(self.reduce(&weighted)?))
+    }
+
+    /// Class weights of the rows' targets, `[M]`; `None` where every class weighs one.
+    ///
+    /// # Errors
+    /// libtorch refused.
+    pub fn row_weights(&self) -> Result<Option<Tensor>> {
+        let gather = |weights: &Tensor| weights.f_index_select(0, &self.targets);
+        Ok(self.loss.class_weights.as_ref().map(gather).transpose()?)
+    }
+
+    /// A zero of the right shape that is connected to the hidden states: the loss when no row counts.
+    ///
+    /// # Errors
+    /// libtorch refused.
+    pub fn nothing(&self) -> Result<TrainingLoss> {
+        let no_rows = self.hidden.f_sum_dim_intlist([-1_i64].as_slice(), false, None::<Kind>)?;
+        Ok(TrainingLoss::exact(self.reduce(&no_rows)?))
+    }
+
+    fn reduce(&self, rows: &Tensor) -> Result<Tensor> {
+        match self.loss.options.reduction {
+            Reduction::None => match &self.kept {
+                None => Ok(rows.shallow_clone()),
+                Some(kept) => {
+                    let zeros = Tensor::f_zeros([self.rows], (rows.kind(), rows.device()))?;
+                    Ok(zeros.f_index_add(0, kept, rows)?)
+                }
+            },
+            Reduction::Sum => Ok(rows.f_sum(None::<Kind>)?),
+            Reduction::Mean => {
+                let total = rows.f_sum(None::<Kind>)?;
+                match self.row_weights()? {
+                    None => Ok(total.f_div_scalar(self.len().max(1))?),
+                    Some(weights) => {
+                        // All weights may be zero: the mean is then zero, not 0/0.
+                        let weight = weights.f_sum(None::<Kind>)?;
+                        let safe = weight.f_masked_fill(&weight.f_eq(0.0)?, 1.0)?;
+                        Ok(total.f_div(&safe)?)
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn check_shapes(op: &'static str, hidden: &Tensor, targets: Option<&Tensor>, hidden_size: i64) -> Result<()> {
+    let shape = hidden.size();
+    if shape.len() != 2 || shape[1] != hidden_size {
+        let expected = format!("[N, {hidden_size}]");
+        return Err(OutputError::Shape { op, what: "hidden", given: shape, expected });
+    }
+    if !hidden.is_floating_point() {
+        let expected = "a floating-point kind".to_owned();
+        return Err(OutputError::Kind { op, what: "hidden", given: hidden.kind(), expected });
+    }
+    let Some(targets) = targets else { return Ok(()) };
+    if targets.size() != [shape[0]] {
+        let expected = format!("[{}], one target for each row of hidden", shape[0]);
+        return Err(OutputError::Shape { op, what: "targets", given: targets.size(), expected });
+    }
+    if targets.kind() != Kind::Int64 {
+        let expected = "Int64".to_owned();
+        return Err(OutputError::Kind { op, what: "targets", given: targets.kind(), expected });
+    }
+    Ok(())
+}
+
+/// The smallest and the largest target decide in one pass; the row is looked for only when one is out of range.
+fn check_targets(
+    op: &'static str,
+    targets: &Tensor,
+    vocab_size: i64,
+    ignore_index: Option<i64>,
+    kept: Option<&Tensor>,
+) -> Result<()> {
+    if targets.numel() == 0 {
+        return Ok(());
+    }
+    let (smallest, largest) = (targets.f_min()?.f_int64_value(&[])?, targets.f_max()?.f_int64_value(&[])?);
+    if smallest >= 0 && largest < vocab_size {
+        return Ok(());
+    }
+    let bad = targets.f_lt(0)?.f_logical_or(&targets.f_ge(vocab_size)?)?;
+    let position = bad.f_nonzero()?.f_int64_value(&[0, 0])?;
+    let given = targets.f_int64_value(&[position])?;
+    let or_ignored = ignore_index.map(|index| format!(" or the ignored {index}")).unwrap_or_default();
+    Err(OutputError::Target { op, row: original_row(kept, position)?, given, vocab_size, or_ignored })
+}
+
+/// A sum is finite when every term is (or overflows, which the second look settles), and costs one pass over `[N, D]`.
+fn check_finite(op: &'static str, hidden: &Tensor, kept: Option<&Tensor>) -> Result<()> {
+    let _guard = tch::no_grad_guard();
+    if hidden.f_sum(None::<Kind>)?.f_double_value(&[])?.is_finite() {
+        return Ok(());
+    }
+    let bad_rows = hidden.f_isfinite()?.f_logical_not()?.f_any_dim(1, false)?.f_nonzero()?;
+    if bad_rows.numel() == 0 {
+        return Ok(());
+    }
+    let row = original_row(kept, bad_rows.f_int64_value(&[0, 0])?)?;
+    Err(OutputError::NotFinite { op, what: "hidden", row })
+}
+
+fn original_row(kept: Option<&Tensor>, position: i64) -> Result<i64> {
+    Ok(match kept {
+        Some(kept) => kept.f_int64_value(&[position])?,
+        None => position,
+    })
+}

@@ -1,0 +1,126 @@
+//! What a layer is built from, and how its parameters are made.
+
+use lexmax_kernels::seed::{Generator, generator};
+use rand_distr::{Distribution, Uniform};
+use tch::{Device, Kind, Tensor, nn};
+
+use crate::{Loss, LossOptions, OutputError, Result, WordCounts};
+
+/// Sizes, variables, counts and seed for building a layer. Element type and device are those of the variable store.
+#[derive(Debug)]
+pub struct BuildContext<'a> {
+    /// Where the parameters are registered; their names there are part of the saved format.
+    pub path: nn::Path<'a>,
+    /// Number of classes, `V`.
+    pub vocab_size: i64,
+    /// Width of the hidden states, `D`.
+    pub hidden_size: i64,
+    /// Training counts of the classes, for layers that need them.
+    pub counts: Option<&'a WordCounts>,
+    /// The input embedding `[V, D]`, for layers that are asked to share it.
+    pub embedding: Option<Tensor>,
+    /// Weights start as uniform(-r, r) with this `r`; `1 / sqrt(fan in)` where it is not given.
+    pub init_range: Option<f64>,
+    /// Root seed; every parameter has a generator of its own.
+    pub seed: u64,
+}
+
+impl<'a> BuildContext<'a> {
+    /// A context without counts, embedding or start range.
+    pub fn new(path: nn::Path<'a>, vocab_size: i64, hidden_size: i64, seed: u64) -> Self {
+        Self { path, vocab_size, hidden_size, counts: None, embedding: None, init_range: None, seed }
+    }
+
+    /// Device of the parameters.
+    pub fn device(&self) -> Device {
+        self.path.device()
+    }
+
+    /// Element type of the parameters.
+    pub fn kind(&self) -> Kind {
+        self.path.kind()
+    }
+
+    /// Checks the loss options against the sizes.
+    ///
+    /// # Errors
+    /// As [`Loss::new`].
+    pub fn loss(&self, layer: &'static str, options: LossOptions) -> Result<Loss> {
+        Loss::new(layer, options, self.vocab_size, self.hidden_size, self.device(), self.kind())
+    }
+
+    /// The training counts.
+    ///
+    /// # Errors
+    /// There are none, or not one for each class.
+    pub fn counts_for(&self, layer: &'static str) -> Result<&'a WordCounts> {
+        match self.counts {
+            Some(counts) if counts.vocab_size() == self.vocab_size => Ok(counts),
+            Some(counts) => {
+                let expected = format!("one count for each of {} classes", self.vocab_size);
+                Err(OutputError::argument(layer, "counts", counts.vocab_size(), expected))
+            }
+            None => Err(OutputError::argument(layer, "counts", "not given", "training counts of the classes")),
+        }
+    }
+
+    /// A trainable weight `[rows, columns]` (dots in the name lead through sub-paths), uniform(-r, r) with `r` the start range or `1 / sqrt(columns)`.
+    ///
+    /// # Errors
+    /// libtorch refused, or a start range that is not positive.
+    pub fn weight(&self, name: &str, rows: i64, columns: i64) -> Result<Tensor> {
+        let range = self.init_range.unwrap_or(1.0 / (columns.max(1) as f64).sqrt());
+        let values = uniform_values(&mut self.generator(name), range, (rows * columns) as usize)?;
+        let weight = self.zeros(name, &[rows, columns])?;
+        tch::no_grad(|| weight.shallow_clone().f_copy_(&Tensor::f_from_slice(&values)?.f_view([rows, columns])?))?;
+        Ok(weight)
+    }
+
+    /// A trainable bias `[size]` that starts at zero.
+    ///
+    /// # Errors
+    /// libtorch refused.
+    pub fn bias(&self, name: &str, size: i64) -> Result<Tensor> {
+        self.zeros(name, &[size])
+    }
+
+    /// The class weight `[V, D]`: the input embedding where `tied`, a new parameter `weight` elsewhere.
+    ///
+    /// # Errors
+    /// Tied, and there is no embedding of that shape.
+    pub fn class_weight(&self, layer: &'static str, tied: bool, width: i64) -> Result<Tensor> {
+        if !tied {
+            return self.weight("weight", self.vocab_size, width);
+        }
+        match &self.embedding {
+            None => Err(OutputError::refused(layer, "tied", "no input embedding was given to share")),
+            Some(embedding) if embedding.size() == [self.vocab_size, width] => Ok(embedding.shallow_clone()),
+            Some(embedding) => Err(OutputError::Shape {
+                op: layer,
+                what: "the input embedding to share (option `tied`)",
+                given: embedding.size(),
+                expected: format!("[{}, {width}]", self.vocab_size),
+            }),
+        }
+    }
+
+    /// A variable store takes no dots in a name: they separate its paths.
+    fn zeros(&self, name: &str, shape: &[i64]) -> Result<Tensor> {
+        let (parents, last) = name.rsplit_once('.').unwrap_or(("", name));
+        let parents = parents.split('.').filter(|parent| !parent.is_empty());
+        Ok(parents.fold(self.path.clone(), |path, parent| path.sub(parent)).f_zeros(last, shape)?)
+    }
+
+    fn generator(&self, name: &str) -> Generator {
+        generator(self.seed, &format!("init/output/{name}"), 0)
+    }
+}
+
+fn uniform_values(rng: &mut Generator, range: f64, count: usize) -> Result<Vec<f32>> {
+    let range = range as f32;
+    let distribution = Uniform::new_inclusive(-range, range)
+        .ok()
+        .filter(|_| range > 0.0)
+        .ok_or_else(|| OutputError::argument("build", "init_range", range, "a finite number above zero"))?;
+    Ok((0..count).map(|_| distribution.sample(rng)).collect())
+}

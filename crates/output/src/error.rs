@@ -1,0 +1,102 @@
+//! Errors of output layers: the operation, what was given and what was expected.
+
+use tch::TchError;
+
+/// Result with an [`OutputError`].
+pub type Result<T> = std::result::Result<T, OutputError>;
+
+/// What can go wrong when an output layer is built or called.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// A tensor has another shape than the operation takes.
+    #[error("{op}: {what} has shape {given:?}, expected {expected}")]
+    Shape {
+        /// The operation, as in `full.loss`.
+        op: &'static str,
+        /// The tensor, as in `hidden`.
+        what: &'static str,
+        /// Its shape.
+        given: Vec<i64>,
+        /// The shape that fits, in words.
+        expected: String,
+    },
+    /// A tensor has another element type than the operation takes.
+    #[error("{op}: {what} has kind {given:?}, expected {expected}")]
+    Kind {
+        /// The operation.
+        op: &'static str,
+        /// The tensor.
+        what: &'static str,
+        /// Its kind.
+        given: tch::Kind,
+        /// The kind that fits, in words.
+        expected: String,
+    },
+    /// A target names no class.
+    #[error("{op}: target {given} at row {row} names no class, expected 0..{vocab_size}{or_ignored}")]
+    Target {
+        /// The operation.
+        op: &'static str,
+        /// The first row with such a target.
+        row: i64,
+        /// The target there.
+        given: i64,
+        /// Number of classes.
+        vocab_size: i64,
+        /// ` or the ignored <index>`, where one is set.
+        or_ignored: String,
+    },
+    /// NaN or infinity where a finite number must be.
+    #[error("{op}: {what} holds a value that is not finite in row {row}, expected finite numbers only")]
+    NotFinite {
+        /// The operation.
+        op: &'static str,
+        /// The tensor.
+        what: &'static str,
+        /// First row with such a value.
+        row: i64,
+    },
+    /// An argument out of its range.
+    #[error("{op}: {name} is {given}, expected {expected}")]
+    Argument {
+        /// The operation or layer.
+        op: &'static str,
+        /// The argument.
+        name: &'static str,
+        /// Its value.
+        given: String,
+        /// The values that fit.
+        expected: String,
+    },
+    /// An option that makes no sense for this layer.
+    #[error("{layer}: the option `{option}` is refused: {why}")]
+    Refused {
+        /// The layer.
+        layer: &'static str,
+        /// The option by its name in a configuration.
+        option: &'static str,
+        /// Why the layer cannot honour it.
+        why: String,
+    },
+    /// libtorch reported an error.
+    #[error("libtorch: {0}")]
+    Torch(#[from] TchError),
+}
+
+impl OutputError {
+    /// An argument out of its range.
+    pub fn argument(
+        op: &'static str,
+        name: &'static str,
+        given: impl ToString,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self::Argument { op, name, given: given.to_string(), expected: expected.into() }
+    }
+
+    /// An option that makes no sense for this layer.
+    pub fn refused(layer: &'static str, option: &'static str, why: impl Into<String>) -> Self {
+        Self::Refused { layer, option, why: why.into() }
+    }
+}

@@ -1,0 +1,28 @@
+//! One trait for every output layer: hidden states `[N, D]` in, a distribution over `V` classes out.
+//!
+//! * [`OutputLayer`]: the trait. Every family of lexmax implements it.
+//! * [`LossOptions`] and [`Reduction`]: options with one meaning for all families; [`Loss`] and [`Batch`] carry them out.
+//! * [`TrainingLoss`], [`LogProb`], [`TopK`], [`ExactNll`]: values whose types keep surrogate losses and perplexities apart.
+//! * [`BuildContext`], [`WordCounts`]: what a layer is built from.
+//! * [`conformance`]: the laws that every layer is tested against.
+
+mod batch;
+mod build;
+pub mod conformance;
+mod cost;
+mod counts;
+mod error;
+mod layer;
+mod options;
+mod pick;
+mod value;
+
+pub use batch::Batch;
+pub use build::BuildContext;
+pub use cost::{Cost, LayerCost};
+pub use counts::WordCounts;
+pub use error::{OutputError, Result};
+pub use layer::OutputLayer;
+pub use options::{Loss, LossOptions, Reduction};
+pub use pick::{sample_from, sample_logits, top_k_of};
+pub use value::{ExactNll, LogProb, TopK, TrainingLoss};
