@@ -2,7 +2,7 @@
 
 use lexmax_kernels::seed::Generator;
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss, sample_logits, top_k_of,
+    BuildContext, Cost, LayerCost, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss, dense, sample_logits,
 };
 use tch::{Kind, Tensor};
 
@@ -58,8 +58,8 @@ impl Full {
         let adjustment = if config.logit_adjustment == 0.0 {
             None
         } else {
-            let prior = context.counts_for(NAME)?.smoothed_probs();
-            Some(scaled_log_prior(&prior, config.logit_adjustment, context.kind(), context.device())?)
+            let log_prior = context.counts_for(NAME)?.log_prior();
+            Some(scaled_log_prior(&log_prior, config.logit_adjustment, context.kind(), context.device())?)
         };
         let weight = context.class_weight(NAME, config.tied, context.hidden_size)?;
         let bias = if config.bias { Some(context.bias("bias", context.vocab_size)?) } else { None };
@@ -118,23 +118,17 @@ impl OutputLayer for Full {
 
     fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("full.log_prob", hidden, Some(targets))?;
-        let logits = self.logits(hidden)?;
-        let of_targets = logits.f_gather(1, &targets.f_unsqueeze(1)?, false)?.f_squeeze_dim(1)?;
-        let normaliser = logits.f_logsumexp([-1_i64].as_slice(), false)?;
-        Ok(LogProb::from_normalised(of_targets.f_sub(&normaliser)?))
+        dense::log_prob(&self.logits(hidden)?, targets)
     }
 
     fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
         self.loss.check("full.log_probs", hidden, None)?;
-        Ok(LogProb::from_normalised(self.logits(hidden)?.f_log_softmax(-1, None::<Kind>)?))
+        dense::log_probs(&self.logits(hidden)?)
     }
 
     fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         self.loss.check("full.top_k", hidden, None)?;
-        let logits = self.logits(hidden)?;
-        let top = top_k_of("full.top_k", &logits, k)?;
-        let normaliser = logits.f_logsumexp([-1_i64].as_slice(), true)?;
-        Ok(TopK { log_probs: top.log_probs.f_sub(&normaliser)?, ids: top.ids })
+        dense::top_k("full.top_k", &self.logits(hidden)?, k)
     }
 
     fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {

@@ -49,11 +49,10 @@ pub fn at_targets(log_probs: &Tensor, targets: &Tensor) -> Result<Tensor> {
     Ok(log_probs.f_nll_loss(targets, no_weight, tch::Reduction::None, i64::MIN)?.f_neg()?)
 }
 
-/// `tau log prior_c` for every class, `[V]`, from probabilities that are all positive.
+/// `tau log prior_c` for every class, `[V]`.
 ///
 /// # Errors
 /// libtorch refused.
-pub fn scaled_log_prior(prior: &[f64], tau: f64, kind: Kind, device: tch::Device) -> Result<Tensor> {
-    let logs: Vec<f64> = prior.iter().map(|probability| tau * probability.ln()).collect();
-    Ok(Tensor::f_from_slice(&logs)?.f_to_kind(kind)?.f_to(device)?)
+pub fn scaled_log_prior(log_prior: &[f64], tau: f64, kind: Kind, device: tch::Device) -> Result<Tensor> {
+    Ok(Tensor::f_from_slice(log_prior)?.f_mul_scalar(tau)?.f_to_kind(kind)?.f_to(device)?)
 }

@@ -64,7 +64,8 @@ impl<'a> BuildContext<'a> {
         }
     }
 
-    /// A trainable weight `[rows, columns]` (dots in the name lead through sub-paths), uniform(-r, r) with `r` the start range or `1 / sqrt(columns)`.
+    /// A trainable weight `[rows, columns]`, uniform(-r, r) with `r` the start range or `1 / sqrt(columns)`. Dots in the
+    /// name lead through sub-paths.
     ///
     /// # Errors
     /// libtorch refused, or a start range that is not positive.

@@ -45,6 +45,12 @@ impl WordCounts {
         self.total
     }
 
+    /// Log of the empirical prior, `log(count / total)`. A class that was never seen counts as half an occurrence, so
+    /// that every logarithm is finite.
+    pub fn log_prior(&self) -> Vec<f64> {
+        self.counts.iter().map(|&count| ((count as f64).max(0.5) / self.total).ln()).collect()
+    }
+
     /// Add-one probabilities `(count + 1) / (total + V)`: positive for every class.
     pub fn smoothed_probs(&self) -> Vec<f64> {
         let denominator = self.total + self.counts.len() as f64;

@@ -4,6 +4,7 @@
 //! * [`LossOptions`] and [`Reduction`]: options with one meaning for all families; [`Loss`] and [`Batch`] carry them out.
 //! * [`TrainingLoss`], [`LogProb`], [`TopK`], [`ExactNll`]: values whose types keep surrogate losses and perplexities apart.
 //! * [`BuildContext`], [`WordCounts`]: what a layer is built from.
+//! * [`dense`]: exact answers from the logits of all classes.
 //! * [`conformance`]: the laws that every layer is tested against.
 
 mod batch;
@@ -11,6 +12,7 @@ mod build;
 pub mod conformance;
 mod cost;
 mod counts;
+pub mod dense;
 mod error;
 mod layer;
 mod options;

@@ -1,0 +1,78 @@
+//! Laws of the gradients: they are the derivatives of the loss, for every parameter and for the hidden states, also
+//! under a random weight on each row's loss.
+
+use tch::{Kind, Tensor};
+
+use super::subject::{Case, ROWS, Subject, normal};
+use crate::{LossOptions, Reduction};
+use lexmax_kernels::seed::generator;
+use rand::RngExt;
+
+/// Entries of each tensor that are checked by finite differences.
+const PROBES: usize = 24;
+const STEP: f64 = 1e-6;
+
+pub(super) fn check(case: &Case<'_>) {
+    finite_differences(case, LossOptions { reduction: Reduction::None, ..LossOptions::default() });
+    if !case.refuses("label_smoothing") {
+        let options = LossOptions { reduction: Reduction::None, label_smoothing: 0.1, ..LossOptions::default() };
+        finite_differences(case, options);
+    }
+    every_parameter_learns(case);
+}
+
+/// The objective of the check: each row's loss with a random weight of its own (a wrong upstream gradient shows here).
+fn objective(subject: &mut Subject, upstream: &Tensor) -> Tensor {
+    (subject.loss().tensor() * upstream).sum(Kind::Double)
+}
+
+fn finite_differences(case: &Case<'_>, options: LossOptions) {
+    let mut subject = case.subject(Kind::Double, options);
+    let mut rng = generator(5, "probes", 0);
+    let upstream = normal(&mut rng, &[ROWS], 1.0);
+    objective(&mut subject, &upstream).backward();
+    let mut tensors = subject.variables();
+    tensors.push(("hidden".to_owned(), subject.hidden.shallow_clone()));
+    for (name, tensor) in tensors {
+        let gradient = tensor.grad();
+        assert!(gradient.defined(), "{}: {name} has no gradient", case.name);
+        let (flat, gradient) = (tensor.detach().view(-1), gradient.view(-1));
+        for _ in 0..PROBES.min(tensor.numel()) {
+            let index = rng.random_range(0..tensor.numel() as i64);
+            let mut moved = |by: f64| {
+                let _guard = tch::no_grad_guard();
+                let mut entry = flat.get(index);
+                let before = entry.double_value(&[]);
+                let _ = entry.fill_(before + by);
+                let value = objective(&mut subject, &upstream).double_value(&[]);
+                let _ = entry.fill_(before);
+                value
+            };
+            let numeric = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+            let analytic = gradient.double_value(&[index]);
+            // Rounding of the objective divided by the step, and the step's own truncation.
+            let allowed = 2e-8 * analytic.abs().max(10.0);
+            assert!(
+                (numeric - analytic).abs() <= allowed.max(1e-7 * numeric.abs()),
+                "{}: d loss / d {name}[{index}] is {analytic}, finite differences give {numeric}",
+                case.name
+            );
+        }
+    }
+}
+
+/// Every trainable parameter has a gradient after one backward pass, and a step along it lowers the loss.
+fn every_parameter_learns(case: &Case<'_>) {
+    let mut subject = case.subject(Kind::Double, LossOptions::default());
+    let before = subject.loss();
+    before.backward().unwrap();
+    let variables = subject.variables();
+    for (name, variable) in &variables {
+        assert!(variable.grad().defined(), "{}: {name} got no gradient", case.name);
+        let _guard = tch::no_grad_guard();
+        let _ = variable.shallow_clone().g_sub_(&(variable.grad() * 1e-3));
+    }
+    let after = subject.loss();
+    let (before, after) = (before.value().unwrap(), after.value().unwrap());
+    assert!(after < before, "{}: a step along the gradient moved the loss from {before} to {after}", case.name);
+}

@@ -1,0 +1,81 @@
+//! Laws of bad input: an error that names the operation, what was given and what was expected, never a panic.
+
+use tch::{Device, Kind, Tensor};
+
+use super::subject::{Case, Subject};
+use crate::{LossOptions, OutputError};
+
+pub(super) fn check(case: &Case<'_>) {
+    let mut subject = case.subject(Kind::Float, LossOptions::default());
+    targets_out_of_range(case, &mut subject);
+    shapes(case, &mut subject);
+    not_finite(case, &mut subject);
+    k_out_of_range(case, &subject);
+    options(case);
+}
+
+fn says(case: &Case<'_>, error: &OutputError, words: &[&str]) {
+    let text = error.to_string();
+    for word in words {
+        assert!(text.contains(word), "{}: the error {text:?} does not say {word:?}", case.name);
+    }
+}
+
+fn targets_out_of_range(case: &Case<'_>, subject: &mut Subject) {
+    for bad in [case.vocab_size, -1, i64::MAX] {
+        let targets = subject.targets.copy();
+        let _ = targets.get(4).fill_(bad);
+        let words = [bad.to_string(), "row 4".to_owned(), format!("0..{}", case.vocab_size)];
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        says(case, &subject.layer.loss(&subject.hidden, &targets, &mut Subject::rng()).unwrap_err(), &words);
+        says(case, &subject.layer.log_prob(&subject.hidden, &targets).unwrap_err(), &words);
+    }
+}
+
+fn shapes(case: &Case<'_>, subject: &mut Subject) {
+    let wide = Tensor::zeros([subject.targets.size()[0], case.hidden_size + 1], (Kind::Float, Device::Cpu));
+    let expected = format!("[N, {}]", case.hidden_size);
+    let words = ["hidden", expected.as_str()];
+    says(case, &subject.layer.loss(&wide, &subject.targets, &mut Subject::rng()).unwrap_err(), &words);
+    says(case, &subject.layer.log_probs(&wide).unwrap_err(), &words);
+    says(case, &subject.layer.sample(&wide, &mut Subject::rng()).unwrap_err(), &words);
+    says(case, &subject.layer.top_k(&wide, 1).unwrap_err(), &words);
+
+    let short = subject.targets.narrow(0, 0, 3);
+    let error = subject.layer.loss(&subject.hidden, &short, &mut Subject::rng()).unwrap_err();
+    says(case, &error, &["targets", "[3]"]);
+    let wrong_kind = subject.targets.to_kind(Kind::Float);
+    let error = subject.layer.loss(&subject.hidden, &wrong_kind, &mut Subject::rng()).unwrap_err();
+    says(case, &error, &["targets", "Int64"]);
+}
+
+fn not_finite(case: &Case<'_>, subject: &mut Subject) {
+    for bad in [f64::NAN, f64::INFINITY] {
+        let hidden = subject.hidden.detach().copy();
+        let _ = hidden.get(3).get(0).fill_(bad);
+        let words = ["hidden", "row 3", "finite"];
+        says(case, &subject.layer.loss(&hidden, &subject.targets, &mut Subject::rng()).unwrap_err(), &words);
+        says(case, &subject.layer.log_prob(&hidden, &subject.targets).unwrap_err(), &words);
+        says(case, &subject.layer.log_probs(&hidden).unwrap_err(), &words);
+        says(case, &subject.layer.top_k(&hidden, 1).unwrap_err(), &words);
+        says(case, &subject.layer.sample(&hidden, &mut Subject::rng()).unwrap_err(), &words);
+    }
+}
+
+fn k_out_of_range(case: &Case<'_>, subject: &Subject) {
+    for k in [0, -3, case.vocab_size + 1] {
+        let given = k.to_string();
+        says(case, &subject.layer.top_k(&subject.hidden, k).unwrap_err(), &["k is", given.as_str()]);
+    }
+}
+
+fn options(case: &Case<'_>) {
+    let smoothing = LossOptions { label_smoothing: 1.0, ..LossOptions::default() };
+    says(case, &case.try_build(Kind::Float, smoothing).unwrap_err(), &["label_smoothing"]);
+    let too_few = LossOptions { class_weights: Some(vec![1.0; 2]), ..LossOptions::default() };
+    says(case, &case.try_build(Kind::Float, too_few).unwrap_err(), &["class_weights"]);
+    let mut weights = vec![1.0; case.vocab_size as usize];
+    weights[1] = -2.0;
+    let negative = LossOptions { class_weights: Some(weights), ..LossOptions::default() };
+    says(case, &case.try_build(Kind::Float, negative).unwrap_err(), &["class_weights"]);
+}

@@ -1,0 +1,140 @@
+//! Laws of the training loss: what exact layers compute, what the shared options mean, what ignored rows do.
+
+use tch::{Kind, Tensor};
+
+use super::subject::{Case, ROWS, Subject, assert_close, normal};
+use crate::{LossOptions, OutputError, Reduction};
+use lexmax_kernels::seed::generator;
+
+const SMOOTHING: f64 = 0.2;
+const IGNORED: i64 = -100;
+
+pub(super) fn check(case: &Case<'_>) {
+    for kind in [Kind::Double, Kind::Float] {
+        for weighted in [false, true] {
+            for smoothing in [0.0, SMOOTHING] {
+                let options = options(case, weighted, smoothing);
+                if smoothing > 0.0 && case.refuses("label_smoothing") {
+                    refused(case, kind, options, "label_smoothing");
+                    continue;
+                }
+                if weighted && case.refuses("class_weights") {
+                    refused(case, kind, options, "class_weights");
+                    continue;
+                }
+                exact_formula(case, kind, &options);
+                reductions(case, kind, &options);
+                ignored_rows(case, kind, &options);
+            }
+        }
+        nothing_counts(case, kind);
+    }
+}
+
+fn options(case: &Case<'_>, weighted: bool, label_smoothing: f64) -> LossOptions {
+    let weights = || (0..case.vocab_size).map(|id| 0.25 + (id % 5) as f64 * 0.5).collect();
+    LossOptions { class_weights: weighted.then(weights), label_smoothing, ..LossOptions::default() }
+}
+
+fn refused(case: &Case<'_>, kind: Kind, options: LossOptions, name: &str) {
+    match case.try_build(kind, options) {
+        Err(OutputError::Refused { option, why, .. }) => {
+            assert_eq!(option, name, "{}: refuses by another name", case.name);
+            assert!(!why.is_empty(), "{}: refuses {name} without a reason", case.name);
+        }
+        other => panic!("{}: says it refuses `{name}` but gave {other:?}", case.name),
+    }
+}
+
+/// `l_i = -(1 - e) w[y_i] log p(y_i) - e/V sum_c w[c] log p(c)`, from the layer's own dense log-probabilities.
+fn formula(case: &Case<'_>, subject: &Subject, options: &LossOptions) -> Tensor {
+    let dense = subject.layer.log_probs(&subject.hidden).unwrap().into_tensor().to_kind(Kind::Double);
+    let ones = vec![1.0; case.vocab_size as usize];
+    let weights = Tensor::from_slice(options.class_weights.as_ref().unwrap_or(&ones));
+    let weighted = &dense * &weights;
+    let at_target = weighted.gather(1, &subject.targets.unsqueeze(1), false).squeeze_dim(1);
+    let spread = weighted.sum_dim_intlist([-1_i64].as_slice(), false, Kind::Double) / case.vocab_size as f64;
+    -(at_target * (1.0 - options.label_smoothing) + spread * options.label_smoothing)
+}
+
+fn exact_formula(case: &Case<'_>, kind: Kind, options: &LossOptions) {
+    let mut subject = case.subject(kind, LossOptions { reduction: Reduction::None, ..options.clone() });
+    let loss = subject.loss();
+    assert_eq!(loss.tensor().size(), [ROWS], "{}: loss(none) has one entry a row", case.name);
+    if loss.is_exact() {
+        let expected = formula(case, &subject, options);
+        let what = format!("{}: loss(none) against the formula, {options:?}", case.name);
+        assert_close(&what, loss.tensor(), &expected, kind, 128.0);
+        rows_permute(case, &mut subject, loss.tensor(), kind);
+    }
+}
+
+fn rows_permute(case: &Case<'_>, subject: &mut Subject, straight: &Tensor, kind: Kind) {
+    let order = Tensor::from_slice(&(0..ROWS).map(|row| (row * 4 + 5) % ROWS).collect::<Vec<_>>());
+    let (hidden, targets) = (subject.hidden.index_select(0, &order), subject.targets.index_select(0, &order));
+    let permuted = subject.loss_of(&hidden, &targets);
+    let what = format!("{}: loss(none) of permuted rows", case.name);
+    assert_close(&what, permuted.tensor(), &straight.index_select(0, &order), kind, 16.0);
+}
+
+fn reductions(case: &Case<'_>, kind: Kind, options: &LossOptions) {
+    let value = |reduction| {
+        case.subject(kind, LossOptions { reduction, ..options.clone() }).loss().tensor().to_kind(Kind::Double)
+    };
+    let (rows, sum, mean) = (value(Reduction::None), value(Reduction::Sum), value(Reduction::Mean));
+    let total = rows.sum(Kind::Double);
+    assert_close(&format!("{}: sum, {options:?}", case.name), &sum, &total, kind, 64.0);
+    let subject = case.subject(kind, LossOptions::default());
+    let ones = vec![1.0; case.vocab_size as usize];
+    let weights = Tensor::from_slice(options.class_weights.as_ref().unwrap_or(&ones));
+    let weight = weights.index_select(0, &subject.targets).sum(Kind::Double);
+    assert_close(&format!("{}: mean, {options:?}", case.name), &mean, &(total / weight), kind, 64.0);
+}
+
+/// Rows with the ignored target, put between the others, change neither loss nor gradient; their own loss is zero.
+fn ignored_rows(case: &Case<'_>, kind: Kind, options: &LossOptions) {
+    for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
+        let options = LossOptions { ignore_index: Some(IGNORED), reduction, ..options.clone() };
+        let mut plain = case.subject(kind, options.clone());
+        let plain_loss = plain.loss();
+        plain_loss.tensor().sum(None::<Kind>).backward();
+
+        let mut padded = case.subject(kind, options);
+        let mut rng = generator(3, "ignored", 0);
+        let noise = normal(&mut rng, &[2, case.hidden_size], 3.0).to_kind(kind);
+        let hidden = Tensor::cat(&[&noise.narrow(0, 0, 1), &padded.hidden, &noise.narrow(0, 1, 1)], 0);
+        let ignored = Tensor::from_slice(&[IGNORED]);
+        let targets = Tensor::cat(&[&ignored, &padded.targets, &ignored], 0);
+        let padded_loss = padded.loss_of(&hidden, &targets);
+        padded_loss.tensor().sum(None::<Kind>).backward();
+
+        let got = if reduction == Reduction::None {
+            for row in [0, ROWS + 1] {
+                let own = padded_loss.tensor().double_value(&[row]);
+                assert_eq!(own, 0.0, "{}: loss of an ignored row", case.name);
+            }
+            padded_loss.tensor().narrow(0, 1, ROWS)
+        } else {
+            padded_loss.tensor().shallow_clone()
+        };
+        let what = format!("{}: loss with ignored rows, {reduction:?}", case.name);
+        assert_close(&what, &got, plain_loss.tensor(), kind, 16.0);
+        for ((name, a), (_, b)) in padded.variables().iter().zip(plain.variables()) {
+            let what = format!("{}: gradient of {name} with ignored rows, {reduction:?}", case.name);
+            assert_close(&what, &a.grad(), &b.grad(), kind, 64.0);
+        }
+    }
+}
+
+/// A batch in which every row is ignored has loss zero and gradients zero, not NaN.
+fn nothing_counts(case: &Case<'_>, kind: Kind) {
+    let options = LossOptions { ignore_index: Some(IGNORED), ..LossOptions::default() };
+    let mut subject = case.subject(kind, options);
+    let targets = Tensor::full([ROWS], IGNORED, (Kind::Int64, tch::Device::Cpu));
+    let hidden = subject.hidden.shallow_clone();
+    let loss = subject.loss_of(&hidden, &targets);
+    assert_eq!(loss.value().unwrap(), 0.0, "{}: loss when every row is ignored", case.name);
+    loss.backward().unwrap();
+    let gradient = subject.hidden.grad();
+    assert_eq!(gradient.abs().max().double_value(&[]), 0.0, "{}: gradient when every row is ignored", case.name);
+}

@@ -1,0 +1,30 @@
+//! Laws of the parameters: saved and loaded they give the same answer, and they are as many as the layer says.
+
+use tch::Kind;
+
+use super::subject::{Case, difference};
+use crate::LossOptions;
+
+pub(super) fn check(case: &Case<'_>) {
+    let subject = case.subject(Kind::Float, LossOptions::default());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("layer.safetensors");
+    subject.store.save(&file).unwrap();
+
+    let mut other = case.subject(Kind::Float, LossOptions::default());
+    for (_, variable) in other.variables() {
+        let _ = tch::no_grad(|| variable.shallow_clone().zero_());
+    }
+    other.store.load(&file).unwrap();
+    let before = subject.layer.log_probs(&subject.hidden).unwrap().into_tensor();
+    let after = other.layer.log_probs(&subject.hidden).unwrap().into_tensor();
+    assert_eq!(difference(&before, &after), 0.0, "{}: saved and loaded, another answer", case.name);
+
+    let parameters: u64 = subject.variables().iter().map(|(_, variable)| variable.numel() as u64).sum();
+    let cost = subject.layer.cost(64);
+    assert_eq!(cost.parameters, parameters, "{}: parameters by cost() and in the store", case.name);
+    assert!(cost.train.flops > 0.0 && cost.eval.flops > 0.0, "{}: cost() counts nothing", case.name);
+    assert!(cost.train.bytes > 0.0 && cost.eval.bytes > 0.0, "{}: cost() counts no bytes", case.name);
+    let twice = subject.layer.cost(128);
+    assert!(twice.train.flops > cost.train.flops, "{}: cost() does not grow with the rows", case.name);
+}
