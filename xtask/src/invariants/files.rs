@@ -1,0 +1,56 @@
+//! Form of a source file: a module doc at its top, and a length that can be read at once.
+
+use super::Violation;
+use super::tree::SourceFile;
+
+/// The longest file.
+pub const MAX_LINES: usize = 500;
+
+/// Looks at one Rust file.
+pub fn check(file: &SourceFile) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let first = file.text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    if !first.starts_with("//!") || first.trim() == "//!" {
+        found.push(Violation::new(
+            format!("{}:1", file.path),
+            "no module doc at the top",
+            "a first line `//! What this file is for.`",
+        ));
+    }
+    let lines = file.text.lines().count();
+    if lines > MAX_LINES {
+        found.push(Violation::new(
+            &file.path,
+            format!("{lines} lines"),
+            format!("at most {MAX_LINES}, one idea a file"),
+        ));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<String> {
+        let file = SourceFile { path: "crates/a/src/b.rs".to_owned(), text: text.to_owned() };
+        check(&file).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_module_doc_is_asked_for() {
+        assert!(found("//! Doc.\n\nfn f() {}\n").is_empty());
+        for text in ["", "fn f() {}\n", "// Not a doc.\n", "use a;\n//! Late.\n", "//!\n"] {
+            let found = found(text);
+            assert_eq!(found.len(), 1, "{text}");
+            assert!(found[0].starts_with("crates/a/src/b.rs:1: no module doc"), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_file_is_seen() {
+        let text = |lines: usize| format!("//! Doc.\n{}", "//\n".repeat(lines - 1));
+        assert!(found(&text(MAX_LINES)).is_empty());
+        assert!(found(&text(MAX_LINES + 1))[0].contains("501 lines; expected at most 500"));
+    }
+}

@@ -1,0 +1,104 @@
+//! Named, timed steps and the child processes that they run.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace;
+
+/// Runs one step: prints its name, then how long it took; an error says which step failed, and ends the task.
+pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    eprintln!("==> {name}");
+    let start = Instant::now();
+    let value =
+        work().with_context(|| format!("step `{name}` failed after {}", duration(start.elapsed())))?;
+    eprintln!("    {name}: done in {}", duration(start.elapsed()));
+    Ok(value)
+}
+
+/// A duration as people read it: `0.42 s`, `75.0 s`, `12 min 05 s`.
+pub fn duration(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    match seconds {
+        s if s < 10.0 => format!("{s:.2} s"),
+        s if s < 120.0 => format!("{s:.1} s"),
+        _ => format!("{} min {:02} s", elapsed.as_secs() / 60, elapsed.as_secs() % 60),
+    }
+}
+
+/// Cargo at the workspace root, with the environment of the user's shell: what the cargo that started this task
+/// added is taken out, for a build script that watches such a variable would run anew with every change between
+/// `cargo xtask test` and `cargo test` (for torch-sys that is a minute of C++).
+pub fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    for (name, value) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let of_cargo = text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_");
+        let default_libtorch = text == "LIBTORCH" && Path::new(&value) == workspace::default_libtorch(root);
+        if of_cargo || default_libtorch {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// Runs a child process whose output passes through; an exit status other than 0 is an error that names the
+/// command.
+pub fn run(command: &mut Command) -> Result<()> {
+    let line = command_line(command);
+    let status = command.status().with_context(|| format!("cannot start `{line}`"))?;
+    if !status.success() {
+        bail!("`{line}` ended with {status}; its own output above says why");
+    }
+    Ok(())
+}
+
+/// The command as one would type it, with the program's file name only.
+pub fn command_line(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let mut words = vec![program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|arg| arg.to_string_lossy().into_owned()));
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_failed_child_names_its_command_and_the_step() {
+        let error = step("shell", || run(Command::new("sh").args(["-c", "exit 3"]))).unwrap_err();
+        let text = format!("{error:#}");
+        assert!(text.contains("step `shell` failed"), "{text}");
+        assert!(text.contains("`sh -c exit 3` ended with exit status: 3"), "{text}");
+    }
+
+    #[test]
+    fn an_absent_program_is_named() {
+        let error = run(&mut Command::new("no-such-program-here")).unwrap_err();
+        assert!(error.to_string().contains("cannot start `no-such-program-here`"));
+    }
+
+    #[test]
+    fn nested_cargo_does_not_see_what_the_outer_cargo_set() {
+        let command = cargo(Path::new("."));
+        let removed: Vec<_> = command
+            .get_envs()
+            .filter(|(_, value)| value.is_none())
+            .map(|(name, _)| name.to_string_lossy().into_owned())
+            .collect();
+        assert!(removed.contains(&"CARGO_PKG_NAME".to_owned()), "{removed:?}");
+        assert!(removed.contains(&"CARGO_MANIFEST_DIR".to_owned()), "{removed:?}");
+    }
+
+    #[test]
+    fn durations_read_well() {
+        assert_eq!(duration(Duration::from_millis(420)), "0.42 s");
+        assert_eq!(duration(Duration::from_secs(75)), "75.0 s");
+        assert_eq!(duration(Duration::from_secs(725)), "12 min 05 s");
+    }
+}
