@@ -1,0 +1,213 @@
+//! Errors of the corpus crate: each names the file or option, what was found and what was expected.
+
+use std::path::{Path, PathBuf};
+
+/// What can go wrong while a corpus is built, generated or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum CorpusError {
+    /// The file system refused.
+    #[error("{action} {path}: {source}")]
+    Io {
+        /// What was tried, as in `read`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A file that must be there is not.
+    #[error("{path}: no such file; expected {expected}")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// What should have been there.
+        expected: &'static str,
+    },
+    /// The output path is taken.
+    #[error("{path}: already exists; expected a path where a new corpus directory can be made")]
+    Exists {
+        /// The path given for the corpus.
+        path: PathBuf,
+    },
+    /// A .gz or .zst file ends early or is damaged.
+    #[error("{path}: truncated or damaged {format} data: {source}")]
+    Compressed {
+        /// The file.
+        path: PathBuf,
+        /// `gzip` or `zstd`.
+        format: &'static str,
+        /// What the decoder said.
+        source: std::io::Error,
+    },
+    /// The text is not UTF-8.
+    #[error("{path} line {line}: invalid UTF-8 at byte {offset} of the unpacked text; expected UTF-8")]
+    InvalidUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: u64,
+        /// Byte offset in the unpacked text, counted from 0.
+        offset: u64,
+    },
+    /// A source file changed between the two passes of a build.
+    #[error("{path}: changed while the corpus was built (its two passes read different bytes); build again")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is nothing to train on.
+    #[error("empty corpus: no tokens in the training split of {sources}; expected at least one token")]
+    EmptyTrain {
+        /// The files read.
+        sources: String,
+    },
+    /// A ratio was asked for, but the text is too short for its blocks.
+    #[error(
+        "{split} split is empty: a ratio of {ratio} of {lines} lines in blocks of {block_lines} lines; \
+         expected more lines, a larger ratio or a smaller block_lines"
+    )]
+    EmptySplit {
+        /// The split that got nothing.
+        split: crate::Split,
+        /// Its share.
+        ratio: f64,
+        /// Lines in all files.
+        lines: u64,
+        /// Lines per block.
+        block_lines: u64,
+    },
+    /// A word outside the vocabulary, and no unknown word to stand for it.
+    #[error(
+        "{path} line {line}: word {word:?} is not in the vocabulary; expected a training word that min_count and \
+         max_vocab keep, or an `unk` word to stand for the others"
+    )]
+    OutOfVocabulary {
+        /// The word.
+        word: String,
+        /// The file.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: u64,
+    },
+    /// An option has a value that cannot be used.
+    #[error("{option}: given {given}; expected {expected}")]
+    Option {
+        /// Name of the option.
+        option: &'static str,
+        /// Its value.
+        given: String,
+        /// What is accepted.
+        expected: String,
+    },
+    /// The tables of a synthetic language would not fit.
+    #[error(
+        "a language of {contexts} contexts by {vocab_size} words needs {bytes} bytes of sampling tables; expected at \
+         most {limit} bytes: lower vocab_size, classes or order"
+    )]
+    TooLarge {
+        /// Hidden contexts, C.
+        contexts: u64,
+        /// Words, V.
+        vocab_size: u64,
+        /// What they need.
+        bytes: u128,
+        /// What is allowed.
+        limit: u128,
+    },
+    /// The arithmetic of a synthetic language did not work out.
+    #[error("synthetic language: {0}")]
+    Language(String),
+    /// `corpus.toml` could not be understood.
+    #[error("{path}: {reason}")]
+    Info {
+        /// The file.
+        path: PathBuf,
+        /// Where and why, with the unknown key or wrong value.
+        reason: String,
+    },
+    /// `vocab.tsv` could not be understood.
+    #[error("{path} line {line}: {reason}; expected `word TAB count`, by falling count, each word once")]
+    Vocab {
+        /// The file.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A binary file is longer or shorter than `corpus.toml` says.
+    #[error(
+        "{path}: {found} bytes; expected {expected} ({tokens} tokens of {item} bytes, as corpus.toml says): truncated?"
+    )]
+    Size {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        found: u64,
+        /// The size that fits.
+        expected: u64,
+        /// Tokens of the split.
+        tokens: u64,
+        /// Bytes per token.
+        item: u64,
+    },
+    /// A token id outside the vocabulary.
+    #[error("{path}: token {position} has id {id}; expected less than the vocabulary size {vocab_size}")]
+    IdOutOfRange {
+        /// The file.
+        path: PathBuf,
+        /// Which token, counted from 0.
+        position: u64,
+        /// Its id.
+        id: u32,
+        /// V.
+        vocab_size: u64,
+    },
+    /// A stored true log-probability that cannot be one.
+    #[error("{path}: token {position} has log-probability {value}; expected a finite number, at most 0")]
+    LogProb {
+        /// The file.
+        path: PathBuf,
+        /// Which token, counted from 0.
+        position: u64,
+        /// The number.
+        value: f64,
+    },
+    /// The files are not those that the corpus was made with.
+    #[error(
+        "{path}: contents hash to {found}; expected {expected} (corpus.toml): files changed since it was made"
+    )]
+    Hash {
+        /// The corpus directory.
+        path: PathBuf,
+        /// Hash of what is there.
+        found: String,
+        /// Hash in `corpus.toml`.
+        expected: String,
+    },
+}
+
+impl CorpusError {
+    /// For `map_err`: an I/O error with what was tried and where; a missing file is [`CorpusError::Missing`].
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> CorpusError {
+        let path = path.to_path_buf();
+        move |source| CorpusError::Io { action, path, source }
+    }
+
+    /// As [`CorpusError::io`], with a name for what should have been there when it is missing.
+    pub(crate) fn open(path: &Path, expected: &'static str) -> impl FnOnce(std::io::Error) -> CorpusError {
+        let path = path.to_path_buf();
+        move |source| match source.kind() {
+            std::io::ErrorKind::NotFound => CorpusError::Missing { path, expected },
+            _ => CorpusError::Io { action: "open", path, source },
+        }
+    }
+
+    pub(crate) fn option(
+        option: &'static str,
+        given: impl std::fmt::Display,
+        expected: impl Into<String>,
+    ) -> CorpusError {
+        CorpusError::Option { option, given: given.to_string(), expected: expected.into() }
+    }
+}
