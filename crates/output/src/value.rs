@@ -19,7 +19,9 @@ pub struct TrainingLoss {
 }
 
 impl TrainingLoss {
-    pub(crate) fn exact(tensor: Tensor) -> Self {
+    /// The exact (smoothed, weighted) negative log-likelihood. For authors of layers: the conformance suite tests the
+    /// claim. [`crate::Batch::exact`] makes one from log-probabilities.
+    pub fn exact(tensor: Tensor) -> Self {
         Self { tensor, exact: true }
     }
 

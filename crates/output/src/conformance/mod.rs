@@ -36,6 +36,8 @@ pub use subject::{Builder, Case, Subject};
 /// # Panics
 /// At the first law that the layer breaks, with the law, the element type, the option and the numbers.
 pub fn check(case: &Case<'_>) {
+    // The tensors are tiny: handing them to a pool of threads costs more than the work, above all with tests in parallel.
+    tch::set_num_threads(1);
     probabilities::check(case);
     losses::check(case);
     gradients::check(case);

@@ -1,0 +1,165 @@
+//! Does the conformance suite notice? Each mutant is the exact softmax with one defect that a published package had
+//! (rows of the defect list), and the suite must reject it.
+#![allow(clippy::unwrap_used)]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use lexmax_full::{Full, FullConfig};
+use lexmax_kernels::seed::{Generator, generator};
+use lexmax_output::conformance::{Case, check};
+use lexmax_output::{
+    BuildContext, LayerCost, LogProb, LossOptions, OutputLayer, Reduction, Result, TopK, TrainingLoss, sample_from,
+};
+use tch::{Kind, Tensor};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Defect {
+    /// None: the wrapper alone must pass, or the rest proves nothing.
+    None,
+    /// Row 7: per-row losses come in the order of clusters.
+    ClusterOrder,
+    /// Row 8: `log_prob` disagrees with the loss.
+    LogProbDisagrees,
+    /// Row 9: a parameter that never enters the loss.
+    DeadParameter,
+    /// Rows 10 and 12: a floor inside the logarithm.
+    Floor,
+    /// Row 13: the loss has the wrong sign.
+    WrongSign,
+    /// Row 14: one upstream gradient for all rows.
+    SharedUpstream,
+    /// Row 15: smoothing over a part of the classes.
+    LocalSmoothing,
+    /// Row 17: half precision is refused.
+    NoHalf,
+    /// Row 18: ignored rows count in the mean.
+    IgnoredInMean,
+    /// Row 20: claims a cost that does not grow with the rows.
+    PretendsToSave,
+    /// Row 21: draws that depend on the number of threads.
+    ThreadedDraws,
+}
+
+#[derive(Debug)]
+struct Mutant {
+    inner: Full,
+    options: LossOptions,
+    defect: Defect,
+}
+
+impl Mutant {
+    fn new(context: &BuildContext<'_>, options: LossOptions, defect: Defect) -> Result<Self> {
+        if defect == Defect::DeadParameter {
+            let _ = context.weight("dead", 2, 2)?;
+        }
+        let config = FullConfig { loss: options.clone(), ..FullConfig::default() };
+        Ok(Self { inner: Full::new(context, &config)?, options, defect })
+    }
+
+    fn local_smoothing(&self, hidden: &Tensor, targets: &Tensor) -> Tensor {
+        let dense = self.inner.log_probs(hidden).unwrap().into_tensor();
+        let at_target = dense.gather(1, &targets.unsqueeze(1), false).squeeze_dim(1);
+        let part = dense.narrow(1, 0, dense.size()[1] / 2).mean_dim([-1_i64].as_slice(), false, None::<Kind>);
+        -(at_target * (1.0 - self.options.label_smoothing) + part * self.options.label_smoothing)
+    }
+}
+
+impl OutputLayer for Mutant {
+    fn name(&self) -> &'static str {
+        "mutant"
+    }
+    fn vocab_size(&self) -> i64 {
+        self.inner.vocab_size()
+    }
+    fn hidden_size(&self) -> i64 {
+        self.inner.hidden_size()
+    }
+    fn loss(&mut self, hidden: &Tensor, targets: &Tensor, rng: &mut Generator) -> Result<TrainingLoss> {
+        let loss = self.inner.loss(hidden, targets, rng)?;
+        let by_rows = self.options.reduction == Reduction::None;
+        let changed = match self.defect {
+            Defect::ClusterOrder if by_rows => {
+                loss.tensor().index_select(0, &targets.argsort(0, false))
+            }
+            Defect::WrongSign => -loss.tensor(),
+            Defect::SharedUpstream if by_rows => {
+                // The value of each row with the gradient of their mean.
+                loss.tensor().detach() + (loss.tensor().mean(None::<Kind>) - loss.tensor().mean(None::<Kind>).detach())
+            }
+            Defect::LocalSmoothing if by_rows && self.options.label_smoothing > 0.0 => {
+                self.local_smoothing(hidden, targets)
+            }
+            Defect::NoHalf if hidden.kind() == Kind::BFloat16 => loss.tensor().to_kind(Kind::Float),
+            Defect::IgnoredInMean if self.options.reduction == Reduction::Mean => {
+                let ignored = self.options.ignore_index.unwrap_or(i64::MIN);
+                let counted = targets.ne(ignored).sum(Kind::Int64).int64_value(&[]).max(1);
+                loss.tensor() * (counted as f64 / targets.size()[0] as f64)
+            }
+            _ => return Ok(loss),
+        };
+        Ok(TrainingLoss::exact(changed))
+    }
+    fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
+        let exact = self.inner.log_prob(hidden, targets)?;
+        Ok(match self.defect {
+            Defect::LogProbDisagrees => LogProb::from_normalised(exact.into_tensor() - 0.01),
+            _ => exact,
+        })
+    }
+    fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
+        let exact = self.inner.log_probs(hidden)?;
+        Ok(match self.defect {
+            Defect::Floor => LogProb::from_normalised((exact.into_tensor().exp() + 1e-8).log()),
+            _ => exact,
+        })
+    }
+    fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
+        self.inner.top_k(hidden, k)
+    }
+    fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+        if self.defect == Defect::ThreadedDraws {
+            let mut own = generator(tch::get_num_threads() as u64, "draws", 0);
+            return sample_from(self.inner.log_probs(hidden)?.tensor(), &mut own);
+        }
+        self.inner.sample(hidden, rng)
+    }
+    fn cost(&self, rows: u64) -> LayerCost {
+        self.inner.cost(if self.defect == Defect::PretendsToSave { 1 } else { rows })
+    }
+}
+
+fn survives(defect: Defect) -> bool {
+    let case = Case {
+        name: "mutant",
+        vocab_size: 23,
+        hidden_size: 5,
+        build: &|context, loss| Ok(Box::new(Mutant::new(context, loss, defect)?)),
+        refuses: &[],
+    };
+    catch_unwind(AssertUnwindSafe(|| check(&case))).is_ok()
+}
+
+#[test]
+fn the_wrapper_alone_passes() {
+    assert!(survives(Defect::None));
+}
+
+#[test]
+fn every_mutant_is_caught() {
+    let defects = [
+        Defect::ClusterOrder,
+        Defect::LogProbDisagrees,
+        Defect::DeadParameter,
+        Defect::Floor,
+        Defect::WrongSign,
+        Defect::SharedUpstream,
+        Defect::LocalSmoothing,
+        Defect::NoHalf,
+        Defect::IgnoredInMean,
+        Defect::PretendsToSave,
+        Defect::ThreadedDraws,
+    ];
+    for defect in defects {
+        assert!(!survives(defect), "the suite did not notice {defect:?}");
+    }
+}

@@ -1,0 +1,40 @@
+//! Sums that must not saturate, and the shared ways to choose classes.
+#![allow(clippy::unwrap_used)]
+
+use lexmax_kernels::seed::generator;
+use lexmax_output::{ExactNll, LogProb, WordCounts, sample_from};
+use tch::{Device, Kind, Tensor};
+
+/// Row 11 of the defect list: a running sum in f32 stopped growing. A thousand million tokens' worth must still count.
+#[test]
+fn a20_11_sums_do_not_saturate() {
+    let mut nll = ExactNll { nats: 6.9e9, tokens: 1_000_000_000 };
+    let more = Tensor::full([1000], -6.9, (Kind::Float, Device::Cpu));
+    nll.add(&LogProb::from_normalised(more)).unwrap();
+    assert!((nll.nats - 6.9e9 - 6900.0).abs() < 0.01);
+    assert_eq!(nll.tokens, 1_000_001_000);
+    // The defect: token by token, an f32 sum of that size does not move at all.
+    let defect = (0..1000).fold(6.9e9_f32, |sum, _| sum + 6.9);
+    assert_eq!(defect, 6.9e9_f32);
+
+    let counts = WordCounts::new(vec![u64::from(u32::MAX), 1_000_000_000, 1]).unwrap();
+    assert_eq!(counts.total(), 5_294_967_296.0);
+}
+
+#[test]
+fn counts_must_fall_and_the_error_says_where() {
+    let text = WordCounts::new(vec![5, 6, 1]).unwrap_err().to_string();
+    assert!(text.contains("6 at id 1 after 5") && text.contains("falling"), "{text}");
+    assert!(WordCounts::new(vec![]).unwrap_err().to_string().contains("empty"));
+    assert!(WordCounts::new(vec![0, 0]).unwrap_err().to_string().contains("all zero"));
+}
+
+#[test]
+fn draws_stay_inside_when_one_class_has_all_the_mass() {
+    for certain in [0, 4] {
+        let log_probs = Tensor::full([200, 5], f64::NEG_INFINITY, (Kind::Double, Device::Cpu));
+        let _ = log_probs.select(1, certain).fill_(0.0);
+        let ids = sample_from(&log_probs, &mut generator(1, "draws", 0)).unwrap();
+        assert_eq!(ids.eq(certain).all().int64_value(&[]), 1);
+    }
+}
