@@ -1,0 +1,67 @@
+//! Clipping of gradients by their global norm.
+
+use tch::{Kind, Tensor};
+
+use crate::error::{Result, check};
+
+/// Length of the runs whose norms are added in `f64`; within a run libtorch adds in the gradient's own kind.
+const RUN: i64 = 4096;
+
+/// Scales all gradients so that their joint L2 norm is at most `max` (Pascanu, Mikolov, Bengio, "On the difficulty of
+/// training recurrent neural networks", 2013, arXiv 1211.5063), and returns the norm before.
+///
+/// ```text
+/// norm = sqrt(sum over parameters and elements of g^2)
+/// g    = g max / (norm + 1e-6)        where that factor is below 1
+/// ```
+///
+/// as PyTorch's `clip_grad_norm_` does, with the sum in `f64`. Parameters without a gradient count as zero. A norm
+/// that is not finite is returned as it is, and the gradients are left untouched: what to do is the caller's choice.
+/// Cost: one pass that reads the gradients and, where they are too long, one that scales them in place.
+///
+/// # Errors
+/// `max` must be above 0 (infinity only measures).
+pub fn clip_grad_norm(parameters: &[(String, Tensor)], max: f64) -> Result<f64> {
+    check("clip max norm", max, max > 0.0, "a number > 0")?;
+    let _guard = tch::no_grad_guard();
+    let mut gradients = Vec::with_capacity(parameters.len());
+    let mut square_sum = 0.0;
+    for (_, parameter) in parameters {
+        let gradient = parameter.f_grad()?;
+        if gradient.defined() {
+            square_sum += square_norm(&gradient)?;
+            gradients.push(gradient);
+        }
+    }
+    let norm = square_sum.sqrt();
+    let factor = max / (norm + 1e-6);
+    if norm.is_finite() && factor < 1.0 {
+        for gradient in &mut gradients {
+            let _ = gradient.f_mul_scalar_(factor)?;
+        }
+    }
+    Ok(norm)
+}
+
+/// Sum of squares of one gradient, dense or sparse.
+fn square_norm(gradient: &Tensor) -> Result<f64> {
+    // Rows that occur twice in a sparse gradient add up before they are squared.
+    let values =
+        if gradient.is_sparse() { gradient.f_coalesce()?.f_values()? } else { gradient.shallow_clone() };
+    let flat = values.f_reshape(-1)?;
+    let length = flat.numel() as i64;
+    let whole = length - length % RUN;
+    let mut sum = 0.0;
+    if whole > 0 {
+        let runs = flat.f_narrow(0, 0, whole)?.f_view([-1, RUN])?;
+        sum += sum_of_squares(&runs.f_norm_scalaropt_dim(2.0, 1, false)?)?;
+    }
+    if whole < length {
+        sum += sum_of_squares(&flat.f_narrow(0, whole, length - whole)?.f_norm()?)?;
+    }
+    Ok(sum)
+}
+
+fn sum_of_squares(norms: &Tensor) -> Result<f64> {
+    Ok(norms.f_to_kind(Kind::Double)?.f_square()?.f_sum(Kind::Double)?.f_double_value(&[])?)
+}
