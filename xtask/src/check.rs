@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::Result;
 
@@ -12,6 +13,7 @@ use crate::{invariants, libtorch, step, suite};
 
 /// Cheap steps first; the first that fails ends the task.
 pub fn check(root: &Path) -> Result<()> {
+    let start = Instant::now();
     step::step("formatting", || step::run(step::cargo(root).args(["fmt", "--all", "--", "--check"])))?;
     step::step("invariants", || invariants::require(root))?;
     step::step("libtorch", || libtorch::ensure(root))?;
@@ -24,7 +26,9 @@ pub fn check(root: &Path) -> Result<()> {
         command.env("RUSTDOCFLAGS", strict_rustdoc(std::env::var_os("RUSTDOCFLAGS")));
         step::run(command.args(["doc", "--workspace", "--no-deps"]))
     })?;
-    step::step("tests", || suite::run(root, &[]))
+    step::step("tests", || suite::run(root, &[]))?;
+    eprintln!("Everything holds ({}).", step::duration(start.elapsed()));
+    Ok(())
 }
 
 /// The user's rustdoc flags, with warnings as errors.

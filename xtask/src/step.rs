@@ -35,14 +35,16 @@ pub fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
     for (name, value) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        let of_cargo = text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_");
-        let default_libtorch = text == "LIBTORCH" && Path::new(&value) == workspace::default_libtorch(root);
-        if of_cargo || default_libtorch {
+        if set_by_cargo(root, &name.to_string_lossy(), Path::new(&value)) {
             command.env_remove(&name);
         }
     }
     command
+}
+
+fn set_by_cargo(root: &Path, name: &str, value: &Path) -> bool {
+    let of_package = name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    of_package || (name == "LIBTORCH" && value == workspace::default_libtorch(root))
 }
 
 /// Runs a child process whose output passes through; an exit status other than 0 is an error that names the
@@ -93,6 +95,14 @@ mod tests {
             .collect();
         assert!(removed.contains(&"CARGO_PKG_NAME".to_owned()), "{removed:?}");
         assert!(removed.contains(&"CARGO_MANIFEST_DIR".to_owned()), "{removed:?}");
+    }
+
+    #[test]
+    fn a_libtorch_of_the_user_reaches_nested_cargo() {
+        let root = Path::new("/project");
+        assert!(set_by_cargo(root, "LIBTORCH", Path::new("/project/.libtorch")));
+        assert!(!set_by_cargo(root, "LIBTORCH", Path::new("/opt/libtorch")));
+        assert!(!set_by_cargo(root, "CARGO_TARGET_DIR", Path::new("/project/.libtorch")));
     }
 
     #[test]

@@ -42,11 +42,13 @@ fn fetch_and_place(folder: &Path, parent: &Path) -> Result<()> {
         wheels::download(python, &wheels::packages(), &downloads, &tmp)
     })?;
     let manifest = step::step("unpacking", || assemble(&wheels, &staging))?;
-    remove(&downloads)?;
-    remove(&tmp)?;
-    // Only a folder that is whole gets the manifest, and then its name.
-    manifest.write(&staging)?;
-    swap(&staging, folder)?;
+    step::step("moving into place", || {
+        remove(&downloads)?;
+        remove(&tmp)?;
+        // Only a folder that is whole gets the manifest, and then its name.
+        manifest.write(&staging)?;
+        swap(&staging, folder)
+    })?;
     eprintln!(
         "    libtorch {VERSION} is in {} ({} files, {:.0} MB)",
         folder.display(),
