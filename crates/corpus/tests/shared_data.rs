@@ -42,9 +42,9 @@ fn wikitext_2_has_its_published_numbers() {
     assert_eq!(format!("{:.1}", test.unigram_perplexity.unwrap()), "914.4");
 }
 
-/// Reads 114 MB of text twice, three times over: half a minute without optimisation.
+/// Reads 114 MB of text six times: three builds of two passes.
 #[test]
-#[ignore = "takes about a minute unoptimised; run with `cargo test -p lexmax-corpus -- --ignored --nocapture`"]
+#[ignore = "takes two minutes without optimisation; run with `cargo test -p lexmax-corpus -- --ignored --nocapture`"]
 fn standard_ebooks_has_its_published_numbers() {
     let Some(data) = shared("standard-ebooks-25m") else { return };
     let folder = Folder::new();

@@ -86,7 +86,7 @@ mod tests {
 
     fn make(options: SynthOptions) -> Made {
         options.validate().unwrap();
-        let language = Language::new(&options).unwrap();
+        let language = Language::new(&options);
         let sampler = Sampler::new(&language).unwrap();
         let facts = Facts::of(&language, &sampler).unwrap();
         Made { language, sampler, facts }
@@ -163,5 +163,13 @@ mod tests {
         // Uniform: ln V.
         let Made { facts, .. } = make(SynthOptions { strength: 0.0, exponent: 0.0, ..small(1) });
         assert!((facts.entropy_rate - 200.0_f64.ln()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_default_language_leaves_a_nat_to_learn() {
+        let Made { language, facts, .. } = make(SynthOptions::default());
+        assert_eq!((language.vocab_size(), language.contexts()), (20_000, 256));
+        let learnable = facts.unigram_entropy - facts.entropy_rate;
+        assert!((0.8..1.2).contains(&learnable), "{learnable}");
     }
 }

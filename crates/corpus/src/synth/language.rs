@@ -5,7 +5,6 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 
 use super::options::SynthOptions;
-use crate::CorpusError;
 
 /// log p(w | c) = base_w + scale u_c . v_w - log Z_c over base ranks w (from 0) and contexts c.
 pub(crate) struct Language {
@@ -26,12 +25,12 @@ pub(crate) struct Language {
 }
 
 impl Language {
-    pub(crate) fn new(options: &SynthOptions) -> Result<Language, CorpusError> {
+    pub(crate) fn new(options: &SynthOptions) -> Language {
         let SynthOptions { seed, vocab_size, classes, order, rank, .. } = *options;
         let mut class_rng = generator(seed, "synth.classes", 0);
         let base =
             (1..=vocab_size).map(|rank| -options.exponent * (rank as f64 + options.shift).ln()).collect();
-        Ok(Language {
+        Language {
             seed,
             rank,
             classes,
@@ -41,7 +40,7 @@ impl Language {
             class: (0..vocab_size).map(|_| class_rng.random_range(0..classes as u32)).collect(),
             context_vectors: context_vectors(options),
             word_vectors: normals(&mut generator(seed, "synth.words", 0), vocab_size * rank),
-        })
+        }
     }
 
     /// The root seed.
@@ -125,7 +124,7 @@ mod tests {
 
     fn language(options: SynthOptions) -> Language {
         options.validate().unwrap();
-        Language::new(&options).unwrap()
+        Language::new(&options)
     }
 
     /// Rank by Gaussian elimination with full pivoting.

@@ -48,7 +48,7 @@ use language::Language;
 pub fn synthesize(options: &SynthOptions, out: &Path) -> Result<Corpus, CorpusError> {
     options.validate()?;
     let staging = Staging::new(out)?;
-    let language = Language::new(options)?;
+    let language = Language::new(options);
     let sampler = Sampler::new(&language)?;
     let facts = Facts::of(&language, &sampler)?;
 

@@ -143,3 +143,24 @@ impl<'a> SplitWriters<'a> {
             .map(|split| SplitInfo { tokens: self.tokens[split.index()], lines: lines[split.index()] }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_file_that_changes_between_the_passes_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text.txt");
+        let files = vec![path.clone()];
+        let options = BuildOptions::new(TextInput::Splits { train: files, valid: vec![], test: vec![] });
+        let pass = || scan(&options, "reading", |_| true, |_, _| Ok(())).unwrap();
+        std::fs::write(&path, "one two\n").unwrap();
+        let (first, second) = (pass(), pass());
+        check_unchanged(&options, &first, &second).unwrap();
+        std::fs::write(&path, "one too\n").unwrap();
+        let message = check_unchanged(&options, &first, &pass()).unwrap_err().to_string();
+        assert!(message.contains("text.txt: changed"), "{message}");
+    }
+}
