@@ -1,0 +1,141 @@
+//! Configuration of the sampled layer.
+
+use lexmax_output::{LossOptions, OutputError, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::objective::Objective;
+
+/// Options of [`crate::Sampled`]; the defaults give the sampled softmax with log-uniform negatives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SampledConfig {
+    /// What is computed from the target and its negatives.
+    pub objective: Objective,
+    /// Where the negatives come from.
+    pub proposal: ProposalKind,
+    /// Exponent `alpha`, `0 <= alpha <= 1`, of the proposal `unigram`; [`SampledConfig::POWER`] where it is not given.
+    pub power: Option<f64>,
+    /// Number of negatives, `S`; the smaller of [`SampledConfig::SAMPLES`] and `V` where it is not given. The proposal
+    /// `in-batch` takes as many as the batch has.
+    pub samples: Option<i64>,
+    /// Whether draws are repeated until they are `S` different classes.
+    pub unique: bool,
+    /// Whether the rows of a batch share their negatives.
+    pub negatives: NegativeSets,
+    /// Whether a negative that is the row's target is left out of that row.
+    pub remove_accidental_hits: bool,
+    /// Whether each class has a bias.
+    pub bias: bool,
+    /// Whether the class weight is the input embedding (Press & Wolf 2017, arXiv 1608.05859).
+    pub tied: bool,
+    /// Options of the loss that all families share; label smoothing is refused.
+    pub loss: LossOptions,
+}
+
+/// Where negatives come from; [`crate::proposal`] has the formulas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProposalKind {
+    /// Every class alike.
+    Uniform,
+    /// By rank alone, close to Zipf's law.
+    #[default]
+    LogUniform,
+    /// Add-one training counts to the power `alpha`.
+    Unigram,
+    /// The targets of the other rows of the batch.
+    InBatch,
+}
+
+/// Which rows share a set of negatives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NegativeSets {
+    /// One set for all rows: logits `[N, S]` are one matrix product.
+    #[default]
+    Shared,
+    /// A set of its own for each row: `N S` rows of the weight are gathered.
+    PerRow,
+}
+
+impl Default for SampledConfig {
+    fn default() -> Self {
+        Self {
+            objective: Objective::default(),
+            proposal: ProposalKind::default(),
+            power: None,
+            samples: None,
+            unique: false,
+            negatives: NegativeSets::default(),
+            remove_accidental_hits: true,
+            bias: true,
+            tied: false,
+            loss: LossOptions::default(),
+        }
+    }
+}
+
+impl SampledConfig {
+    /// Number of negatives where none is given (and `V` is not smaller).
+    pub const SAMPLES: i64 = 1024;
+
+    /// Exponent of the unigram proposal where none is given (Mikolov et al. 2013, arXiv 1310.4546).
+    pub const POWER: f64 = 0.75;
+
+    /// The number of negatives drawn from `vocab_size` classes.
+    pub fn samples(&self, vocab_size: i64) -> i64 {
+        self.samples.unwrap_or(Self::SAMPLES.min(vocab_size))
+    }
+
+    /// The exponent of the unigram proposal.
+    pub fn power(&self) -> f64 {
+        self.power.unwrap_or(Self::POWER)
+    }
+
+    /// Checks every option.
+    ///
+    /// # Errors
+    /// The first option out of its range, or one that the proposal cannot honour, by name.
+    pub fn validate(&self, vocab_size: i64) -> Result<()> {
+        let layer = crate::layer::NAME;
+        if self.proposal == ProposalKind::InBatch {
+            let refuse = |option, why: &str| Err(OutputError::refused(layer, option, why));
+            if self.samples.is_some() {
+                return refuse(
+                    "samples",
+                    "in-batch negatives are the other targets of the batch, so it sets their number",
+                );
+            }
+            if self.unique {
+                return refuse(
+                    "unique",
+                    "in-batch negatives are the targets as they come, with their repeats",
+                );
+            }
+            if self.negatives == NegativeSets::PerRow {
+                return refuse(
+                    "negatives",
+                    "in-batch negatives are the same for all rows but for the row's own target",
+                );
+            }
+        }
+        if let Some(power) = self.power {
+            if self.proposal != ProposalKind::Unigram {
+                let why = "only the proposal `unigram` has an exponent";
+                return Err(OutputError::refused(layer, "power", why));
+            }
+            if !(0.0..=1.0).contains(&power) {
+                return Err(OutputError::argument(layer, "power", power, "0 <= power <= 1"));
+            }
+        }
+        let samples = self.samples(vocab_size);
+        if samples < 1 {
+            return Err(OutputError::argument(layer, "samples", samples, "at least 1"));
+        }
+        if self.unique && samples > vocab_size {
+            let expected = format!("at most {vocab_size}, the number of classes, where draws are unique");
+            return Err(OutputError::argument(layer, "samples", samples, expected));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,23 @@
+//! Layers that train on a few sampled classes and evaluate exactly over all of them.
+//!
+//! [`Sampled`] is a linear layer and softmax, `p(c | h) = exp(z_c) / sum_j exp(z_j)`, `z = W h + b`, whose training loss
+//! sees the target and `S` sampled classes only. Three choices make a method:
+//! * [`objective`]: what is computed from the target and the negatives (sampled softmax, NCE, negative sampling);
+//! * [`proposal`]: which distribution `q` the negatives come from (uniform, log-uniform, unigram, the batch itself);
+//! * [`expected_count`]: how often a class is expected among them (with replacement, or unique draws).
+
+mod config;
+pub mod expected_count;
+mod layer;
+pub mod negatives;
+pub mod objective;
+pub mod proposal;
+pub mod sampler;
+
+pub use config::{NegativeSets, ProposalKind, SampledConfig};
+pub use expected_count::ExpectedCount;
+pub use layer::Sampled;
+pub use negatives::Negatives;
+pub use objective::Objective;
+pub use proposal::Proposal;
+pub use sampler::Sampler;

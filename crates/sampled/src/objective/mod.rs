@@ -1,0 +1,87 @@
+//! Objectives: the loss of each row from the logits of its target and of its negatives.
+//!
+//! All of them see the same logits `z = w . h + b` of the target and of `S` negatives ([`logits`]) and differ in what they
+//! make of them; an accidental hit (a negative that is the row's target) has the weight zero where hits are removed.
+
+pub mod logits;
+pub mod nce;
+pub mod negative_sampling;
+pub mod sampled_softmax;
+
+use lexmax_output::Result;
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use crate::negatives::Negatives;
+use logits::Logits;
+
+/// What is computed from a target and its negatives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Objective {
+    /// Softmax over the target and its negatives, logits corrected by the log expected count.
+    #[default]
+    SampledSoftmax,
+    /// Noise-contrastive estimation: is a class the target or noise, logits corrected by the log expected count.
+    Nce,
+    /// The same question without the correction, as word2vec asks it.
+    NegativeSampling,
+}
+
+/// A batch and the parameters that score it.
+#[derive(Debug, Clone, Copy)]
+pub struct Scored<'a> {
+    /// Hidden states, `[N, D]`.
+    pub hidden: &'a Tensor,
+    /// Targets, `[N]`, i64.
+    pub targets: &'a Tensor,
+    /// Class weight, `[V, D]`.
+    pub weight: &'a Tensor,
+    /// Class bias, `[V]`.
+    pub bias: Option<&'a Tensor>,
+}
+
+/// Loss of each row, `[N]`, for given negatives: the whole computation of [`crate::Sampled`]'s training loss but for the
+/// drawing and the reduction.
+///
+/// Reads `N + S` rows of the weight (`N + N S` where every row has its own negatives, `N` in-batch); the gradient of the
+/// weight is zero in all others. In half precision the objective is computed in f32 from the product.
+///
+/// ```
+/// use lexmax_sampled::objective::{Scored, loss_rows};
+/// use lexmax_sampled::{Negatives, Objective};
+/// use tch::{Device, Kind, Tensor};
+///
+/// # fn main() -> lexmax_output::Result<()> {
+/// let options = (Kind::Double, Device::Cpu);
+/// let (hidden, weight) = (Tensor::zeros([1, 4], options), Tensor::zeros([9, 4], options));
+/// let targets = Tensor::from_slice(&[5_i64]);
+/// let ids = Tensor::from_slice(&[0_i64, 5, 7]); // 5 is an accidental hit
+/// let negatives = Negatives::new(ids, &Tensor::ones([3], options), &Tensor::ones([1], options))?;
+/// let scored = Scored { hidden: &hidden, targets: &targets, weight: &weight, bias: None };
+/// let loss = loss_rows(Objective::SampledSoftmax, &scored, &negatives, true)?;
+/// assert!((loss.double_value(&[0]) - 3_f64.ln()).abs() < 1e-12); // one of 5, 0 and 7, all alike
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Shapes that do not fit.
+pub fn loss_rows(
+    objective: Objective,
+    scored: &Scored<'_>,
+    negatives: &Negatives,
+    remove_accidental_hits: bool,
+) -> Result<Tensor> {
+    negatives.check()?;
+    let logits = Logits::new(scored, negatives)?;
+    let hits = logits::left_out(scored.targets, negatives, remove_accidental_hits)?;
+    let rows = match objective {
+        Objective::SampledSoftmax => {
+            sampled_softmax::rows(&logits.corrected(negatives)?.without(hits.as_ref())?)?
+        }
+        Objective::Nce => nce::rows(&logits.corrected(negatives)?.without(hits.as_ref())?)?,
+        Objective::NegativeSampling => negative_sampling::rows(&logits.without(hits.as_ref())?)?,
+    };
+    Ok(rows.f_to_kind(scored.hidden.kind())?)
+}
