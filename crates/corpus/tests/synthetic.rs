@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::collections::HashMap;
+
 use common::Folder;
 use lexmax_corpus::{Corpus, Origin, Split, SynthOptions, describe, synthesize};
 
@@ -160,4 +162,24 @@ fn a_damaged_log_probability_is_seen() {
     std::fs::write(&file, &bytes[..100]).unwrap();
     let message = Corpus::open(&path).unwrap_err().to_string();
     assert!(message.contains("100 bytes") && message.contains("5000 tokens of 8 bytes"), "{message}");
+}
+
+#[test]
+fn the_context_is_the_words_that_the_order_says() {
+    let folder = Folder::new();
+    for order in [1, 2] {
+        let options = SynthOptions { order, ..small() };
+        let corpus = synthesize(&options, &folder.path(&format!("order-{order}"))).unwrap();
+        let (tokens, truth) = (corpus.tokens(Split::Train), corpus.true_log_probs(Split::Train).unwrap());
+        // Whether the word and the `back` words before it settle the log-probability.
+        let settles = |back: usize| {
+            let mut seen = HashMap::new();
+            let repeats = |end: usize| {
+                let first = *seen.entry(&tokens[end - back..=end]).or_insert(truth[end]);
+                first == truth[end]
+            };
+            (back.max(2)..tokens.len()).all(repeats)
+        };
+        assert_eq!((settles(order), settles(order - 1)), (true, false), "order {order}");
+    }
 }
