@@ -1,0 +1,14 @@
+//! Adaptive softmax: frequent words in a short head, rare words in clusters whose width shrinks with their rank.
+//!
+//! [`Adaptive`] is the layer of Grave et al. 2017, "Efficient softmax approximation for GPUs", arXiv 1609.04309. Its
+//! distribution is exactly normalised; what it gives up is the rank of the logits of rare words, not the normaliser.
+
+mod config;
+mod layer;
+mod partition;
+mod sample;
+mod search;
+mod tail;
+
+pub use config::AdaptiveConfig;
+pub use layer::Adaptive;

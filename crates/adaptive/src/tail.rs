@@ -1,0 +1,51 @@
+//! One cluster of the tail: a projection to its width and a softmax over its words.
+
+use lexmax_output::{BuildContext, Cost, Result};
+use tch::{Kind, Tensor};
+
+use crate::partition::Cluster;
+
+/// Logits `W P h + b` of the words `start..start + size` of one cluster: `P` `[width, D]`, `W` `[size, width]`.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    pub cluster: Cluster,
+    projection: Tensor,
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Tail {
+    pub fn new(context: &BuildContext<'_>, index: usize, cluster: Cluster, bias: bool) -> Result<Self> {
+        let name = |part: &str| format!("tail.{index}.{part}");
+        let Cluster { size, width, .. } = cluster;
+        Ok(Self {
+            cluster,
+            projection: context.weight(&name("projection"), width, context.hidden_size)?,
+            weight: context.weight(&name("weight"), size, width)?,
+            bias: if bias { Some(context.bias(&name("bias"), size)?) } else { None },
+        })
+    }
+
+    /// Logits `[M, size]` of hidden states `[M, D]`.
+    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        let no_bias = None::<&Tensor>;
+        Ok(hidden.f_linear(&self.projection, no_bias)?.f_linear(&self.weight, self.bias.as_ref())?)
+    }
+
+    /// Log-probabilities within the cluster, `[M, size]`: none is above zero, rounding included, because the largest
+    /// logit is subtracted before the sum.
+    pub fn log_softmax(&self, hidden: &Tensor) -> Result<Tensor> {
+        Ok(self.logits(hidden)?.f_log_softmax(-1, None::<Kind>)?)
+    }
+
+    /// Cost of the forward products over `rows` rows.
+    pub fn cost(&self, rows: f64, hidden_size: f64, element: f64) -> Cost {
+        let (size, width) = (self.cluster.size as f64, self.cluster.width as f64);
+        Cost::product(rows, hidden_size, width, element) + Cost::product(rows, width, size, element)
+    }
+
+    /// Number of parameters.
+    pub fn parameters(&self) -> usize {
+        self.projection.numel() + self.weight.numel() + self.bias.as_ref().map_or(0, Tensor::numel)
+    }
+}

@@ -1,0 +1,196 @@
+//! The mixture of softmaxes.
+
+use lexmax_kernels::seed::Generator;
+use lexmax_output::{
+    BuildContext, Cost, LayerCost, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss, sample_from,
+    top_k_of,
+};
+use tch::{Kind, Tensor};
+
+use crate::MixtureConfig;
+
+pub(crate) const NAME: &str = "mos";
+
+/// Mixture of `K` softmaxes (Yang et al. 2018, "Breaking the Softmax Bottleneck: A High-Rank RNN Language Model",
+/// arXiv 1711.03953), in log space throughout:
+///
+/// `log p(c | h) = log sum_k exp(log pi_k + log softmax(W tanh(L_k h + a_k) + b)_c)`, `pi = softmax(P h)`.
+///
+/// * Shapes: hidden `[N, D]`, `prior.weight` `P` `[K, D]` (none where `K = 1`: it could not change anything),
+///   `latent.weight` `[K d, D]` and `latent.bias` `[K d]` with the rows of one component together, `weight` `W` `[V, d]`,
+///   `bias` `[V]`.
+/// * Cost: `K` times that of a full softmax over width `d`. Memory in training: `K` times `[N, V]`, twice; without
+///   gradients the components take turns, `[N, V]` a few times.
+/// * When not to use it: where time or memory is short; the components share nothing of the products.
+///
+/// ```
+/// use lexmax_kernels::seed::generator;
+/// use lexmax_mixture::{Mixture, MixtureConfig};
+/// use lexmax_output::{BuildContext, OutputLayer};
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// # fn main() -> lexmax_output::Result<()> {
+/// let store = nn::VarStore::new(Device::Cpu);
+/// let config = MixtureConfig { components: 3, latent_size: Some(16), ..MixtureConfig::default() };
+/// let mut layer = Mixture::new(&BuildContext::new(store.root(), 1000, 64, 1), &config)?;
+/// let hidden = Tensor::zeros([8, 64], (Kind::Float, Device::Cpu));
+/// let targets = Tensor::zeros([8], (Kind::Int64, Device::Cpu));
+/// let loss = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0))?;
+/// assert!((loss.value()? - 1000_f64.ln()).abs() < 1e-4); // zero hidden states: every class is as likely
+/// loss.backward()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Mixture {
+    /// `None` for one component.
+    prior: Option<Tensor>,
+    latent_weight: Tensor,
+    latent_bias: Tensor,
+    weight: Tensor,
+    bias: Option<Tensor>,
+    components: i64,
+    latent_size: i64,
+    loss: Loss,
+    vocab_size: i64,
+    hidden_size: i64,
+}
+
+impl Mixture {
+    /// Builds the layer.
+    ///
+    /// # Errors
+    /// No component; a latent width below one; tying without an embedding `[V, d]`.
+    pub fn new(context: &BuildContext<'_>, config: &MixtureConfig) -> Result<Self> {
+        let loss = context.loss(NAME, config.loss.clone())?;
+        config.validate()?;
+        let (vocab_size, hidden_size) = (context.vocab_size, context.hidden_size);
+        let (components, latent_size) = (config.components, config.latent_size.unwrap_or(hidden_size));
+        let one = components == 1;
+        Ok(Self {
+            prior: if one { None } else { Some(context.weight("prior.weight", components, hidden_size)?) },
+            latent_weight: context.weight("latent.weight", components * latent_size, hidden_size)?,
+            latent_bias: context.bias("latent.bias", components * latent_size)?,
+            weight: context.class_weight(NAME, config.tied, latent_size)?,
+            bias: if config.bias { Some(context.bias("bias", vocab_size)?) } else { None },
+            components,
+            latent_size,
+            loss,
+            vocab_size,
+            hidden_size,
+        })
+    }
+
+    /// What all components need of hidden states `[N, D]`.
+    fn states(&self, hidden: &Tensor) -> Result<States> {
+        let log_prior = match &self.prior {
+            None => None,
+            Some(prior) => Some(hidden.f_linear(prior, None::<&Tensor>)?.f_log_softmax(-1, None::<Kind>)?),
+        };
+        Ok(States {
+            log_prior,
+            latent: hidden.f_linear(&self.latent_weight, Some(&self.latent_bias))?.f_tanh()?,
+        })
+    }
+
+    /// Logits `[N, V]` of component `k`. Made one component at a time, so that without gradients only one lives.
+    fn logits(&self, states: &States, k: i64) -> Result<Tensor> {
+        let state = states.latent.f_narrow(1, k * self.latent_size, self.latent_size)?;
+        Ok(state.f_linear(&self.weight, self.bias.as_ref())?)
+    }
+
+    /// `log p(y)` of each row, `[N]`: a component's log-probabilities are reduced to those of the targets before mixing,
+    /// so no mixed `[N, V]` is made.
+    fn of_targets(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
+        let states = self.states(hidden)?;
+        let terms = (0..self.components).map(|k| {
+            let (logits, no_weight) = (self.logits(&states, k)?, None::<&Tensor>);
+            let nll = logits.f_cross_entropy_loss(targets, no_weight, tch::Reduction::None, i64::MIN, 0.0)?;
+            states.weighted(k, nll.f_neg()?.f_unsqueeze(1)?)
+        });
+        let terms = terms.collect::<Result<Vec<_>>>()?;
+        Ok(Tensor::f_cat(&terms, 1)?.f_logsumexp([1_i64].as_slice(), false)?)
+    }
+
+    /// `log p(c)` of all classes, `[N, V]`.
+    fn mixed(&self, hidden: &Tensor) -> Result<Tensor> {
+        let states = self.states(hidden)?;
+        let term = |k| states.weighted(k, self.logits(&states, k)?.f_log_softmax(-1, None::<Kind>)?);
+        (1..self.components).try_fold(term(0)?, |sum, k| Ok(sum.f_logaddexp(&term(k)?)?))
+    }
+}
+
+/// Log weights of the components, `[N, K]`, where there is more than one, and latent states, `[N, K d]`.
+struct States {
+    log_prior: Option<Tensor>,
+    latent: Tensor,
+}
+
+impl States {
+    /// `log pi_k + log_probs`, of `[N, 1]` or `[N, V]`.
+    fn weighted(&self, k: i64, log_probs: Tensor) -> Result<Tensor> {
+        Ok(match &self.log_prior {
+            None => log_probs,
+            Some(prior) => log_probs.f_add(&prior.f_narrow(1, k, 1)?)?,
+        })
+    }
+}
+
+impl OutputLayer for Mixture {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn vocab_size(&self) -> i64 {
+        self.vocab_size
+    }
+
+    fn hidden_size(&self) -> i64 {
+        self.hidden_size
+    }
+
+    fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
+        // No case of its own for a batch of ignored rows: products with no rows give every parameter its zeros.
+        let batch = self.loss.batch("mos.loss", hidden, targets)?;
+        if self.loss.needs_all_classes() {
+            let all = self.mixed(&batch.hidden)?;
+            let of_targets = all.f_gather(1, &batch.targets.f_unsqueeze(1)?, false)?.f_squeeze_dim(1)?;
+            batch.exact(&of_targets, || Ok(all))
+        } else {
+            batch.exact(&self.of_targets(&batch.hidden, &batch.targets)?, || self.mixed(&batch.hidden))
+        }
+    }
+
+    fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
+        self.loss.check("mos.log_prob", hidden, Some(targets))?;
+        Ok(LogProb::from_normalised(self.of_targets(hidden, targets)?))
+    }
+
+    fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
+        self.loss.check("mos.log_probs", hidden, None)?;
+        Ok(LogProb::from_normalised(self.mixed(hidden)?))
+    }
+
+    fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
+        self.loss.check("mos.top_k", hidden, None)?;
+        top_k_of("mos.top_k", &self.mixed(hidden)?, k)
+    }
+
+    fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+        self.loss.check("mos.sample", hidden, None)?;
+        sample_from(&self.mixed(hidden)?, rng)
+    }
+
+    fn cost(&self, rows: u64) -> LayerCost {
+        let (n, k, v) = (rows as f64, self.components as f64, self.vocab_size as f64);
+        let (d, width) = (self.hidden_size as f64, self.latent_size as f64);
+        let element = self.weight.kind().elt_size_in_bytes() as f64;
+        let prior = if self.prior.is_some() { Cost::product(n, d, k, element) } else { Cost::default() };
+        let latent = Cost::product(n, d, k * width, element);
+        let forward = prior + latent + Cost::product(n, width, v, element).times(k);
+        let all = [Some(&self.weight), Some(&self.latent_weight), Some(&self.latent_bias)];
+        let all = all.into_iter().chain([self.prior.as_ref(), self.bias.as_ref()]).flatten();
+        let parameters = all.map(|tensor| tensor.numel() as u64).sum();
+        LayerCost { train: forward.with_gradients(), eval: forward, parameters }
+    }
+}

@@ -1,0 +1,152 @@
+//! Sigsoftmax: a softmax whose logits are multiplied, as probabilities, by their sigmoid.
+
+use lexmax_kernels::seed::Generator;
+use lexmax_output::{
+    BuildContext, Cost, LayerCost, LogProb, Loss, LossOptions, OutputLayer, Result, TopK, TrainingLoss,
+    dense, sample_logits,
+};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+const NAME: &str = "sigsoftmax";
+
+/// Options of [`Sigsoftmax`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SigsoftmaxConfig {
+    /// Whether each class has a bias.
+    pub bias: bool,
+    /// Whether the class weight is the input embedding (Press & Wolf 2017, arXiv 1608.05859).
+    pub tied: bool,
+    /// Options of the loss that all families share.
+    pub loss: LossOptions,
+}
+
+impl Default for SigsoftmaxConfig {
+    fn default() -> Self {
+        Self { bias: true, tied: false, loss: LossOptions::default() }
+    }
+}
+
+/// `z + log sigmoid(z)`, of any shape: the logits whose softmax is the sigsoftmax of `z`, since
+/// `exp(z) sigmoid(z) = exp(z + log sigmoid(z))`. Stable for logits of any size.
+///
+/// ```
+/// use tch::Tensor;
+/// let transformed = lexmax_mixture::sigsoftmax::transform(&Tensor::from_slice(&[0.0_f64, -1e4]))?;
+/// assert!((transformed.double_value(&[0]) - 0.5_f64.ln()).abs() < 1e-12);
+/// assert_eq!(transformed.double_value(&[1]), -2e4);
+/// # Ok::<(), lexmax_output::OutputError>(())
+/// ```
+///
+/// # Errors
+/// libtorch refused.
+pub fn transform(logits: &Tensor) -> Result<Tensor> {
+    Ok(logits.f_add(&logits.f_log_sigmoid()?)?)
+}
+
+/// Sigsoftmax (Kanai et al. 2018, "Sigsoftmax: Reanalysis of the Softmax Bottleneck", arXiv 1805.10829):
+/// `p(c | h) = exp(z_c) sigmoid(z_c) / sum_j exp(z_j) sigmoid(z_j)`, `z = W h + b`. The log-probabilities are not linear in
+/// `h`, so their rank is not bounded by `D`.
+///
+/// * Shapes: hidden `[N, D]`, `weight` `[V, D]`, `bias` `[V]`.
+/// * Cost: the products of a full softmax, and one more pass over logits `[N, V]`.
+/// * When not to use it: where a plain softmax already fits; unlike there, adding a number to all logits changes `p`.
+///
+/// ```
+/// use lexmax_kernels::seed::generator;
+/// use lexmax_mixture::{Sigsoftmax, SigsoftmaxConfig};
+/// use lexmax_output::{BuildContext, OutputLayer};
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// # fn main() -> lexmax_output::Result<()> {
+/// let store = nn::VarStore::new(Device::Cpu);
+/// let context = BuildContext::new(store.root(), 1000, 64, 1);
+/// let mut layer = Sigsoftmax::new(&context, &SigsoftmaxConfig::default())?;
+/// let hidden = Tensor::zeros([8, 64], (Kind::Float, Device::Cpu));
+/// let targets = Tensor::zeros([8], (Kind::Int64, Device::Cpu));
+/// let loss = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0))?;
+/// assert!((loss.value()? - 1000_f64.ln()).abs() < 1e-4); // zero hidden states: every class is as likely
+/// loss.backward()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Sigsoftmax {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    loss: Loss,
+    vocab_size: i64,
+    hidden_size: i64,
+}
+
+impl Sigsoftmax {
+    /// Builds the layer.
+    ///
+    /// # Errors
+    /// A loss option out of its range; tying without an embedding `[V, D]`.
+    pub fn new(context: &BuildContext<'_>, config: &SigsoftmaxConfig) -> Result<Self> {
+        let (vocab_size, hidden_size) = (context.vocab_size, context.hidden_size);
+        let loss = context.loss(NAME, config.loss.clone())?;
+        let weight = context.class_weight(NAME, config.tied, hidden_size)?;
+        let bias = if config.bias { Some(context.bias("bias", vocab_size)?) } else { None };
+        Ok(Self { weight, bias, loss, vocab_size, hidden_size })
+    }
+
+    /// Logits `[N, V]` after the transform.
+    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        transform(&hidden.f_linear(&self.weight, self.bias.as_ref())?)
+    }
+}
+
+impl OutputLayer for Sigsoftmax {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn vocab_size(&self) -> i64 {
+        self.vocab_size
+    }
+
+    fn hidden_size(&self) -> i64 {
+        self.hidden_size
+    }
+
+    fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
+        let batch = self.loss.batch("sigsoftmax.loss", hidden, targets)?;
+        let log_probs = self.logits(&batch.hidden)?.f_log_softmax(-1, None::<Kind>)?;
+        let no_weight = None::<&Tensor>;
+        let nll = log_probs.f_nll_loss(&batch.targets, no_weight, tch::Reduction::None, i64::MIN)?;
+        batch.exact(&nll.f_neg()?, || Ok(log_probs))
+    }
+
+    fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
+        self.loss.check("sigsoftmax.log_prob", hidden, Some(targets))?;
+        dense::log_prob(&self.logits(hidden)?, targets)
+    }
+
+    fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
+        self.loss.check("sigsoftmax.log_probs", hidden, None)?;
+        dense::log_probs(&self.logits(hidden)?)
+    }
+
+    fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
+        self.loss.check("sigsoftmax.top_k", hidden, None)?;
+        dense::top_k("sigsoftmax.top_k", &self.logits(hidden)?, k)
+    }
+
+    fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+        self.loss.check("sigsoftmax.sample", hidden, None)?;
+        sample_logits(&self.logits(hidden)?, rng)
+    }
+
+    fn cost(&self, rows: u64) -> LayerCost {
+        let (n, v, d) = (rows as f64, self.vocab_size as f64, self.hidden_size as f64);
+        let element = self.weight.kind().elt_size_in_bytes() as f64;
+        // The transform reads and writes the logits once more.
+        let transform = Cost { flops: 0.0, bytes: 2.0 * n * v * element };
+        let forward = Cost::product(n, d, v, element) + transform;
+        let parameters = (self.weight.numel() + self.bias.as_ref().map_or(0, Tensor::numel)) as u64;
+        LayerCost { train: forward.with_gradients(), eval: forward, parameters }
+    }
+}

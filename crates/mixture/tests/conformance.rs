@@ -1,0 +1,56 @@
+//! The high-rank heads under the laws of `lexmax_output::conformance`.
+
+use lexmax_mixture::{Mixture, MixtureConfig, Sigsoftmax, SigsoftmaxConfig};
+use lexmax_output::conformance::{Case, check};
+
+fn mixture(name: &str, config: MixtureConfig) {
+    check(&Case {
+        name,
+        vocab_size: 37,
+        hidden_size: 6,
+        build: &|context, loss| {
+            Ok(Box::new(Mixture::new(context, &MixtureConfig { loss, ..config.clone() })?))
+        },
+        refuses: &[],
+    });
+}
+
+fn sigsoftmax(name: &str, bias: bool) {
+    check(&Case {
+        name,
+        vocab_size: 37,
+        hidden_size: 6,
+        build: &|context, loss| {
+            let config = SigsoftmaxConfig { bias, loss, ..SigsoftmaxConfig::default() };
+            Ok(Box::new(Sigsoftmax::new(context, &config)?))
+        },
+        refuses: &[],
+    });
+}
+
+#[test]
+fn three_components() {
+    mixture("mos of 3", MixtureConfig { components: 3, ..MixtureConfig::default() });
+}
+
+#[test]
+fn narrow_latent_without_bias() {
+    let config =
+        MixtureConfig { components: 2, latent_size: Some(2), bias: false, ..MixtureConfig::default() };
+    mixture("mos of 2, narrow", config);
+}
+
+#[test]
+fn one_component() {
+    mixture("mos of 1", MixtureConfig { components: 1, ..MixtureConfig::default() });
+}
+
+#[test]
+fn sigsoftmax_with_bias() {
+    sigsoftmax("sigsoftmax", true);
+}
+
+#[test]
+fn sigsoftmax_without_bias() {
+    sigsoftmax("sigsoftmax without bias", false);
+}
