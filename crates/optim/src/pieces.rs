@@ -20,11 +20,10 @@ pub(crate) fn for_pieces<const K: usize>(
     }
     let mut pieces = Vec::with_capacity(K);
     for tensor in tensors {
-        pieces.push(tensor.f_view(-1)?.f_split(PIECE, 0)?);
+        pieces.push(tensor.f_view(-1)?.f_split(PIECE, 0)?.into_iter());
     }
-    let count = pieces.iter().map(Vec::len).min().unwrap_or(0);
-    for i in 0..count {
-        update(std::array::from_fn(|k| pieces[k][i].shallow_clone()))?;
+    while let Ok(matching) = pieces.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>().try_into() {
+        update(matching)?;
     }
     Ok(())
 }
