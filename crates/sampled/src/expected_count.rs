@@ -17,7 +17,8 @@ pub enum ExpectedCount {
         samples: f64,
     },
     /// Draws repeated until enough different classes were seen, `T` in all: `1 - (1 - q)^T`, the probability that `T`
-    /// draws hold the class (as TensorFlow's candidate samplers count).
+    /// draws hold the class. This is how TensorFlow's candidate samplers count, but for sets without a repeat (`T = S`),
+    /// which they count as draws with replacement: there a class would be expected more often than it can be taken.
     Unique {
         /// Number of draws made, repeats included, `T`.
         tries: f64,

@@ -1,0 +1,11 @@
+//! Tests of the sampled layer through its public interface.
+
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod draws;
+mod estimator;
+mod fixture;
+mod oracle;
+mod regressions;
+mod training;
