@@ -1,0 +1,31 @@
+//! How errors are shown.
+
+/// Writes `error: ...` with the causes that the message does not hold already.
+pub fn show(error: &anyhow::Error) {
+    eprintln!("error: {}", with_causes(error));
+}
+
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let missing = || std::io::Error::new(std::io::ErrorKind::NotFound, "no such file");
+        let bare = anyhow::Error::new(missing()).context("read x.toml");
+        assert_eq!(with_causes(&bare), "read x.toml: no such file");
+        let told = anyhow::Error::new(missing()).context("read x.toml: no such file");
+        assert_eq!(with_causes(&told), "read x.toml: no such file");
+    }
+}

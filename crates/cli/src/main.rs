@@ -1,0 +1,54 @@
+//! The binary `lexmax`: corpora, experiments and their reports from the command line.
+
+mod corpus;
+mod errors;
+mod layers;
+mod report;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Which output layer for a large vocabulary, and what does it cost? Trains the same language model with different
+/// output layers, and shows exact perplexity, speed and memory.
+#[derive(Debug, Parser)]
+#[command(name = "lexmax", version, after_help = "\
+Examples:
+  lexmax run experiments/quickstart.toml
+  lexmax report results/quickstart
+  lexmax corpus build --train text.txt.gz --ratio 0.05,0.05 --unk '<unk>' --min-count 3 --out data/mine")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build, generate and describe corpora.
+    #[command(subcommand)]
+    Corpus(corpus::CorpusCommand),
+    /// Run an experiment: every output layer with every seed.
+    Run(run::RunArgs),
+    /// Write tables, charts and a page from the records of an experiment.
+    Report(report::ReportArgs),
+    /// List the output layers that an experiment can name.
+    Layers(layers::LayersArgs),
+    /// One run of an experiment, started by `lexmax run`.
+    #[command(hide = true)]
+    Worker,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Corpus(command) => corpus::corpus(command),
+        Command::Run(arguments) => run::run(arguments),
+        Command::Report(arguments) => report::report(&arguments),
+        Command::Layers(arguments) => layers::layers(&arguments),
+        Command::Worker => lexmax_lab::run_worker().map(|()| ExitCode::SUCCESS).map_err(Into::into),
+    };
+    done.unwrap_or_else(|error| {
+        errors::show(&error);
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,143 @@
+//! `lexmax run`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use lexmax_lab::config::Budget;
+use lexmax_lab::{Experiment, Overrides, Plan, RunOptions, RunSpec, prepare_corpus, run_plan};
+use lexmax_records::{RunRecord, RunStatus, RunStore};
+
+/// Exit status of a command that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+/// Arguments of `lexmax run`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Finished runs are skipped, failed ones are rows with their error, and Ctrl-C leaves a checkpoint that the next call
+resumes from.
+
+Examples:
+  lexmax run experiments/quickstart.toml --dry-run
+  lexmax run experiments/wikitext-2.toml --only full --only 'adaptive'
+  lexmax run experiments/wikitext-2.toml --set training.budget.seconds=30 --set training.seeds=[1,2,3] --results results/short
+  lexmax run experiments/quickstart.toml --set 'outputs.mos.components=3'")]
+pub struct RunArgs {
+    /// An experiment file.
+    experiment: PathBuf,
+    /// Set a value over the file's: a dotted key and a TOML value; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Run this output only; may be repeated. A name without its grid values means the whole grid.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Show the runs with their ids and the time they need, and train nothing. A corpus that is absent is made.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do finished runs again.
+    #[arg(long)]
+    again: bool,
+    /// `cpu`, `cuda` or `cuda:N`.
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Threads of libtorch, instead of the file's.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Folder for the records; `results/NAME` beside `experiments` where not given.
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+}
+
+/// Runs an experiment.
+pub fn run(arguments: RunArgs) -> Result<ExitCode> {
+    let overrides = Overrides { set: arguments.set, threads: arguments.threads };
+    let experiment = Experiment::load(&arguments.experiment, &overrides)?;
+    let (corpus_dir, corpus) = prepare_corpus(&experiment)?;
+    let plan = Plan::new(&experiment, &corpus_dir, &corpus, &arguments.device)?;
+    let usual = || experiment.project.join("results").join(&experiment.name);
+    let results = arguments.results.unwrap_or_else(usual);
+    if arguments.dry_run {
+        show(&plan, &results, &arguments.only)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let program = std::env::current_exe().context("find this program, which runs are started from")?;
+    let worker = (program, vec!["worker".to_owned()]);
+    let options = RunOptions { results, only: arguments.only, again: arguments.again, worker };
+    let outcome = run_plan(&plan, &options)?;
+    let results = options.results.display();
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "{} finished, {} failed, {} finished before, {} left; records in {results}",
+        outcome.finished, outcome.failed, outcome.skipped, outcome.left
+    )?;
+    if outcome.left > 0 {
+        writeln!(out, "the same command goes on from here")?;
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    writeln!(out, "next: lexmax report {results}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the runs and the time they need.
+fn show(plan: &Plan, results: &Path, only: &[String]) -> Result<()> {
+    let records = RunStore::open(results).read_all()?;
+    let runs = plan.only(only)?;
+    let mut out = std::io::stdout().lock();
+    let corpus = &plan.corpus;
+    writeln!(
+        out,
+        "{}: corpus {}, V = {}, {} / {} / {} tokens",
+        plan.experiment, corpus.name, corpus.vocab_size, corpus.train_tokens, corpus.valid_tokens, corpus.test_tokens
+    )?;
+    writeln!(out, "{:<18}{:<40}{:>5}  {:<14}{:<20}state", "id", "output", "seed", "family", "budget")?;
+    let (mut waiting, mut seconds, mut unknown) = (0, 0.0, 0);
+    for run in runs {
+        let record = records.iter().find(|record| record.id == run.id);
+        let state = match record.map(|record| &record.status) {
+            None => "waiting",
+            Some(RunStatus::Finished) => "finished",
+            Some(RunStatus::Failed { .. }) => "failed, will run again",
+        };
+        if state != "finished" {
+            waiting += 1;
+            match estimate(run, plan, &records) {
+                Some(estimate) => seconds += estimate,
+                None => unknown += 1,
+            }
+        }
+        let (id, output, seed) = (run.id.as_str(), &run.output, run.config.seed);
+        let (family, budget) = (run.config.output.family(), budget(run.config.training.budget));
+        writeln!(out, "{id:<18}{output:<40}{seed:>5}  {family:<14}{budget:<20}{state}")?;
+    }
+    let total = format!("{waiting} runs to do, about {} of training", minutes(seconds));
+    match unknown {
+        0 => writeln!(out, "{total}, evaluation not counted"),
+        _ => writeln!(out, "{total}, and {unknown} runs of which no finished run tells the speed; evaluation not counted"),
+    }?;
+    Ok(())
+}
+
+/// Training seconds of a run: its budget, or its tokens at the speed of a finished run of the same output.
+fn estimate(run: &RunSpec, plan: &Plan, records: &[RunRecord]) -> Option<f64> {
+    if let Budget::Seconds(seconds) = run.config.training.budget {
+        return Some(seconds);
+    }
+    let tokens = run.budget_tokens(&plan.corpus)? as f64;
+    let mut same = records.iter().filter(|record| record.output == run.output);
+    same.find_map(|record| Some(tokens / record.result.as_ref()?.train_tokens_per_second))
+}
+
+fn budget(budget: Budget) -> String {
+    match budget {
+        Budget::Seconds(seconds) => format!("{seconds} s"),
+        Budget::Tokens(tokens) => format!("{tokens} tokens"),
+        Budget::Epochs(epochs) => format!("{epochs} epochs"),
+    }
+}
+
+fn minutes(seconds: f64) -> String {
+    if seconds < 120.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
+}

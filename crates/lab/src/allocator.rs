@@ -1,0 +1,50 @@
+//! Memory that is given back to the system comes back page by page: glibc maps every large block anew and unmaps it when
+//! it is freed, so each step pays a page fault for every 4 KiB of its logits `[N, V]`. Keeping freed blocks in the process
+//! makes large steps up to twice as fast. It suits a process that trains and ends, so only the run's process does it.
+
+/// Tells the allocator to keep what is freed. Where the allocator is not glibc's, nothing happens. Returns whether the
+/// allocator took it.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub fn keep_freed_memory() -> bool {
+    /// Freed memory at the end of the heap is given back from this size on: never, in effect.
+    const TRIM_THRESHOLD: libc::c_int = libc::c_int::MAX;
+    /// The heap grows by at least this many bytes.
+    const TOP_PAD: libc::c_int = 64 << 20;
+    let settings = [(libc::M_MMAP_MAX, 0), (libc::M_TRIM_THRESHOLD, TRIM_THRESHOLD), (libc::M_TOP_PAD, TOP_PAD)];
+    settings.iter().all(|&(parameter, value)| {
+        // SAFETY: mallopt takes two integers by value, keeps no pointer, and glibc locks its arena while it changes a
+        // parameter, so it may be called at any time from any thread.
+        unsafe { libc::mallopt(parameter, value) == 1 }
+    })
+}
+
+/// Tells the allocator to keep what is freed: this system's has no such setting.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub fn keep_freed_memory() -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    fn large_blocks_are_allocated_and_kept() {
+        assert!(super::keep_freed_memory());
+        // A block far above the size that glibc would map by itself: the same pages come back.
+        let address = || {
+            let mut block: Vec<u8> = Vec::with_capacity(48 << 20);
+            block.resize(48 << 20, 7);
+            assert_eq!(block.iter().map(|&byte| u64::from(byte)).sum::<u64>(), 7 * (48 << 20));
+            block.as_ptr() as usize
+        };
+        let faults = || {
+            let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
+            stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(7)?.parse::<u64>().ok()).unwrap_or(0)
+        };
+        address();
+        let before = faults();
+        address();
+        let pages = (48 << 20) / 4096;
+        assert!(faults() - before < pages / 2, "{} page faults for a block of {pages} pages", faults() - before);
+    }
+}

@@ -1,0 +1,74 @@
+//! Models below the output layer: words in, hidden states out.
+
+mod dropout;
+mod init;
+mod lstm;
+mod ngram;
+
+use std::fmt;
+
+use tch::{Tensor, nn};
+
+pub use dropout::Dropout;
+pub use lstm::Lstm;
+pub use ngram::Ngram;
+
+use crate::Result;
+use crate::config::BackboneConfig;
+
+/// What a backbone carries from one window of a stream to the next, without gradients.
+pub type State = Vec<Tensor>;
+
+/// A model from windows of words to hidden states.
+pub trait Backbone: fmt::Debug {
+    /// Width of the hidden states, `D`.
+    fn hidden_size(&self) -> i64;
+
+    /// The word embedding `[V, E]`, which an output layer may share.
+    fn embedding(&self) -> &Tensor;
+
+    /// Hidden states `[T B, D]` of inputs `[T, B]` and the state after them. Streams start where `state` is `None`;
+    /// without `dropout` nothing is dropped.
+    ///
+    /// # Errors
+    /// libtorch refused.
+    fn forward(&self, inputs: &Tensor, state: Option<&State>, dropout: Option<&mut Dropout>) -> Result<(Tensor, State)>;
+
+    /// Probability of dropping an element in training.
+    fn dropout(&self) -> f64;
+}
+
+/// Builds the backbone of a configuration; its parameters are registered in `path`. The embedding starts as
+/// uniform(-r, r) with `r` the `init_range`.
+///
+/// # Errors
+/// libtorch refused.
+pub fn build(
+    config: &BackboneConfig,
+    path: &nn::Path<'_>,
+    vocab_size: i64,
+    init_range: f64,
+    seed: u64,
+) -> Result<Box<dyn Backbone>> {
+    Ok(match config {
+        BackboneConfig::Lstm(config) => Box::new(Lstm::new(config, path, vocab_size, init_range, seed)?),
+        BackboneConfig::Ngram(config) => Box::new(Ngram::new(config, path, vocab_size, init_range, seed)?),
+    })
+}
+
+/// Rows `[..., E]` of the embedding at `ids`.
+fn embed(embedding: &Tensor, ids: &Tensor) -> Result<Tensor> {
+    let (no_padding, scale_by_frequency, sparse) = (-1, false, false);
+    Ok(Tensor::f_embedding(embedding, ids, no_padding, scale_by_frequency, sparse)?)
+}
+
+/// Applies dropout where there is any.
+fn drop_out(tensor: Tensor, dropout: &mut Option<&mut Dropout>) -> Result<Tensor> {
+    match dropout {
+        Some(dropout) => dropout.apply(&tensor),
+        None => Ok(tensor),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! The feed-forward n-gram language model.
+
+use tch::{Tensor, nn};
+
+use super::init::uniform;
+use super::{Backbone, Dropout, State, drop_out, embed};
+use crate::Result;
+use crate::config::NgramConfig;
+
+/// `h_t = tanh(W [e_t; e_{t-1}; ...] + b)` over the embeddings of the last `context` words (Bengio et al. 2003, "A Neural
+/// Probabilistic Language Model").
+///
+/// * Shapes: inputs `[T, B]`, embedding `[V, E]`, `W` `[D, context E]`, hidden states `[T B, D]`; the state holds the last
+///   `context - 1` inputs `[., B]`. Words before the start of a stream have the embedding zero.
+#[derive(Debug)]
+pub struct Ngram {
+    embedding: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    context: i64,
+    hidden: i64,
+    dropout: f64,
+}
+
+impl Ngram {
+    /// Builds the model.
+    ///
+    /// # Errors
+    /// libtorch refused.
+    pub fn new(config: &NgramConfig, path: &nn::Path<'_>, vocab_size: i64, init_range: f64, seed: u64) -> Result<Self> {
+        let inputs = config.context * config.embedding;
+        let range = 1.0 / (inputs as f64).sqrt();
+        Ok(Self {
+            embedding: uniform(path, "embedding", &[vocab_size, config.embedding], init_range, seed)?,
+            weight: uniform(path, "weight", &[config.hidden, inputs], range, seed)?,
+            bias: uniform(path, "bias", &[config.hidden], range, seed)?,
+            context: config.context,
+            hidden: config.hidden,
+            dropout: config.dropout,
+        })
+    }
+}
+
+impl Backbone for Ngram {
+    fn hidden_size(&self) -> i64 {
+        self.hidden
+    }
+
+    fn embedding(&self) -> &Tensor {
+        &self.embedding
+    }
+
+    fn dropout(&self) -> f64 {
+        self.dropout
+    }
+
+    fn forward(
+        &self,
+        inputs: &Tensor,
+        state: Option<&State>,
+        mut dropout: Option<&mut Dropout>,
+    ) -> Result<(Tensor, State)> {
+        let (rows, batch) = (inputs.size()[0], inputs.size()[1]);
+        let earlier = self.context - 1;
+        let words = match state {
+            Some(state) => Tensor::f_cat(&[&state[0], inputs], 0)?,
+            None => inputs.shallow_clone(),
+        };
+        let known = words.size()[0];
+        let mut embedded = drop_out(embed(&self.embedding, &words)?, &mut dropout)?;
+        let missing = earlier + rows - known;
+        if missing > 0 {
+            let width = self.embedding.size()[1];
+            let zeros = Tensor::f_zeros([missing, batch, width], (embedded.kind(), embedded.device()))?;
+            embedded = Tensor::f_cat(&[zeros, embedded], 0)?;
+        }
+        let back = |words: i64| Ok(embedded.f_narrow(0, earlier - words, rows)?);
+        let shifted = (0..self.context).map(back).collect::<Result<Vec<Tensor>>>()?;
+        let context = Tensor::f_cat(&shifted, -1)?.f_reshape([rows * batch, -1])?;
+        let hidden = context.f_linear(&self.weight, Some(&self.bias))?.f_tanh()?;
+        let keep = earlier.min(known);
+        let after = words.f_narrow(0, known - keep, keep)?;
+        Ok((drop_out(hidden, &mut dropout)?, vec![after]))
+    }
+}

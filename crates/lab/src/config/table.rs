@@ -1,0 +1,79 @@
+//! Reading sections of a TOML table, with errors that name the file, the section and the key.
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use super::suggest::explain;
+use crate::{LabError, Result};
+
+/// The error of a place in the file.
+pub(crate) fn error(file: &Path, place: impl Into<String>, message: impl Into<String>) -> LabError {
+    LabError::Config { file: file.to_owned(), place: place.into(), message: message.into() }
+}
+
+/// Reads a section as `T`; unknown keys are errors where `T` denies them.
+pub(crate) fn decode<T: DeserializeOwned>(file: &Path, place: &str, value: Value) -> Result<T> {
+    T::deserialize(value).map_err(|source| error(file, place, explain(&source.to_string())))
+}
+
+/// As [`decode`], for tagged types: serde forgets the key there, so it is found by leaving out one key at a time.
+pub(crate) fn decode_tagged<T: DeserializeOwned>(file: &Path, place: &str, table: &Table) -> Result<T> {
+    let read = |table: &Table| T::deserialize(Value::Table(table.clone())).map_err(|error| error.to_string());
+    read(table).map_err(|message| {
+        let innocent = |key: &str| {
+            let mut without = table.clone();
+            without.remove(key);
+            read(&without).err().as_ref() == Some(&message)
+        };
+        let culprits: Vec<&String> = table.keys().filter(|key| !innocent(key)).collect();
+        let about_key = message.starts_with("unknown field") || message.starts_with("missing field");
+        let key = match culprits.as_slice() {
+            [key] if !about_key => format!("`{key}`: "),
+            _ => String::new(),
+        };
+        error(file, place, format!("{key}{}", explain(&message)))
+    })
+}
+
+/// Writes `value` at a dotted path, making tables on the way.
+pub(crate) fn insert(table: &mut Table, path: &[&str], value: Value) -> std::result::Result<(), String> {
+    let (last, parents) = path.split_last().ok_or("an empty key")?;
+    let mut here = table;
+    for key in parents {
+        let next = here.entry((*key).to_owned()).or_insert_with(|| Value::Table(Table::new()));
+        here = next.as_table_mut().ok_or_else(|| format!("`{key}` is a single value, it has no `{last}` inside"))?;
+        // A budget is one of several units: setting another one replaces it.
+        if *key == "budget" {
+            here.clear();
+        }
+    }
+    here.insert((*last).to_owned(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn values_land_at_their_path_and_a_budget_is_replaced() {
+        let mut table: Table = toml::from_str("training = { batch = 2, budget = { seconds = 9 } }").unwrap();
+        insert(&mut table, &["training", "batch"], Value::Integer(4)).unwrap();
+        insert(&mut table, &["training", "budget", "tokens"], Value::Integer(100)).unwrap();
+        let expected: Table = toml::from_str("training = { batch = 4, budget = { tokens = 100 } }").unwrap();
+        assert_eq!(table, expected);
+        let refused = insert(&mut table, &["training", "batch", "size"], Value::Integer(1)).unwrap_err();
+        assert!(refused.contains("`batch` is a single value"), "{refused}");
+    }
+
+    #[test]
+    fn the_key_with_the_wrong_type_is_named() {
+        let table: Table = toml::from_str("layer = \"full\"\nsoft_cap = \"high\"").unwrap();
+        let error = decode_tagged::<lexmax::OutputConfig>(Path::new("x.toml"), "output `a`", &table).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("x.toml: output `a`: `soft_cap`: invalid type: string \"high\""), "{text}");
+    }
+}

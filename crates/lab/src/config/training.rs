@@ -1,0 +1,156 @@
+//! The `[training]` section.
+
+use lexmax_optim::{OptimizerConfig, PlateauConfig};
+use serde::{Deserialize, Serialize};
+use tch::Kind;
+
+/// How a model is trained and scored. An output may override any of these under its key `training`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Streams that are read side by side, `B`.
+    pub batch: usize,
+    /// Steps of back-propagation through time, `T`: a batch has `T B` tokens.
+    pub bptt: usize,
+    /// The optimizer.
+    pub optimizer: OptimizerConfig,
+    /// Learning rate at the start.
+    pub learning_rate: f64,
+    /// Largest joint L2 norm of all gradients; longer ones are scaled down to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<f64>,
+    /// Learning-rate decay when the validation score no longer improves, looked at on every curve point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plateau: Option<PlateauConfig>,
+    /// Embedding and output weights start as uniform(-r, r).
+    #[serde(default = "init_range")]
+    pub init_range: f64,
+    /// When training ends.
+    pub budget: Budget,
+    /// Points of the learning curve, evenly spaced over the budget; the last one is at its end. Ten, where neither this
+    /// nor `eval_every_seconds` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eval_points: Option<u64>,
+    /// Seconds of training between curve points, instead of `eval_points`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eval_every_seconds: Option<f64>,
+    /// Validation tokens that a curve point scores, from the start of the split; all where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_tokens: Option<usize>,
+    /// Test tokens that the final score covers, from the start of the split; all where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_test_tokens: Option<usize>,
+    /// Streams that evaluation cuts a split into; every token after the first of a stream is scored.
+    #[serde(default = "eval_batch")]
+    pub eval_batch: usize,
+    /// Steps between refreshes of layers that adapt to their parameters.
+    #[serde(default = "refresh_steps")]
+    pub refresh_steps: u64,
+    /// Element type.
+    #[serde(default)]
+    pub dtype: Dtype,
+    /// Root seeds: every output is trained once with each.
+    pub seeds: Vec<u64>,
+    /// Threads of libtorch; every core of the machine where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+}
+
+/// When training ends: at the first step that reaches the number.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Budget {
+    /// Seconds of training: the layer's set-up counts, evaluation does not.
+    Seconds(f64),
+    /// Training tokens.
+    Tokens(u64),
+    /// Passes over the training split.
+    Epochs(u64),
+}
+
+/// Element type of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// 64-bit floats.
+    F64,
+}
+
+impl Dtype {
+    /// The libtorch kind.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::F32 => Kind::Float,
+            Self::F64 => Kind::Double,
+        }
+    }
+
+    /// `f32` or `f64`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+        }
+    }
+}
+
+fn init_range() -> f64 {
+    0.1
+}
+
+fn eval_batch() -> usize {
+    10
+}
+
+fn refresh_steps() -> u64 {
+    500
+}
+
+impl TrainingConfig {
+    /// Checks every number; the error says which key, what was given and what was expected.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        let positive = |name: &str, value: f64| match value.is_finite() && value > 0.0 {
+            true => Ok(()),
+            false => Err(format!("`{name}` is {value}, expected a finite number above zero")),
+        };
+        let at_least_one = |name: &str, value: u64| match value {
+            0 => Err(format!("`{name}` is 0, expected at least 1")),
+            _ => Ok(()),
+        };
+        at_least_one("batch", self.batch as u64)?;
+        at_least_one("bptt", self.bptt as u64)?;
+        at_least_one("eval_batch", self.eval_batch as u64)?;
+        at_least_one("refresh_steps", self.refresh_steps)?;
+        positive("learning_rate", self.learning_rate)?;
+        positive("init_range", self.init_range)?;
+        self.clip.map_or(Ok(()), |clip| positive("clip", clip))?;
+        self.eval_every_seconds.map_or(Ok(()), |seconds| positive("eval_every_seconds", seconds))?;
+        self.eval_points.map_or(Ok(()), |points| at_least_one("eval_points", points))?;
+        if self.eval_points.is_some() && self.eval_every_seconds.is_some() {
+            return Err("`eval_points` and `eval_every_seconds` are both given, expected one of them".to_owned());
+        }
+        for (name, tokens) in [("valid_tokens", self.valid_tokens), ("max_test_tokens", self.max_test_tokens)] {
+            if let Some(tokens @ 0..=1) = tokens {
+                return Err(format!("`{name}` is {tokens}, expected at least 2"));
+            }
+        }
+        self.optimizer.validate().map_err(|error| error.to_string())?;
+        self.plateau.map_or(Ok(()), |plateau| plateau.validate().map_err(|error| error.to_string()))?;
+        self.threads.map_or(Ok(()), |threads| at_least_one("threads", threads as u64))?;
+        match self.budget {
+            Budget::Seconds(seconds) => positive("budget.seconds", seconds)?,
+            Budget::Tokens(tokens) => at_least_one("budget.tokens", tokens)?,
+            Budget::Epochs(epochs) => at_least_one("budget.epochs", epochs)?,
+        }
+        if self.seeds.is_empty() {
+            return Err("`seeds` is empty, expected at least one seed".to_owned());
+        }
+        if let Some(seed) = (1..self.seeds.len()).find(|&i| self.seeds[..i].contains(&self.seeds[i])) {
+            return Err(format!("`seeds` names {} twice, expected different seeds", self.seeds[seed]));
+        }
+        Ok(())
+    }
+}

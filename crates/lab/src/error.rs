@@ -1,0 +1,118 @@
+//! Errors of the laboratory.
+
+use std::path::PathBuf;
+
+use lexmax_corpus::CorpusError;
+use lexmax_optim::OptimError;
+use lexmax_output::OutputError;
+use lexmax_records::RecordError;
+
+/// Result with a [`LabError`].
+pub type Result<T> = std::result::Result<T, LabError>;
+
+/// What can go wrong between an experiment file and its records.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LabError {
+    /// The experiment file, or a value set over it, does not fit.
+    #[error("{file}: {place}: {message}")]
+    Config {
+        /// The experiment file.
+        file: PathBuf,
+        /// The section or output, as in `[training]`.
+        place: String,
+        /// What is wrong, what was given and what was expected.
+        message: String,
+    },
+    /// A corpus could not be built or opened.
+    #[error("corpus: {0}")]
+    Corpus(#[from] CorpusError),
+    /// The corpus does not fit the experiment.
+    #[error("corpus {name}: {message}")]
+    CorpusUse {
+        /// Name of the corpus.
+        name: String,
+        /// What does not fit.
+        message: String,
+    },
+    /// An output layer refused.
+    #[error("output layer: {0}")]
+    Output(#[from] OutputError),
+    /// An optimizer refused.
+    #[error("optimizer: {0}")]
+    Optim(#[from] OptimError),
+    /// libtorch reported an error.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+    /// A record could not be read or written.
+    #[error("records: {0}")]
+    Record(#[from] RecordError),
+    /// The file system refused.
+    #[error("{action} {path}: {source}")]
+    Io {
+        /// What was tried, as in `read`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A checkpoint that does not belong to the run, or is damaged.
+    #[error("checkpoint {path}: {message}; remove the file to start this run from the beginning")]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        message: String,
+    },
+    /// Training left the finite numbers.
+    #[error("diverged at step {step}: {what} is {value}")]
+    Diverged {
+        /// The training step, from 1.
+        step: u64,
+        /// The quantity, as in `the training loss`.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+    },
+    /// A training step failed.
+    #[error("training step {step}: {source}")]
+    Step {
+        /// The training step, from 1.
+        step: u64,
+        /// Why.
+        source: Box<LabError>,
+    },
+    /// A device that is not there.
+    #[error("device {given:?}: {expected}")]
+    Device {
+        /// What was asked for.
+        given: String,
+        /// What there is.
+        expected: String,
+    },
+    /// A message between the runner and a run's process could not be understood.
+    #[error("{what}: {message}")]
+    Protocol {
+        /// The message, as in `job`.
+        what: &'static str,
+        /// Why.
+        message: String,
+    },
+}
+
+impl LabError {
+    /// For `map_err`: an I/O error with what was tried and where.
+    pub(crate) fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// The training step at which it happened, where known.
+    pub fn step(&self) -> Option<u64> {
+        match self {
+            Self::Diverged { step, .. } | Self::Step { step, .. } => Some(*step),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Exact scores of a split, in chunks that never hold `[N, V]` for the whole of it.
+
+use std::time::Instant;
+
+use lexmax_output::LogProb;
+use lexmax_records::{Band, BandedNll};
+use tch::{Device, Kind};
+
+use crate::Result;
+use crate::batch::Streams;
+use crate::machine::synchronize;
+use crate::train::Model;
+
+/// Tokens whose hidden states are computed at once.
+const WINDOW_TOKENS: usize = 1024;
+/// Largest number of logits that a chunk of rows may need at once: 64 MiB in f32.
+const CHUNK_LOGITS: i64 = 1 << 24;
+
+/// Exact negative log-likelihood of a split.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Score {
+    /// Overall and by frequency band.
+    pub nll: BandedNll,
+    /// Sum of the true negative log-probabilities of the same tokens, in nats, where the language is synthetic.
+    pub true_nats: Option<f64>,
+    /// Seconds it took.
+    pub seconds: f64,
+}
+
+/// Scores `tokens`, cut into `batch` streams (fewer where the tokens do not suffice), with the state carried along each.
+/// Every token after the first of a stream is scored. `going_on` is told the share done; where it returns false, scoring
+/// ends without a result.
+///
+/// # Errors
+/// Fewer than 2 tokens; hidden states that are not finite.
+pub fn score(
+    model: &Model,
+    tokens: &[u32],
+    truth: Option<&[f64]>,
+    batch: usize,
+    going_on: &mut dyn FnMut(f64) -> bool,
+) -> Result<Option<Score>> {
+    let _guard = tch::no_grad_guard();
+    let started = Instant::now();
+    let batch = batch.min(tokens.len() / 2).max(1);
+    let streams = Streams::new(tokens, batch).ok_or_else(|| crate::LabError::CorpusUse {
+        name: "evaluation".to_owned(),
+        message: format!("{} tokens, expected at least 2", tokens.len()),
+    })?;
+    let mut bands = Bands::new(model.layer.vocab_size() as u64);
+    let chunk = (CHUNK_LOGITS / model.layer.vocab_size()).clamp(1, WINDOW_TOKENS as i64);
+    let window_rows = (WINDOW_TOKENS / batch).max(1);
+    let (mut row, mut state) = (0, None);
+    while row < streams.rows() {
+        let window = streams.window(row, window_rows, model.device())?;
+        let (hidden, after) = model.backbone.forward(&window.inputs, state.as_ref(), None)?;
+        let rows = hidden.size()[0];
+        for from in (0..rows).step_by(chunk as usize) {
+            let length = chunk.min(rows - from);
+            let targets = window.targets.f_narrow(0, from, length)?;
+            let log_prob = model.layer.log_prob(&hidden.f_narrow(0, from, length)?, &targets)?;
+            bands.add(&log_prob, &Vec::<i64>::try_from(targets.f_to(Device::Cpu)?)?)?;
+        }
+        state = Some(after);
+        row += window.rows;
+        if !going_on(row as f64 / streams.rows() as f64) {
+            return Ok(None);
+        }
+    }
+    synchronize(model.device());
+    let true_nats = truth.map(|truth| -streams.target_positions(0, streams.rows()).map(|at| truth[at]).sum::<f64>());
+    Ok(Some(Score { nll: bands.finish(), true_nats, seconds: started.elapsed().as_secs_f64() }))
+}
+
+/// Sums by frequency rank: ids 0 to 9, 10 to 99, 100 to 999 and so on.
+#[derive(Debug)]
+struct Bands(Vec<Band>);
+
+impl Bands {
+    fn new(vocab_size: u64) -> Self {
+        let mut bands = Vec::new();
+        let mut from = 0;
+        while from < vocab_size {
+            let to = (from.max(1) * 10).min(vocab_size);
+            bands.push(Band { from, to, nats: 0.0, tokens: 0 });
+            from = to;
+        }
+        Self(bands)
+    }
+
+    fn add(&mut self, log_prob: &LogProb, targets: &[i64]) -> Result<()> {
+        let values = Vec::<f64>::try_from(log_prob.tensor().f_to_kind(Kind::Double)?.f_to(Device::Cpu)?)?;
+        for (value, target) in values.iter().zip(targets) {
+            // The number of digits less one; id 0 is with 1 to 9.
+            let band = target.checked_ilog10().unwrap_or(0) as usize;
+            self.0[band].nats -= value;
+            self.0[band].tokens += 1;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> BandedNll {
+        let (nats, tokens) = self.0.iter().fold((0.0, 0), |sum, band| (sum.0 + band.nats, sum.1 + band.tokens));
+        BandedNll { nats, tokens, bands: self.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tch::Tensor;
+
+    #[test]
+    fn bands_are_decades_of_the_rank_and_cover_all_classes() {
+        let edges = |v| Bands::new(v).0.iter().map(|band| (band.from, band.to)).collect::<Vec<_>>();
+        assert_eq!(edges(2500), [(0, 10), (10, 100), (100, 1000), (1000, 2500)]);
+        assert_eq!(edges(10), [(0, 10)]);
+        assert_eq!(edges(3), [(0, 3)]);
+        assert_eq!(edges(11), [(0, 10), (10, 11)]);
+    }
+
+    #[test]
+    fn each_target_counts_in_its_band_and_in_the_whole() {
+        let mut bands = Bands::new(1000);
+        let log_prob = LogProb::from_normalised(Tensor::from_slice(&[-1.0, -2.0, -4.0, -8.0, -16.0]));
+        bands.add(&log_prob, &[0, 9, 10, 99, 999]).unwrap();
+        let nll = bands.finish();
+        assert_eq!((nll.nats, nll.tokens), (31.0, 5));
+        let sums: Vec<(f64, u64)> = nll.bands.iter().map(|band| (band.nats, band.tokens)).collect();
+        assert_eq!(sums, [(3.0, 2), (12.0, 2), (16.0, 1)]);
+    }
+}

@@ -1,0 +1,60 @@
+//! The corpus of an experiment: opened where it exists, made where it does not.
+
+use std::path::{Path, PathBuf};
+
+use lexmax_corpus::{Corpus, Origin, build, synthesize};
+use lexmax_records::RunId;
+
+use crate::config::{CorpusSpec, Experiment, TextSpec};
+use crate::{LabError, Result};
+
+/// The directory of an experiment's corpus: the given one, or `data/NAME-HASH` in the project, where the hash is that of
+/// the options it is made with.
+pub fn corpus_folder(experiment: &Experiment) -> PathBuf {
+    let name = match &experiment.corpus {
+        CorpusSpec::Path(path) => return experiment.project.join(path),
+        CorpusSpec::Synthetic(_) => &experiment.name,
+        CorpusSpec::Text(text) => text.name.as_ref().unwrap_or(&experiment.name),
+    };
+    let spec = serde_json::to_value(&experiment.corpus).unwrap_or_default();
+    let hash: String = RunId::of_config(&spec).as_str().chars().take(8).collect();
+    experiment.project.join("data").join(format!("{name}-{hash}"))
+}
+
+/// Opens the corpus of an experiment; makes it first where it is not given by path and absent.
+///
+/// # Errors
+/// A file that is missing or damaged, text that cannot be read, sources that changed since the corpus was made.
+pub fn prepare_corpus(experiment: &Experiment) -> Result<(PathBuf, Corpus)> {
+    let folder = corpus_folder(experiment);
+    let corpus = match &experiment.corpus {
+        CorpusSpec::Synthetic(options) if !folder.exists() => synthesize(options, &folder)?,
+        CorpusSpec::Text(text) if !folder.exists() => {
+            let name = text.name.as_ref().unwrap_or(&experiment.name);
+            build(&text.options(&experiment.project, name), &folder)?
+        }
+        _ => Corpus::open(&folder)?,
+    };
+    if let CorpusSpec::Text(text) = &experiment.corpus {
+        check_sources(&corpus, text, &experiment.project, &folder)?;
+    }
+    Ok((folder, corpus))
+}
+
+/// A corpus made from other files than those that are there now would give results under a wrong name. Files that are
+/// gone are no reason to refuse: the corpus stands for itself.
+fn check_sources(corpus: &Corpus, text: &TextSpec, project: &Path, folder: &Path) -> Result<()> {
+    let Origin::Text { files, .. } = &corpus.info().origin else { return Ok(()) };
+    for (path, source) in text.sources(project).iter().zip(files) {
+        let Ok(found) = std::fs::metadata(path) else { continue };
+        if found.len() != source.bytes {
+            let (found, path, folder) = (found.len(), path.display(), folder.display());
+            let message = format!(
+                "{path} has {found} bytes, it had {} when {folder} was made; remove that folder to make it anew",
+                source.bytes
+            );
+            return Err(LabError::CorpusUse { name: corpus.name().to_owned(), message });
+        }
+    }
+    Ok(())
+}

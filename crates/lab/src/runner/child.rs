@@ -1,0 +1,194 @@
+//! One run's process: started, listened to, stopped.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use crate::worker::{Event, Job};
+use crate::{LabError, Result};
+
+/// Bytes of standard error that are kept for the message of a broken run.
+const KEPT_ERROR_BYTES: usize = 2000;
+
+/// How a run's process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ChildEnd {
+    /// It wrote the record, of a result or of a failure.
+    Recorded,
+    /// It was stopped, and keeps a checkpoint.
+    Stopped,
+    /// It ended without a record: why.
+    Broken(String),
+}
+
+/// Runs a job in a process of its own. At the first interrupt it is asked to stop, at the second it is ended.
+pub(crate) fn run_child(
+    worker: &(PathBuf, Vec<String>),
+    job: &Job,
+    interrupts: &AtomicUsize,
+    listen: &mut dyn FnMut(Event),
+) -> Result<ChildEnd> {
+    let (program, arguments) = worker;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(LabError::io("start", program))?;
+    let end = converse(&mut child, job, interrupts, listen);
+    if end.is_err() {
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(LabError::io("wait for", program))?;
+    let (last, errors) = end?;
+    Ok(match last {
+        Some(Event::Recorded) => ChildEnd::Recorded,
+        Some(Event::Stopped) => ChildEnd::Stopped,
+        _ if interrupts.load(Ordering::Relaxed) > 1 => ChildEnd::Stopped,
+        _ => ChildEnd::Broken(format!("the run's process ended with {}{}", shown(status), said(&errors))),
+    })
+}
+
+/// Sends the job and listens until the process closes its output; returns its last word and what it said on standard
+/// error.
+fn converse(
+    child: &mut Child,
+    job: &Job,
+    interrupts: &AtomicUsize,
+    listen: &mut dyn FnMut(Event),
+) -> Result<(Option<Event>, String)> {
+    let protocol = |message: &str| LabError::Protocol { what: "run's process", message: message.to_owned() };
+    let mut stdin = child.stdin.take().ok_or_else(|| protocol("no standard input"))?;
+    let stdout = child.stdout.take().ok_or_else(|| protocol("no standard output"))?;
+    let mut stderr = child.stderr.take().ok_or_else(|| protocol("no standard error"))?;
+    let errors = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        let _ = stderr.read_to_end(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    });
+    let job = serde_json::to_string(job).map_err(|error| protocol(&error.to_string()))?;
+    // A process that is gone already says why by its status.
+    let _ = writeln!(stdin, "{job}").and_then(|()| stdin.flush());
+    let mut stdin = Some(stdin);
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(std::result::Result::ok) {
+            // What is no event (a library that prints) is not for us.
+            if let Ok(event) = serde_json::from_str::<Event>(&line)
+                && sender.send(event).is_err()
+            {
+                break;
+            }
+        }
+    });
+    let mut last = None;
+    loop {
+        match receiver.recv_timeout(Duration::from_millis(100)) {
+            Ok(event) => {
+                last = Some(event.clone());
+                listen(event);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        match interrupts.load(Ordering::Relaxed) {
+            0 => {}
+            // Its end of input tells the run to stop.
+            1 => drop(stdin.take()),
+            _ => {
+                let _ = child.kill();
+            }
+        }
+    }
+    let errors = errors.join().unwrap_or_default();
+    Ok((last, errors))
+}
+
+fn shown(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt;
+        if let Some(signal) = status.signal() {
+            let hint = if signal == 9 { " (killed: out of memory?)" } else { "" };
+            return format!("signal {signal}{hint}");
+        }
+    }
+    status.to_string()
+}
+
+/// The end of standard error, where there was any.
+fn said(errors: &str) -> String {
+    let errors = errors.trim();
+    let start = errors.len().saturating_sub(KEPT_ERROR_BYTES);
+    let start = (start..errors.len()).find(|&at| errors.is_char_boundary(at)).unwrap_or(errors.len());
+    if errors.is_empty() { String::new() } else { format!(": {}", &errors[start..]) }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use lexmax_records::{CorpusFacts, RunId, RunRecord, RunStatus, SCHEMA_VERSION};
+
+    fn job() -> Job {
+        let corpus = CorpusFacts {
+            name: "c".to_owned(),
+            hash: String::new(),
+            vocab_size: 1,
+            train_tokens: 1,
+            valid_tokens: 1,
+            test_tokens: 1,
+        };
+        let record = RunRecord {
+            schema: SCHEMA_VERSION,
+            id: RunId::of_config(&serde_json::json!(1)),
+            experiment: "e".to_owned(),
+            output: "o".to_owned(),
+            family: "full".to_owned(),
+            seed: 1,
+            config: serde_json::json!(1),
+            environment: crate::machine::environment(1, "cpu", "f32"),
+            corpus,
+            started_unix: 0,
+            status: RunStatus::Finished,
+            curve: Vec::new(),
+            result: None,
+        };
+        Job { corpus_dir: PathBuf::new(), results: PathBuf::new(), record }
+    }
+
+    fn end_of(script: &str, interrupts: usize) -> (ChildEnd, Vec<Event>) {
+        let worker = (PathBuf::from("/bin/sh"), vec!["-c".to_owned(), script.to_owned()]);
+        let mut heard = Vec::new();
+        let end = run_child(&worker, &job(), &AtomicUsize::new(interrupts), &mut |event| heard.push(event)).unwrap();
+        (end, heard)
+    }
+
+    #[test]
+    fn the_last_word_decides() {
+        let (end, heard) = end_of(r#"read job; echo noise; echo '{"event":"recorded"}'"#, 0);
+        assert_eq!((end, heard), (ChildEnd::Recorded, vec![Event::Recorded]));
+    }
+
+    #[test]
+    fn a_process_that_dies_is_broken_and_says_why() {
+        let (end, _) = end_of("echo no memory >&2; exit 3", 0);
+        let ChildEnd::Broken(error) = end else { panic!("{end:?}") };
+        assert!(error.contains('3') && error.contains("no memory"), "{error}");
+        let (end, _) = end_of("kill -9 $$", 0);
+        let ChildEnd::Broken(error) = end else { panic!("{end:?}") };
+        assert!(error.contains("signal 9"), "{error}");
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_input_and_a_second_one_the_process() {
+        let (end, _) = end_of(r#"cat >/dev/null; echo '{"event":"stopped"}'"#, 1);
+        assert_eq!(end, ChildEnd::Stopped);
+        let (end, _) = end_of("exec sleep 60", 2);
+        assert_eq!(end, ChildEnd::Stopped);
+    }
+}

@@ -1,0 +1,154 @@
+//! Progress of an experiment: bars with rate, loss, perplexity and time left on a terminal, one line a finished run
+//! elsewhere.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lexmax_records::{RunRecord, RunStatus};
+
+use crate::plan::RunSpec;
+use crate::worker::Event;
+
+/// Positions of a bar that stands for a share.
+const BAR: u64 = 1000;
+
+/// Two bars: the run at work and the whole experiment.
+#[derive(Debug)]
+pub(crate) struct Display {
+    bars: MultiProgress,
+    run: ProgressBar,
+    all: ProgressBar,
+    runs: usize,
+    started: Instant,
+    run_started: Instant,
+    /// Wall seconds of the runs that ended.
+    ended_seconds: Vec<f64>,
+    last_step: Option<u64>,
+}
+
+impl Display {
+    pub(crate) fn new(runs: usize) -> Self {
+        // `stderr` draws nothing where standard error is no terminal.
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let style = |template: &str| {
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+        };
+        let run = bars.add(ProgressBar::new(BAR).with_style(style("{prefix} {wide_bar} {percent:>3}% {msg}")));
+        let all = bars.add(ProgressBar::new(BAR).with_style(style("{prefix} {wide_bar} {percent:>3}% {msg}")));
+        let now = Instant::now();
+        let (started, run_started) = (now, now);
+        Self { bars, run, all, runs, started, run_started, ended_seconds: Vec::new(), last_step: None }
+    }
+
+    /// A line that stays.
+    pub(crate) fn note(&self, line: &str) {
+        if self.bars.is_hidden() {
+            eprintln!("{line}");
+        } else {
+            let _ = self.bars.println(line);
+        }
+    }
+
+    pub(crate) fn start(&mut self, done: usize, run: &RunSpec) {
+        self.run_started = Instant::now();
+        self.last_step = None;
+        self.run.reset();
+        self.run.set_prefix(format!("{} seed {}", run.output, run.config.seed));
+        self.run.set_message("starting");
+        self.all.set_prefix(format!("run {}/{}", done + 1, self.runs));
+        self.show_all(done, 0.0);
+    }
+
+    pub(crate) fn event(&mut self, event: &Event) {
+        match event {
+            Event::Training { share, step, rate, loss, valid_perplexity } => {
+                self.last_step = Some(*step);
+                self.run.set_position((share * BAR as f64) as u64);
+                let loss = loss.map(|loss| format!(", loss {loss:.3}")).unwrap_or_default();
+                let perplexity = valid_perplexity.map(|ppl| format!(", valid ppl {ppl:.1}")).unwrap_or_default();
+                let left = self.run_started.elapsed().div_f64(share.max(1e-9)).mul_f64((1.0 - share).max(0.0));
+                self.run.set_message(format!("{rate:.0} tokens/s{loss}{perplexity}, {} left", short(left)));
+                self.show_all(self.ended_seconds.len(), *share);
+            }
+            Event::Evaluating { split, share } => {
+                self.run.set_message(format!("scoring {split}: {:.0} %", 100.0 * share));
+            }
+            Event::Resumed { step } => {
+                self.last_step = Some(*step);
+                self.run.set_message(format!("resumed at step {step}"));
+            }
+            Event::Recorded | Event::Stopped => {}
+        }
+    }
+
+    /// The step that the run last told of.
+    pub(crate) fn last_step(&self) -> Option<u64> {
+        self.last_step
+    }
+
+    pub(crate) fn end(&mut self, done: usize, record: &RunRecord) {
+        self.ended_seconds.push(self.run_started.elapsed().as_secs_f64());
+        let what = match (&record.status, &record.result) {
+            (RunStatus::Failed { error, .. }, _) => format!("failed: {error}"),
+            (RunStatus::Finished, None) => "finished".to_owned(),
+            (RunStatus::Finished, Some(result)) => {
+                let excess = result.excess_nats().map(|nats| format!(" ({nats:.3} nats over the truth)"));
+                format!(
+                    "test perplexity {:.2}{}, {:.0} tokens/s, trained {:.1} s",
+                    result.test.perplexity(),
+                    excess.unwrap_or_default(),
+                    result.train_tokens_per_second,
+                    result.train_seconds,
+                )
+            }
+        };
+        self.note(&format!("[{}/{}] {} seed {}: {what}", done + 1, self.runs, record.output, record.seed));
+        self.show_all(done + 1, 0.0);
+    }
+
+    pub(crate) fn close(&self) {
+        self.run.finish_and_clear();
+        self.all.finish_and_clear();
+    }
+
+    /// Time left for all runs: as long as those that ended took on average; the first run stands for the others until it
+    /// has ended.
+    fn show_all(&self, done: usize, share: f64) {
+        let runs = self.runs.max(1) as f64;
+        self.all.set_position(((done as f64 + share) / runs * BAR as f64) as u64);
+        let each = match self.ended_seconds.len() {
+            0 if share > 0.02 => self.run_started.elapsed().as_secs_f64() / share,
+            0 => {
+                self.all.set_message("");
+                return;
+            }
+            ended => self.ended_seconds.iter().sum::<f64>() / ended as f64,
+        };
+        let left = each * (runs - done as f64 - share).max(0.0);
+        let elapsed = short(self.started.elapsed());
+        self.all.set_message(format!("{elapsed} so far, {} left", short(Duration::from_secs_f64(left))));
+    }
+}
+
+fn short(duration: Duration) -> String {
+    if duration > Duration::from_secs(360_000) {
+        return HumanDuration(duration).to_string();
+    }
+    let seconds = duration.as_secs();
+    match seconds / 3600 {
+        0 => format!("{}:{:02}", seconds / 60, seconds % 60),
+        hours => format!("{hours}:{:02}:{:02}", seconds / 60 % 60, seconds % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short() {
+        assert_eq!(short(Duration::from_secs(59)), "0:59");
+        assert_eq!(short(Duration::from_secs(3600 + 61)), "1:01:01");
+        assert_eq!(short(Duration::from_secs(u64::from(u32::MAX))), "136 years");
+    }
+}

@@ -1,0 +1,88 @@
+//! Backbone and output layer with all their parameters in one variable store.
+
+use std::time::Instant;
+
+use lexmax_output::{BuildContext, OutputLayer, WordCounts};
+use tch::{Device, Tensor, nn};
+
+use crate::backbone::{self, Backbone};
+use crate::machine::synchronize;
+use crate::plan::RunConfig;
+use crate::{LabError, Result};
+
+/// A language model.
+#[derive(Debug)]
+pub struct Model {
+    /// Words to hidden states.
+    pub backbone: Box<dyn Backbone>,
+    /// Hidden states to a distribution over the vocabulary.
+    pub layer: Box<dyn OutputLayer>,
+    /// Seconds that building the output layer took.
+    pub setup_seconds: f64,
+    /// Whether the layer's loss is the sum over a batch instead of the mean.
+    pub sums_rows: bool,
+    store: nn::VarStore,
+}
+
+impl Model {
+    /// Builds the model of a run.
+    ///
+    /// # Errors
+    /// An option that the layer refuses; a reduction that gives one loss a row, which cannot be trained on.
+    pub fn new(config: &RunConfig, counts: &WordCounts, device: Device) -> Result<Self> {
+        let mut store = nn::VarStore::new(device);
+        store.set_kind(config.training.dtype.kind());
+        let range = config.training.init_range;
+        let path = store.root().sub("backbone");
+        let backbone = backbone::build(&config.backbone, &path, counts.vocab_size(), range, config.seed)?;
+        let started = Instant::now();
+        let context = BuildContext {
+            counts: Some(counts),
+            embedding: Some(backbone.embedding().shallow_clone()),
+            init_range: Some(range),
+            ..BuildContext::new(
+                store.root().sub("output"),
+                counts.vocab_size(),
+                backbone.hidden_size(),
+                config.seed,
+            )
+        };
+        let layer = config.output.build(&context)?;
+        synchronize(device);
+        let setup_seconds = started.elapsed().as_secs_f64();
+        let sums_rows = sums_rows(config)?;
+        Ok(Self { backbone, layer, setup_seconds, sums_rows, store })
+    }
+
+    /// Device of the parameters.
+    pub fn device(&self) -> Device {
+        self.store.device()
+    }
+
+    /// Every trainable parameter with its name, in the order of the names.
+    pub fn parameters(&self) -> Vec<(String, Tensor)> {
+        let mut named: Vec<(String, Tensor)> =
+            self.store.variables().into_iter().filter(|(_, tensor)| tensor.requires_grad()).collect();
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        named
+    }
+
+    /// Trainable parameters, counted.
+    pub fn parameter_count(&self) -> u64 {
+        self.parameters().iter().map(|(_, tensor)| tensor.numel() as u64).sum()
+    }
+}
+
+/// Every layer has the shared options under `loss`, so the reduction is read there.
+fn sums_rows(config: &RunConfig) -> Result<bool> {
+    let json = serde_json::to_value(&config.output).unwrap_or_default();
+    match json.pointer("/loss/reduction").and_then(serde_json::Value::as_str) {
+        Some("sum") => Ok(true),
+        Some("none") => Err(LabError::Output(lexmax_output::OutputError::refused(
+            config.output.layer(),
+            "loss.reduction",
+            "training needs one loss a batch, expected `mean` or `sum`",
+        ))),
+        _ => Ok(false),
+    }
+}

@@ -1,0 +1,47 @@
+//! What a run tells while it goes on, and how it is told to stop.
+
+use serde::{Deserialize, Serialize};
+
+/// News of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Training goes on.
+    Training {
+        /// Share of the budget used, 0 to 1.
+        share: f64,
+        /// Steps taken.
+        step: u64,
+        /// Training tokens a second, set-up left out.
+        rate: f64,
+        /// Training loss of the step, nats per token.
+        loss: Option<f64>,
+        /// Last exact validation perplexity.
+        valid_perplexity: Option<f64>,
+    },
+    /// A split is being scored.
+    Evaluating {
+        /// `valid` or `test`.
+        split: String,
+        /// Share of its tokens scored, 0 to 1.
+        share: f64,
+    },
+    /// Training resumed from a checkpoint.
+    Resumed {
+        /// Its step.
+        step: u64,
+    },
+    /// The record is written.
+    Recorded,
+    /// The run was told to stop; its checkpoint is written.
+    Stopped,
+}
+
+/// Receives the news of a run and may stop it.
+pub trait Observer {
+    /// Called several times a second at most.
+    fn tell(&mut self, event: Event);
+
+    /// Whether the run shall stop at the next step boundary.
+    fn stop(&self) -> bool;
+}

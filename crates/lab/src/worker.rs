@@ -1,0 +1,155 @@
+//! One run from start to record, in a process of its own: the job on standard input, news on standard output.
+
+use std::io::{BufRead, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lexmax_corpus::{Corpus, Split};
+use lexmax_records::{RunRecord, RunResult, RunStatus, RunStore};
+use serde::{Deserialize, Serialize};
+
+use crate::machine::peak_memory;
+use crate::plan::RunConfig;
+use crate::train::{Ended, Observer, Trainer};
+use crate::{LabError, Result, allocator, checkpoint};
+
+pub use crate::train::Event;
+
+/// What a run's process is given: one line of JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The corpus directory.
+    pub corpus_dir: PathBuf,
+    /// Folder of the experiment's results.
+    pub results: PathBuf,
+    /// The record, as far as it is known before the run; its configuration says what to do.
+    pub record: RunRecord,
+}
+
+/// Reads a job from standard input and does it. Standard input stays open as long as the run is wanted: its end, or
+/// Ctrl-C, stops the run at the next step with its checkpoint written.
+///
+/// # Errors
+/// A job that cannot be read, a record that cannot be written. A run that fails is no error: its record says so.
+pub fn run_worker() -> Result<()> {
+    allocator::keep_freed_memory();
+    let mut line = String::new();
+    let protocol = |message: String| LabError::Protocol { what: "job", message };
+    std::io::stdin().lock().read_line(&mut line).map_err(|error| protocol(error.to_string()))?;
+    let job: Job = serde_json::from_str(&line).map_err(|error| protocol(error.to_string()))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let by_signal = Arc::clone(&stop);
+    ctrlc::set_handler(move || by_signal.store(true, Ordering::Relaxed)).map_err(|error| protocol(error.to_string()))?;
+    let by_parent = Arc::clone(&stop);
+    std::thread::spawn(move || {
+        // Nothing more is sent: this returns when the other end is closed or its process is gone.
+        let mut rest = String::new();
+        let _ = std::io::stdin().lock().read_line(&mut rest);
+        by_parent.store(true, Ordering::Relaxed);
+    });
+    do_job(job, &mut Pipe { stop })
+}
+
+/// News as lines of JSON on standard output.
+struct Pipe {
+    stop: Arc<AtomicBool>,
+}
+
+impl Observer for Pipe {
+    fn tell(&mut self, event: Event) {
+        let line = serde_json::to_string(&event).unwrap_or_default();
+        let mut out = std::io::stdout().lock();
+        if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+            // Nobody listens any more.
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Trains, scores, measures and records one run.
+fn do_job(job: Job, observer: &mut dyn Observer) -> Result<()> {
+    let store = RunStore::open(&job.results);
+    let checkpoint = checkpoint::path(&job.results, &job.record.id);
+    let mut record = job.record;
+    let config: RunConfig = serde_json::from_value(record.config.clone())
+        .map_err(|error| LabError::Protocol { what: "job", message: error.to_string() })?;
+    if let Some(threads) = config.training.threads {
+        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+    }
+    let corpus = Corpus::open(&job.corpus_dir)?;
+    let outcome = train_and_score(&config, &corpus, &mut record, checkpoint.clone(), observer);
+    match outcome {
+        Ok(Some(result)) => {
+            record.status = RunStatus::Finished;
+            record.result = Some(result);
+        }
+        Ok(None) => {
+            observer.tell(Event::Stopped);
+            return Ok(());
+        }
+        Err(error) => {
+            record.status = RunStatus::Failed { error: error.to_string(), step: error.step() };
+            record.result = None;
+        }
+    }
+    store.write(&record)?;
+    // The record stands for the run now; a failed one starts anew when it is run again.
+    let _ = std::fs::remove_file(checkpoint);
+    observer.tell(Event::Recorded);
+    Ok(())
+}
+
+/// The result of a run, `None` when it was stopped. The record gets the curve, whatever happens.
+fn train_and_score(
+    config: &RunConfig,
+    corpus: &Corpus,
+    record: &mut RunRecord,
+    checkpoint: PathBuf,
+    observer: &mut dyn Observer,
+) -> Result<Option<RunResult>> {
+    let mut trainer = Trainer::new(config, &record.id, corpus, checkpoint)?;
+    let ended = trainer.run(observer);
+    record.curve.clone_from(&trainer.progress.curve);
+    if ended? == Ended::Stopped {
+        return Ok(None);
+    }
+    // Scoring can take longer than training: a run that is stopped in it need not train again.
+    trainer.save()?;
+    let last_point = trainer.progress.curve.last();
+    let valid_nll = match last_point.filter(|_| config.training.valid_tokens.is_none()) {
+        Some(point) => point.valid_nll,
+        None => match trainer.score(Split::Valid, None, observer)? {
+            Some(score) => score.nll.nll(),
+            None => return Ok(None),
+        },
+    };
+    let Some(test) = trainer.score(Split::Test, config.training.max_test_tokens, observer)? else {
+        return Ok(None);
+    };
+    // Before the timings below, which are no part of training or evaluation.
+    let peak_memory_bytes = peak_memory();
+    let timings = trainer.time_layer()?;
+    let progress = &trainer.progress;
+    Ok(Some(RunResult {
+        valid_nll,
+        true_test_nll: test.true_nats.map(|nats| nats / test.nll.tokens as f64),
+        train_seconds: progress.train_seconds,
+        setup_seconds: progress.setup_seconds,
+        steps: progress.step,
+        tokens: progress.tokens,
+        train_tokens_per_second: progress.tokens as f64 / (progress.train_seconds - progress.setup_seconds),
+        eval_tokens_per_second: test.nll.tokens as f64 / test.seconds,
+        layer_ms_per_step: timings.layer_ms_per_step,
+        top_k_ms: timings.top_k_ms,
+        top_k_rows: timings.top_k_rows,
+        parameters: trainer.model.parameter_count(),
+        layer_parameters: trainer.model.layer.cost(1).parameters,
+        peak_memory_bytes,
+        test: test.nll,
+    }))
+}
