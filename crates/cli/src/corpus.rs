@@ -144,7 +144,9 @@ fn build_corpus(arguments: BuildArgs) -> Result<Corpus> {
             TextInput::Ratio { files: arguments.train, valid, test, block_lines: arguments.block_lines }
         }
         None if arguments.valid.is_empty() || arguments.test.is_empty() => {
-            bail!("--train without --valid and --test; expected files for all three splits, or --ratio VALID,TEST")
+            bail!(
+                "--train without --valid and --test; expected files for all three splits, or --ratio VALID,TEST"
+            )
         }
         None => TextInput::Splits { train: arguments.train, valid: arguments.valid, test: arguments.test },
     };

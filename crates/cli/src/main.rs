@@ -13,11 +13,15 @@ use clap::{Parser, Subcommand};
 /// Which output layer for a large vocabulary, and what does it cost? Trains the same language model with different
 /// output layers, and shows exact perplexity, speed and memory.
 #[derive(Debug, Parser)]
-#[command(name = "lexmax", version, after_help = "\
+#[command(
+    name = "lexmax",
+    version,
+    after_help = "\
 Examples:
   lexmax run experiments/quickstart.toml
   lexmax report results/quickstart
-  lexmax corpus build --train text.txt.gz --ratio 0.05,0.05 --unk '<unk>' --min-count 3 --out data/mine")]
+  lexmax corpus build --train text.txt.gz --ratio 0.05,0.05 --unk '<unk>' --min-count 3 --out data/mine"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

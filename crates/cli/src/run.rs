@@ -90,7 +90,12 @@ fn show(plan: &Plan, results: &Path, only: &[String]) -> Result<()> {
     writeln!(
         out,
         "{}: corpus {}, V = {}, {} / {} / {} tokens",
-        plan.experiment, corpus.name, corpus.vocab_size, corpus.train_tokens, corpus.valid_tokens, corpus.test_tokens
+        plan.experiment,
+        corpus.name,
+        corpus.vocab_size,
+        corpus.train_tokens,
+        corpus.valid_tokens,
+        corpus.test_tokens
     )?;
     writeln!(out, "{:<18}{:<40}{:>5}  {:<14}{:<20}state", "id", "output", "seed", "family", "budget")?;
     let (mut waiting, mut seconds, mut unknown) = (0, 0.0, 0);
@@ -115,7 +120,10 @@ fn show(plan: &Plan, results: &Path, only: &[String]) -> Result<()> {
     let total = format!("{waiting} runs to do, about {} of training", minutes(seconds));
     match unknown {
         0 => writeln!(out, "{total}, evaluation not counted"),
-        _ => writeln!(out, "{total}, and {unknown} runs of which no finished run tells the speed; evaluation not counted"),
+        _ => writeln!(
+            out,
+            "{total}, and {unknown} runs of which no finished run tells the speed; evaluation not counted"
+        ),
     }?;
     Ok(())
 }

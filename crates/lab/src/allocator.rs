@@ -10,7 +10,8 @@ pub fn keep_freed_memory() -> bool {
     const TRIM_THRESHOLD: libc::c_int = libc::c_int::MAX;
     /// The heap grows by at least this many bytes.
     const TOP_PAD: libc::c_int = 64 << 20;
-    let settings = [(libc::M_MMAP_MAX, 0), (libc::M_TRIM_THRESHOLD, TRIM_THRESHOLD), (libc::M_TOP_PAD, TOP_PAD)];
+    let settings =
+        [(libc::M_MMAP_MAX, 0), (libc::M_TRIM_THRESHOLD, TRIM_THRESHOLD), (libc::M_TOP_PAD, TOP_PAD)];
     settings.iter().all(|&(parameter, value)| {
         // SAFETY: mallopt takes two integers by value, keeps no pointer, and glibc locks its arena while it changes a
         // parameter, so it may be called at any time from any thread.
@@ -39,12 +40,19 @@ mod tests {
         };
         let faults = || {
             let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
-            stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(7)?.parse::<u64>().ok()).unwrap_or(0)
+            stat.rsplit(')')
+                .next()
+                .and_then(|rest| rest.split_whitespace().nth(7)?.parse::<u64>().ok())
+                .unwrap_or(0)
         };
         address();
         let before = faults();
         address();
         let pages = (48 << 20) / 4096;
-        assert!(faults() - before < pages / 2, "{} page faults for a block of {pages} pages", faults() - before);
+        assert!(
+            faults() - before < pages / 2,
+            "{} page faults for a block of {pages} pages",
+            faults() - before
+        );
     }
 }

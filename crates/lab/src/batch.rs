@@ -69,7 +69,8 @@ impl<'a> Streams<'a> {
         let to = (row + most).min(self.rows());
         let rows = to.saturating_sub(row);
         let targets: Vec<i64> = self.target_positions(row, to).map(|at| i64::from(self.tokens[at])).collect();
-        let inputs: Vec<i64> = self.target_positions(row, to).map(|at| i64::from(self.tokens[at - 1])).collect();
+        let inputs: Vec<i64> =
+            self.target_positions(row, to).map(|at| i64::from(self.tokens[at - 1])).collect();
         let shape = [rows as i64, self.batch as i64];
         Ok(Window {
             inputs: Tensor::f_from_slice(&inputs)?.f_view(shape)?.f_to(device)?,

@@ -97,8 +97,10 @@ impl Checkpoint {
         for (name, tensor) in tensors {
             let tensor = tensor.f_to(device)?;
             if name == PROGRESS {
-                let bytes = Vec::<u8>::try_from(tensor.f_to(Device::Cpu)?).map_err(|error| bad(path, error))?;
-                progress = Some(serde_json::from_slice::<Progress>(&bytes).map_err(|error| bad(path, error))?);
+                let bytes =
+                    Vec::<u8>::try_from(tensor.f_to(Device::Cpu)?).map_err(|error| bad(path, error))?;
+                progress =
+                    Some(serde_json::from_slice::<Progress>(&bytes).map_err(|error| bad(path, error))?);
             } else if let Some(name) = name.strip_prefix("parameter/") {
                 parameters.push((name.to_owned(), tensor));
             } else if let Some(name) = name.strip_prefix("optimizer/") {
@@ -126,8 +128,10 @@ pub(crate) fn restore(path: &Path, saved: &[(String, Tensor)], model: &[(String,
     }
     for (name, parameter) in model {
         let value = saved.iter().find(|(saved, _)| saved == name).map(|(_, value)| value);
-        let value = value.filter(|value| value.size() == parameter.size() && value.kind() == parameter.kind());
-        let value = value.ok_or_else(|| bad(path, format!("no parameter {name} of shape {:?}", parameter.size())))?;
+        let value =
+            value.filter(|value| value.size() == parameter.size() && value.kind() == parameter.kind());
+        let value =
+            value.ok_or_else(|| bad(path, format!("no parameter {name} of shape {:?}", parameter.size())))?;
         parameter.shallow_clone().f_copy_(value)?;
     }
     Ok(())
@@ -193,7 +197,8 @@ mod tests {
 
     #[test]
     fn parameters_are_restored_by_name_and_shape() {
-        let saved = [("a".to_owned(), Tensor::from_slice(&[1.0, 2.0])), ("b".to_owned(), Tensor::from_slice(&[3.0]))];
+        let saved =
+            [("a".to_owned(), Tensor::from_slice(&[1.0, 2.0])), ("b".to_owned(), Tensor::from_slice(&[3.0]))];
         let zeros = |name: &str, n| (name.to_owned(), Tensor::zeros([n], (Kind::Double, Device::Cpu)));
         let model = [zeros("b", 1), zeros("a", 2)];
         restore(Path::new("x"), &saved, &model).unwrap();

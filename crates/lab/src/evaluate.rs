@@ -68,7 +68,8 @@ pub fn score(
         }
     }
     synchronize(model.device());
-    let true_nats = truth.map(|truth| -streams.target_positions(0, streams.rows()).map(|at| truth[at]).sum::<f64>());
+    let true_nats =
+        truth.map(|truth| -streams.target_positions(0, streams.rows()).map(|at| truth[at]).sum::<f64>());
     Ok(Some(Score { nll: bands.finish(), true_nats, seconds: started.elapsed().as_secs_f64() }))
 }
 
@@ -100,7 +101,8 @@ impl Bands {
     }
 
     fn finish(self) -> BandedNll {
-        let (nats, tokens) = self.0.iter().fold((0.0, 0), |sum, band| (sum.0 + band.nats, sum.1 + band.tokens));
+        let (nats, tokens) =
+            self.0.iter().fold((0.0, 0), |sum, band| (sum.0 + band.nats, sum.1 + band.tokens));
         BandedNll { nats, tokens, bands: self.0 }
     }
 }

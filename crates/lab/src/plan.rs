@@ -58,9 +58,15 @@ impl Plan {
     ///
     /// # Errors
     /// A device that is not there; a corpus whose splits are too short for the batches.
-    pub fn new(experiment: &Experiment, corpus_dir: &std::path::Path, corpus: &Corpus, device: &str) -> Result<Self> {
+    pub fn new(
+        experiment: &Experiment,
+        corpus_dir: &std::path::Path,
+        corpus: &Corpus,
+        device: &str,
+    ) -> Result<Self> {
         let device = machine::device_name(machine::parse_device(device)?);
-        let most_seeds = experiment.outputs.iter().map(|output| output.training.seeds.len()).max().unwrap_or(0);
+        let most_seeds =
+            experiment.outputs.iter().map(|output| output.training.seeds.len()).max().unwrap_or(0);
         let mut runs = Vec::new();
         for turn in 0..most_seeds {
             for output in &experiment.outputs {
@@ -77,8 +83,10 @@ impl Plan {
                     seed,
                     device: device.clone(),
                 };
-                let json = serde_json::to_value(&config)
-                    .map_err(|error| LabError::Protocol { what: "configuration", message: error.to_string() })?;
+                let json = serde_json::to_value(&config).map_err(|error| LabError::Protocol {
+                    what: "configuration",
+                    message: error.to_string(),
+                })?;
                 runs.push(RunSpec { id: RunId::of_config(&json), output: output.name.clone(), config, json });
             }
         }
@@ -101,7 +109,11 @@ impl Plan {
     /// A name that no output has, with the nearest one.
     pub fn only(&self, names: &[String]) -> Result<Vec<&RunSpec>> {
         let fits = |run: &RunSpec, name: &str| {
-            run.output == name || run.output.strip_prefix(name).is_some_and(|grid| grid.starts_with(' ') && grid.contains('='))
+            run.output == name
+                || run
+                    .output
+                    .strip_prefix(name)
+                    .is_some_and(|grid| grid.starts_with(' ') && grid.contains('='))
         };
         if let Some(name) = names.iter().find(|name| !self.runs.iter().any(|run| fits(run, name))) {
             let mut known: Vec<&str> = Vec::new();
@@ -111,7 +123,11 @@ impl Plan {
                 }
             }
             let message = format!("unknown output `{name}`{}", nearest_and_all(name, &known));
-            return Err(LabError::Config { file: (&self.experiment).into(), place: "--only".to_owned(), message });
+            return Err(LabError::Config {
+                file: (&self.experiment).into(),
+                place: "--only".to_owned(),
+                message,
+            });
         }
         let chosen = |run: &&RunSpec| names.is_empty() || names.iter().any(|name| fits(run, name));
         Ok(self.runs.iter().filter(chosen).collect())
@@ -136,7 +152,9 @@ fn check_lengths(corpus: &Corpus, training: &TrainingConfig) -> Result<()> {
         let found = corpus.tokens(split).len();
         if found < need {
             let message = match split {
-                Split::Train => format!("{found} training tokens, expected at least {need} for `batch` streams of 2"),
+                Split::Train => {
+                    format!("{found} training tokens, expected at least {need} for `batch` streams of 2")
+                }
                 _ => format!("{found} tokens in the {split} split, expected at least {need}"),
             };
             return Err(LabError::CorpusUse { name: corpus.name().to_owned(), message });

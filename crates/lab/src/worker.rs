@@ -40,7 +40,8 @@ pub fn run_worker() -> Result<()> {
     let job: Job = serde_json::from_str(&line).map_err(|error| protocol(error.to_string()))?;
     let stop = Arc::new(AtomicBool::new(false));
     let by_signal = Arc::clone(&stop);
-    ctrlc::set_handler(move || by_signal.store(true, Ordering::Relaxed)).map_err(|error| protocol(error.to_string()))?;
+    ctrlc::set_handler(move || by_signal.store(true, Ordering::Relaxed))
+        .map_err(|error| protocol(error.to_string()))?;
     let by_parent = Arc::clone(&stop);
     std::thread::spawn(move || {
         // Nothing more is sent: this returns when the other end is closed or its process is gone.

@@ -7,7 +7,13 @@ use tch::{Tensor, nn};
 use crate::Result;
 
 /// A trainable parameter with elements uniform(-range, range).
-pub(crate) fn uniform(path: &nn::Path<'_>, name: &str, shape: &[i64], range: f64, seed: u64) -> Result<Tensor> {
+pub(crate) fn uniform(
+    path: &nn::Path<'_>,
+    name: &str,
+    shape: &[i64],
+    range: f64,
+    seed: u64,
+) -> Result<Tensor> {
     let mut rng = generator(seed, &format!("init/backbone/{name}"), 0);
     let count = shape.iter().product::<i64>();
     let range = range as f32;

@@ -26,14 +26,21 @@ impl Lstm {
     ///
     /// # Errors
     /// libtorch refused.
-    pub fn new(config: &LstmConfig, path: &nn::Path<'_>, vocab_size: i64, init_range: f64, seed: u64) -> Result<Self> {
+    pub fn new(
+        config: &LstmConfig,
+        path: &nn::Path<'_>,
+        vocab_size: i64,
+        init_range: f64,
+        seed: u64,
+    ) -> Result<Self> {
         let embedding = uniform(path, "embedding", &[vocab_size, config.embedding], init_range, seed)?;
         let range = 1.0 / (config.hidden as f64).sqrt();
         let gates = 4 * config.hidden;
         let mut layers = Vec::with_capacity(config.layers);
         for layer in 0..config.layers {
             let width = if layer == 0 { config.embedding } else { config.hidden };
-            let make = |name: &str, shape: &[i64]| uniform(path, &format!("{name}_l{layer}"), shape, range, seed);
+            let make =
+                |name: &str, shape: &[i64]| uniform(path, &format!("{name}_l{layer}"), shape, range, seed);
             layers.push([
                 make("weight_ih", &[gates, width])?,
                 make("weight_hh", &[gates, config.hidden])?,
@@ -76,7 +83,8 @@ impl Backbone for Lstm {
                 }
             };
             // One layer a call, so that the dropout between the layers is ours and not the global generator's.
-            let (has_biases, layers, no_dropout, train, bidirectional, batch_first) = (true, 1, 0.0, true, false, false);
+            let (has_biases, layers, no_dropout, train, bidirectional, batch_first) =
+                (true, 1, 0.0, true, false, false);
             let (output, last_hidden, last_cell) = hidden.f_lstm(
                 &before,
                 parameters,

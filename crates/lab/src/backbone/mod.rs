@@ -32,7 +32,12 @@ pub trait Backbone: fmt::Debug {
     ///
     /// # Errors
     /// libtorch refused.
-    fn forward(&self, inputs: &Tensor, state: Option<&State>, dropout: Option<&mut Dropout>) -> Result<(Tensor, State)>;
+    fn forward(
+        &self,
+        inputs: &Tensor,
+        state: Option<&State>,
+        dropout: Option<&mut Dropout>,
+    ) -> Result<(Tensor, State)>;
 
     /// Probability of dropping an element in training.
     fn dropout(&self) -> f64;

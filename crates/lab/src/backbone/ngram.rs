@@ -27,7 +27,13 @@ impl Ngram {
     ///
     /// # Errors
     /// libtorch refused.
-    pub fn new(config: &NgramConfig, path: &nn::Path<'_>, vocab_size: i64, init_range: f64, seed: u64) -> Result<Self> {
+    pub fn new(
+        config: &NgramConfig,
+        path: &nn::Path<'_>,
+        vocab_size: i64,
+        init_range: f64,
+        seed: u64,
+    ) -> Result<Self> {
         let inputs = config.context * config.embedding;
         let range = 1.0 / (inputs as f64).sqrt();
         Ok(Self {

@@ -35,7 +35,8 @@ fn windows_with_carried_state_give_what_one_long_window_gives() {
         let mut parts = Vec::new();
         let mut state = None;
         for (from, rows) in [(0, 1), (1, 3), (4, 2)] {
-            let (hidden, after) = backbone.forward(&words.narrow(0, from, rows), state.as_ref(), None).unwrap();
+            let (hidden, after) =
+                backbone.forward(&words.narrow(0, from, rows), state.as_ref(), None).unwrap();
             assert_eq!(hidden.size(), [rows * 2, backbone.hidden_size()]);
             parts.push(hidden);
             state = Some(after);
@@ -93,7 +94,11 @@ fn dropout_changes_training_only_and_every_parameter_gets_a_gradient() {
         assert_ne!(dropped(1), plain);
         plain.square().sum(Kind::Double).backward();
         for (name, parameter) in store.variables() {
-            assert!(parameter.grad().defined() && parameter.grad().abs().sum(Kind::Double).double_value(&[]) > 0.0, "{name}");
+            assert!(
+                parameter.grad().defined()
+                    && parameter.grad().abs().sum(Kind::Double).double_value(&[]) > 0.0,
+                "{name}"
+            );
         }
     }
 }

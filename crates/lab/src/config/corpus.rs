@@ -114,10 +114,16 @@ impl CorpusSpec {
         let given_splits = !(text.train.is_empty() && text.valid.is_empty() && text.test.is_empty());
         match (given_splits, text.files.is_empty(), text.ratio) {
             (true, true, None) if !text.train.is_empty() => Ok(()),
-            (true, true, None) => Err("`train` is missing, expected the files of the training split".to_owned()),
+            (true, true, None) => {
+                Err("`train` is missing, expected the files of the training split".to_owned())
+            }
             (false, false, Some(_)) => Ok(()),
-            (false, false, None) => Err("`files` without `ratio`, expected ratio = { valid = 0.1, test = 0.1 }".to_owned()),
-            (false, true, _) => Err("no files, expected `train`, `valid` and `test`, or `files` with `ratio`".to_owned()),
+            (false, false, None) => {
+                Err("`files` without `ratio`, expected ratio = { valid = 0.1, test = 0.1 }".to_owned())
+            }
+            (false, true, _) => {
+                Err("no files, expected `train`, `valid` and `test`, or `files` with `ratio`".to_owned())
+            }
             (true, ..) => Err("both given splits and `files` or `ratio`, expected one of the two".to_owned()),
         }
     }
@@ -149,6 +155,9 @@ impl TextSpec {
 
     /// Every source file, with relative paths below `base`.
     pub(crate) fn sources(&self, base: &Path) -> Vec<PathBuf> {
-        [&self.train, &self.valid, &self.test, &self.files].into_iter().flat_map(|files| files.below(base)).collect()
+        [&self.train, &self.valid, &self.test, &self.files]
+            .into_iter()
+            .flat_map(|files| files.below(base))
+            .collect()
     }
 }

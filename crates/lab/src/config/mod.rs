@@ -58,14 +58,15 @@ impl Experiment {
     /// another type or out of its range, two outputs of one name.
     pub fn load(file: &Path, overrides: &Overrides) -> Result<Self> {
         let text = std::fs::read_to_string(file).map_err(LabError::io("read the experiment", file))?;
-        let mut table: Table =
-            toml::from_str(&text).map_err(|source| error(file, "TOML", format!("\n{}", source.to_string().trim_end())))?;
+        let mut table: Table = toml::from_str(&text)
+            .map_err(|source| error(file, "TOML", format!("\n{}", source.to_string().trim_end())))?;
         for pair in &overrides.set {
             set(&mut table, pair).map_err(|message| error(file, format!("--set {pair}"), message))?;
         }
         if let Some(threads) = overrides.threads {
             let threads = Value::Integer(i64::try_from(threads).unwrap_or(i64::MAX));
-            insert(&mut table, &["training", "threads"], threads).map_err(|why| error(file, "--threads", why))?;
+            insert(&mut table, &["training", "threads"], threads)
+                .map_err(|why| error(file, "--threads", why))?;
         }
         Self::from_table(file, table)
     }
@@ -76,7 +77,9 @@ impl Experiment {
             return Err(error(file, "top level", message));
         }
         let mut section = |name: &str| {
-            table.remove(name).ok_or_else(|| error(file, "top level", format!("the section `{name}` is missing")))
+            table
+                .remove(name)
+                .ok_or_else(|| error(file, "top level", format!("the section `{name}` is missing")))
         };
         let corpus: CorpusSpec = decode(file, "corpus", section("corpus")?)?;
         corpus.validate().map_err(|message| error(file, "corpus", message))?;
@@ -98,8 +101,11 @@ impl Experiment {
         if outputs.is_empty() {
             return Err(error(file, "[[outputs]]", "no outputs, expected at least one"));
         }
-        if let Some(twice) = (1..outputs.len()).find(|&i| outputs[..i].iter().any(|o| o.name == outputs[i].name)) {
-            let message = format!("two outputs are named `{}`, expected different names", outputs[twice].name);
+        if let Some(twice) =
+            (1..outputs.len()).find(|&i| outputs[..i].iter().any(|o| o.name == outputs[i].name))
+        {
+            let message =
+                format!("two outputs are named `{}`, expected different names", outputs[twice].name);
             return Err(error(file, "[[outputs]]", message));
         }
         let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -127,11 +133,11 @@ fn set(table: &mut Table, pair: &str) -> std::result::Result<(), String> {
         }
         return insert(table, &path, value);
     };
-    let outputs = table.get_mut("outputs").and_then(Value::as_array_mut).ok_or("the file has no [[outputs]]")?;
+    let outputs =
+        table.get_mut("outputs").and_then(Value::as_array_mut).ok_or("the file has no [[outputs]]")?;
     let sections = outputs.iter_mut().filter_map(Value::as_table_mut);
-    let named: Vec<(String, &mut Table)> = sections
-        .filter_map(|section| Some((section.get("name")?.as_str()?.to_owned(), section)))
-        .collect();
+    let named: Vec<(String, &mut Table)> =
+        sections.filter_map(|section| Some((section.get("name")?.as_str()?.to_owned(), section))).collect();
     let names: Vec<String> = named.iter().map(|(name, _)| name.clone()).collect();
     // Names may hold dots: the longest one that fits is meant.
     let fits = |name: &str| rest.strip_prefix(name).is_some_and(|tail| tail.starts_with('.'));
@@ -150,7 +156,8 @@ fn set(table: &mut Table, pair: &str) -> std::result::Result<(), String> {
 
 /// A TOML value, or a bare word as a string.
 fn parse_value(text: &str) -> Value {
-    let parsed = toml::from_str::<Table>(&format!("value = {text}")).ok().and_then(|mut table| table.remove("value"));
+    let parsed =
+        toml::from_str::<Table>(&format!("value = {text}")).ok().and_then(|mut table| table.remove("value"));
     parsed.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 

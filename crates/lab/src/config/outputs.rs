@@ -37,11 +37,15 @@ pub(crate) fn read(file: &Path, section: &Table, training: &Table) -> Result<Vec
         None => Table::new(),
         Some(Value::Table(grid)) => grid.clone(),
         Some(other) => {
-            let message = format!("`grid` is {other}, expected a table of lists, as in {{ samples = [256, 1024] }}");
+            let message =
+                format!("`grid` is {other}, expected a table of lists, as in {{ samples = [256, 1024] }}");
             return Err(error(file, place, message));
         }
     };
-    expand(file, &place, &grid)?.into_iter().map(|point| entry(file, &name, section, training, &point)).collect()
+    expand(file, &place, &grid)?
+        .into_iter()
+        .map(|point| entry(file, &name, section, training, &point))
+        .collect()
 }
 
 /// One point of a grid: dotted keys with their values.
@@ -74,7 +78,8 @@ fn entry(file: &Path, base: &str, section: &Table, training: &Table, point: &Poi
     for (key, value) in point {
         let path: Vec<&str> = key.split('.').collect();
         let place = format!("output `{base}`");
-        insert(&mut section, &path, value.clone()).map_err(|why| error(file, place, format!("`grid.{key}`: {why}")))?;
+        insert(&mut section, &path, value.clone())
+            .map_err(|why| error(file, place, format!("`grid.{key}`: {why}")))?;
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         name = format!("{name} {}={value}", path.last().unwrap_or(&""));
     }

@@ -25,7 +25,8 @@ pub(crate) fn nearest_and_all<S: AsRef<str>>(given: &str, known: &[S]) -> String
     if known.is_empty() {
         return "; no key is expected here".to_owned();
     }
-    let nearest = nearest(given, known).map(|name| format!("; did you mean `{name}`?")).unwrap_or(";".to_owned());
+    let nearest =
+        nearest(given, known).map(|name| format!("; did you mean `{name}`?")).unwrap_or(";".to_owned());
     let all: Vec<String> = known.iter().map(|name| format!("`{}`", name.as_ref())).collect();
     format!("{nearest} expected one of {}", all.join(", "))
 }

@@ -43,7 +43,9 @@ pub(crate) fn insert(table: &mut Table, path: &[&str], value: Value) -> std::res
     let mut here = table;
     for key in parents {
         let next = here.entry((*key).to_owned()).or_insert_with(|| Value::Table(Table::new()));
-        here = next.as_table_mut().ok_or_else(|| format!("`{key}` is a single value, it has no `{last}` inside"))?;
+        here = next
+            .as_table_mut()
+            .ok_or_else(|| format!("`{key}` is a single value, it has no `{last}` inside"))?;
         // A budget is one of several units: setting another one replaces it.
         if *key == "budget" {
             here.clear();
@@ -72,7 +74,8 @@ mod tests {
     #[test]
     fn the_key_with_the_wrong_type_is_named() {
         let table: Table = toml::from_str("layer = \"full\"\nsoft_cap = \"high\"").unwrap();
-        let error = decode_tagged::<lexmax::OutputConfig>(Path::new("x.toml"), "output `a`", &table).unwrap_err();
+        let error =
+            decode_tagged::<lexmax::OutputConfig>(Path::new("x.toml"), "output `a`", &table).unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("x.toml: output `a`: `soft_cap`: invalid type: string \"high\""), "{text}");
     }

@@ -92,7 +92,10 @@ fn set_reaches_every_section() {
 #[test]
 fn unknown_keys_are_errors_with_file_place_and_nearest_name() {
     let text = refusal(&FILE.replace("learning_rate = 1.0", "lerning_rate = 1.0"), &[]);
-    assert!(text.contains("small.toml: [training]: unknown key `lerning_rate`; did you mean `learning_rate`?"), "{text}");
+    assert!(
+        text.contains("small.toml: [training]: unknown key `lerning_rate`; did you mean `learning_rate`?"),
+        "{text}"
+    );
     let text = refusal(&FILE.replace("[backbone]", "[bakbone]"), &[]);
     assert!(text.contains("unknown key `bakbone`; did you mean `backbone`?"), "{text}");
     let text = refusal(&FILE.replace("embedding = 8", "embeding = 8"), &[]);
@@ -104,13 +107,19 @@ fn unknown_keys_are_errors_with_file_place_and_nearest_name() {
     let text = refusal(&FILE.replace("kind = \"sgd\"", "kind = \"sgdd\""), &[]);
     assert!(text.contains("`sgdd`; did you mean `sgd`?"), "{text}");
     let text = refusal(&FILE.replace("classes = 4", "clases = 4"), &[]);
-    assert!(text.contains("corpus: unknown key `clases`") && text.contains("did you mean `classes`?"), "{text}");
+    assert!(
+        text.contains("corpus: unknown key `clases`") && text.contains("did you mean `classes`?"),
+        "{text}"
+    );
 }
 
 #[test]
 fn set_checks_keys_and_types() {
     let text = refusal(FILE, &["trainng.batch=2"]);
-    assert!(text.contains("--set trainng.batch=2: unknown key `trainng`; did you mean `training`?"), "{text}");
+    assert!(
+        text.contains("--set trainng.batch=2: unknown key `trainng`; did you mean `training`?"),
+        "{text}"
+    );
     let text = refusal(FILE, &["training.bach=2"]);
     assert!(text.contains("unknown key `bach`; did you mean `batch`?"), "{text}");
     let text = refusal(FILE, &["training.batch=many"]);
@@ -141,7 +150,8 @@ fn values_out_of_range_are_named() {
     }
     let text = refusal(FILE, &["training.eval_points=3", "training.eval_every_seconds=1.0"]);
     assert!(text.contains("expected one of them"), "{text}");
-    let text = refusal(&FILE.replace("name = \"sampled\"", "name = \"full\"").replace("grid =", "# grid ="), &[]);
+    let text =
+        refusal(&FILE.replace("name = \"sampled\"", "name = \"full\"").replace("grid =", "# grid ="), &[]);
     assert!(text.contains("two outputs are named `full`"), "{text}");
     let text = refusal(&FILE.replace("[8, 16]", "8"), &[]);
     assert!(text.contains("`grid.samples` is 8, expected a list"), "{text}");

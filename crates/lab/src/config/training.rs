@@ -130,9 +130,12 @@ impl TrainingConfig {
         self.eval_every_seconds.map_or(Ok(()), |seconds| positive("eval_every_seconds", seconds))?;
         self.eval_points.map_or(Ok(()), |points| at_least_one("eval_points", points))?;
         if self.eval_points.is_some() && self.eval_every_seconds.is_some() {
-            return Err("`eval_points` and `eval_every_seconds` are both given, expected one of them".to_owned());
+            return Err(
+                "`eval_points` and `eval_every_seconds` are both given, expected one of them".to_owned()
+            );
         }
-        for (name, tokens) in [("valid_tokens", self.valid_tokens), ("max_test_tokens", self.max_test_tokens)] {
+        for (name, tokens) in [("valid_tokens", self.valid_tokens), ("max_test_tokens", self.max_test_tokens)]
+        {
             if let Some(tokens @ 0..=1) = tokens {
                 return Err(format!("`{name}` is {tokens}, expected at least 2"));
             }

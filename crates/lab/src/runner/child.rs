@@ -164,7 +164,8 @@ mod tests {
     fn end_of(script: &str, interrupts: usize) -> (ChildEnd, Vec<Event>) {
         let worker = (PathBuf::from("/bin/sh"), vec!["-c".to_owned(), script.to_owned()]);
         let mut heard = Vec::new();
-        let end = run_child(&worker, &job(), &AtomicUsize::new(interrupts), &mut |event| heard.push(event)).unwrap();
+        let end = run_child(&worker, &job(), &AtomicUsize::new(interrupts), &mut |event| heard.push(event))
+            .unwrap();
         (end, heard)
     }
 

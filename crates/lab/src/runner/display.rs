@@ -33,8 +33,10 @@ impl Display {
         let style = |template: &str| {
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
         };
-        let run = bars.add(ProgressBar::new(BAR).with_style(style("{prefix} {wide_bar} {percent:>3}% {msg}")));
-        let all = bars.add(ProgressBar::new(BAR).with_style(style("{prefix} {wide_bar} {percent:>3}% {msg}")));
+        let run =
+            bars.add(ProgressBar::new(BAR).with_style(style("{prefix} {wide_bar} {percent:>3}% {msg}")));
+        let all =
+            bars.add(ProgressBar::new(BAR).with_style(style("{prefix} {wide_bar} {percent:>3}% {msg}")));
         let now = Instant::now();
         let (started, run_started) = (now, now);
         Self { bars, run, all, runs, started, run_started, ended_seconds: Vec::new(), last_step: None }
@@ -65,8 +67,10 @@ impl Display {
                 self.last_step = Some(*step);
                 self.run.set_position((share * BAR as f64) as u64);
                 let loss = loss.map(|loss| format!(", loss {loss:.3}")).unwrap_or_default();
-                let perplexity = valid_perplexity.map(|ppl| format!(", valid ppl {ppl:.1}")).unwrap_or_default();
-                let left = self.run_started.elapsed().div_f64(share.max(1e-9)).mul_f64((1.0 - share).max(0.0));
+                let perplexity =
+                    valid_perplexity.map(|ppl| format!(", valid ppl {ppl:.1}")).unwrap_or_default();
+                let left =
+                    self.run_started.elapsed().div_f64(share.max(1e-9)).mul_f64((1.0 - share).max(0.0));
                 self.run.set_message(format!("{rate:.0} tokens/s{loss}{perplexity}, {} left", short(left)));
                 self.show_all(self.ended_seconds.len(), *share);
             }

@@ -78,8 +78,11 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
         }
         display.start(done, run);
         let mut record = blank_record(plan, run);
-        let job =
-            Job { corpus_dir: plan.corpus_dir.clone(), results: options.results.clone(), record: record.clone() };
+        let job = Job {
+            corpus_dir: plan.corpus_dir.clone(),
+            results: options.results.clone(),
+            record: record.clone(),
+        };
         let ended = run_child(&options.worker, &job, &interrupts, &mut |event| display.event(&event))?;
         match ended {
             ChildEnd::Recorded => {
@@ -136,7 +139,10 @@ fn lock(results: &Path) -> Result<std::fs::File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {
-            let busy = std::io::Error::new(std::io::ErrorKind::ResourceBusy, "another `lexmax run` is at work there");
+            let busy = std::io::Error::new(
+                std::io::ErrorKind::ResourceBusy,
+                "another `lexmax run` is at work there",
+            );
             Err(LabError::io("lock", results)(busy))
         }
         Err(std::fs::TryLockError::Error(error)) => Err(LabError::io("lock", &path)(error)),

@@ -90,7 +90,8 @@ impl<'a> Trainer<'a> {
             name: corpus.name().to_owned(),
             message: format!("{} training tokens do not make {} streams of 2", tokens.len(), training.batch),
         })?;
-        let plateau = training.plateau.map(|plateau| Plateau::new(training.learning_rate, plateau)).transpose()?;
+        let plateau =
+            training.plateau.map(|plateau| Plateau::new(training.learning_rate, plateau)).transpose()?;
         let progress = Progress {
             id: id.clone(),
             step: 0,
@@ -219,8 +220,10 @@ impl<'a> Trainer<'a> {
         let window = self.streams.window(self.progress.row, training.bptt, self.model.device())?;
         self.optimizer.zero_grad()?;
         let mut dropout = Dropout::new(self.model.backbone.dropout(), seed, step);
-        let (hidden, state) = self.model.backbone.forward(&window.inputs, self.state.as_ref(), Some(&mut dropout))?;
-        let loss = self.model.layer.loss(&hidden, &window.targets, &mut generator(seed, "negatives", step))?;
+        let (hidden, state) =
+            self.model.backbone.forward(&window.inputs, self.state.as_ref(), Some(&mut dropout))?;
+        let loss =
+            self.model.layer.loss(&hidden, &window.targets, &mut generator(seed, "negatives", step))?;
         let value = loss.value()?;
         if !value.is_finite() {
             return Err(LabError::Diverged { step, what: "the training loss", value });
@@ -287,7 +290,12 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// A split without a pair of tokens, or hidden states that are not finite.
-    pub fn score(&self, split: Split, most: Option<usize>, observer: &mut dyn Observer) -> Result<Option<Score>> {
+    pub fn score(
+        &self,
+        split: Split,
+        most: Option<usize>,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Score>> {
         let tokens = self.corpus.tokens(split);
         let tokens = &tokens[..most.unwrap_or(tokens.len()).min(tokens.len())];
         let truth = self.corpus.true_log_probs(split);
@@ -306,13 +314,15 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// libtorch or the layer refused.
     pub fn time_layer(&mut self) -> Result<Timings> {
-        let window = self.streams.window(self.progress.row, self.config.training.bptt, self.model.device())?;
+        let window =
+            self.streams.window(self.progress.row, self.config.training.bptt, self.model.device())?;
         let hidden = {
             let _guard = tch::no_grad_guard();
             self.model.backbone.forward(&window.inputs, self.state.as_ref(), None)?.0
         };
         let layer = self.model.layer.as_mut();
-        let layer_ms_per_step = layer_ms(layer, &mut self.optimizer, &hidden, &window.targets, self.config.seed)?;
+        let layer_ms_per_step =
+            layer_ms(layer, &mut self.optimizer, &hidden, &window.targets, self.config.seed)?;
         let (top_k_ms, top_k_rows) = top_k_ms(layer, &hidden)?;
         Ok(Timings { layer_ms_per_step, top_k_ms, top_k_rows })
     }
@@ -324,7 +334,11 @@ impl<'a> Trainer<'a> {
             step: progress.step,
             rate: progress.tokens as f64 / (progress.train_seconds - progress.setup_seconds),
             loss: Some(loss),
-            valid_perplexity: progress.curve.last().map(|point| point.valid_nll.exp()).filter(|ppl| ppl.is_finite()),
+            valid_perplexity: progress
+                .curve
+                .last()
+                .map(|point| point.valid_nll.exp())
+                .filter(|ppl| ppl.is_finite()),
         }
     }
 }

@@ -83,7 +83,11 @@ fn training_learns_and_the_curve_is_in_order() {
     let curve = &trainer.progress.curve;
     // 749 rows in windows of 7: 107 steps a pass.
     assert_eq!((curve.len(), trainer.progress.step, trainer.progress.tokens), (4, 321, 3 * 749 * 4));
-    assert!(curve.windows(2).all(|pair| pair[0].step < pair[1].step && pair[0].train_seconds < pair[1].train_seconds));
+    assert!(
+        curve
+            .windows(2)
+            .all(|pair| pair[0].step < pair[1].step && pair[0].train_seconds < pair[1].train_seconds)
+    );
     let (first, last) = (&curve[0], &curve[3]);
     assert!(last.valid_nll < first.valid_nll - 0.05, "{} to {}", first.valid_nll, last.valid_nll);
     assert!(last.valid_nll < 60_f64.ln() && last.valid_tokens == 290, "{last:?}");
@@ -96,7 +100,9 @@ fn training_learns_and_the_curve_is_in_order() {
 fn a_run_that_was_interrupted_ends_like_one_that_was_not() {
     let folder = tempfile::tempdir().unwrap();
     let corpus = corpus(folder.path());
-    for (output, optimizer) in [(FULL, "adam"), (SAMPLED, "adagrad"), (r#"{"layer": "full", "tied": true}"#, "sgd")] {
+    for (output, optimizer) in
+        [(FULL, "adam"), (SAMPLED, "adagrad"), (r#"{"layer": "full", "tied": true}"#, "sgd")]
+    {
         let training = format!(r#"{{"optimizer": {{"kind": "{optimizer}"}}, "plateau": {{}}, "clip": 0.5}}"#);
         let config = config(&corpus, &training, output);
         let run = |name: &str, stops: &[u64]| {
