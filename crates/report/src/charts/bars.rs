@@ -1,0 +1,122 @@
+//! Horizontal bars, one an output: peak memory, and time in the output layer.
+
+use super::Chart;
+use super::axis::Axis;
+use super::drawing::{Align, Bounds, Drawing, MUTED, SMALL, TEXT, WIDTH};
+use super::frame::Frame;
+use super::legend;
+use super::palette::Style;
+use super::render::text_width;
+use crate::format::{significant, whole};
+use crate::stats::Estimate;
+use crate::summary::{Figures, Summary};
+
+const BAR: f64 = 30.0;
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// Peak memory of the process; `None` where no run finished.
+pub fn memory(summary: &Summary, styles: &[Style]) -> Option<Chart> {
+    let scaled =
+        |e: Estimate| Estimate { mean: e.mean / MIB, half_width: e.half_width.map(|h| h / MIB), ..e };
+    bars(
+        summary,
+        styles,
+        &Bars {
+            file: "memory",
+            title: "Peak memory",
+            explanation: "Resident memory of the whole run at its highest.",
+            axis: "peak memory, MiB",
+            of: &|figures| scaled(figures.peak_memory_bytes),
+            text: &|figures| format!("{} MiB", whole(figures.peak_memory_bytes.mean / MIB)),
+        },
+    )
+}
+
+/// Time in the output layer per training step; `None` where no run finished.
+pub fn layer_time(summary: &Summary, styles: &[Style]) -> Option<Chart> {
+    bars(
+        summary,
+        styles,
+        &Bars {
+            file: "layer_time",
+            title: "Time in the output layer",
+            explanation: "Loss and gradients of one step; beside it, the layer's parameters.",
+            axis: "output layer, milliseconds per training step",
+            of: &|figures| figures.layer_ms,
+            text: &|figures| {
+                let parameters = significant(figures.layer_parameters.mean / 1e6, 2);
+                format!("{} ms, {parameters} M", significant(figures.layer_ms.mean, 3))
+            },
+        },
+    )
+}
+
+struct Bars<'a> {
+    file: &'static str,
+    title: &'a str,
+    explanation: &'a str,
+    axis: &'a str,
+    of: &'a dyn Fn(&Figures) -> Estimate,
+    text: &'a dyn Fn(&Figures) -> String,
+}
+
+fn bars(summary: &Summary, styles: &[Style], what: &Bars) -> Option<Chart> {
+    let mut rows: Vec<(String, Style, Estimate, String)> = summary
+        .outputs
+        .iter()
+        .zip(styles)
+        .filter_map(|(output, &style)| {
+            let figures = output.figures.as_ref()?;
+            let value = (what.of)(figures);
+            let name = legend::fit(&output.name, 290.0);
+            value.mean.is_finite().then(|| (name, style, value, (what.text)(figures)))
+        })
+        .collect();
+    if rows.is_empty() {
+        return None;
+    }
+    rows.sort_by(|a, b| a.2.mean.total_cmp(&b.2.mean).then_with(|| a.0.cmp(&b.0)));
+    let several = rows.iter().any(|row| row.2.half_width.is_some());
+    let high = rows.iter().map(|row| row.2.mean).fold(0.0, f64::max);
+    // A wild interval is cut at the border: it must not squeeze the bars.
+    let ends = rows.iter().map(|row| row.2.ends().1.min(1.25 * high));
+    let x = Axis::linear(ends, true);
+    let names = rows.iter().map(|row| text_width(&row.0, SMALL)).fold(0.0, f64::max);
+    let texts = rows.iter().map(|row| text_width(&row.3, SMALL)).fold(0.0, f64::max);
+    let bounds = Bounds {
+        left: 20.0 + names + 12.0,
+        top: 76.0,
+        right: WIDTH - 20.0 - texts - 12.0,
+        bottom: 76.0 + BAR * rows.len() as f64 + 8.0,
+    };
+    let mut explanation = String::from(what.explanation);
+    if several {
+        explanation.push_str(" Whiskers: 95 % interval.");
+    }
+    explanation.push_str(" Colours: family.");
+    let mut drawing = Drawing::new(bounds.bottom + 70.0, what.title, &explanation);
+    let frame = Frame { bounds, x, y: Axis::linear([0.0, 1.0], true) };
+    frame.draw_x(&mut drawing, what.axis);
+    for (i, (name, style, value, text)) in rows.iter().enumerate() {
+        let y = bounds.top + BAR * (i as f64 + 0.5) + 4.0;
+        // A bar of nothing is still a line to be seen.
+        let end = frame.x(value.mean).max(bounds.left + 1.5);
+        let bar = Bounds { left: bounds.left, top: y - 9.0, right: end, bottom: y + 9.0 };
+        drawing.rectangle(bar, style.ink.fade(0.8));
+        if value.half_width.is_some() {
+            let (low, high) = value.ends();
+            let (from, to) = (frame.x(low).max(bounds.left), frame.x(high).min(bounds.right));
+            drawing.line(vec![(from, y), (to, y)], MUTED, 1.4);
+            for at in [frame.x(low), frame.x(high)]
+                .into_iter()
+                .filter(|at| (bounds.left..=bounds.right).contains(at))
+            {
+                drawing.line(vec![(at, y - 5.0), (at, y + 5.0)], MUTED, 1.4);
+            }
+        }
+        drawing.text((bounds.left - 10.0, y), name, SMALL, TEXT, Align::End);
+        drawing.text((bounds.right + 10.0, y), text, SMALL, TEXT, Align::Start);
+    }
+    drawing.line(vec![(bounds.left, bounds.top), (bounds.left, bounds.bottom)], MUTED, 1.2);
+    Some(Chart { file: what.file, title: what.title.into(), drawing })
+}

@@ -1,0 +1,59 @@
+//! Errors of the report.
+
+use std::path::PathBuf;
+
+use lexmax_records::RecordError;
+
+/// What can keep a report from being written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// A record could not be read.
+    #[error(transparent)]
+    Records(#[from] RecordError),
+    /// There is nothing to report on.
+    #[error("{folder}: no run records (expected files *.json there; `lexmax run` writes them)")]
+    NoRecords {
+        /// The folder that was looked into.
+        folder: PathBuf,
+    },
+    /// The options name a reference output that never ran.
+    #[error("reference output {name:?} is not among the outputs of the records: {}", known.join(", "))]
+    UnknownReference {
+        /// The name that was asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// A tolerance of the operating points makes no sense.
+    #[error("tolerance of the operating points: {given} %, expected a number of at least 0")]
+    Tolerance {
+        /// The number that was given.
+        given: f64,
+    },
+    /// The file system refused.
+    #[error("{action} {path}: {source}")]
+    Io {
+        /// What was tried, as in `write`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A data table could not be made.
+    #[error("table {file}: {source}")]
+    Table {
+        /// The file that it was for.
+        file: String,
+        /// The answer of polars.
+        source: polars::error::PolarsError,
+    },
+    /// A chart could not be drawn.
+    #[error("chart {file}: {message}")]
+    Chart {
+        /// The file that it was for.
+        file: String,
+        /// The answer of plotters.
+        message: String,
+    },
+}
