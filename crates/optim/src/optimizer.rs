@@ -13,9 +13,9 @@ use crate::sgd::Sgd;
 
 /// An optimizer over named tensors; the formulas are those of its [`OptimizerConfig`].
 ///
-/// Updates happen in place, so every other handle of a parameter sees them. Memory beside the state: at most 1 MiB on
-/// the CPU for contiguous parameters (rules of several passes go through large ones piece by piece), one temporary of
-/// the parameter's size elsewhere.
+/// Updates happen in place, so every other handle of a parameter sees them. Memory beside the state: on the CPU at
+/// most two temporaries of 131,072 elements for contiguous parameters (rules of several passes go through large ones
+/// piece by piece, in cache), elsewhere two of the parameter's size; SGD needs none.
 #[derive(Debug)]
 pub struct Optimizer {
     rule_name: &'static str,
