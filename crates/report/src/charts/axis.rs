@@ -68,6 +68,9 @@ impl Axis {
 
     /// The label of a tick: on a linear axis all have the decimals that the finest needs, on a logarithmic one each its own.
     pub fn label(&self, tick: f64) -> String {
+        if tick == 0.0 {
+            return "0".into();
+        }
         let decimals = match self.scale {
             Scale::Linear => self.ticks.iter().map(|&tick| decimals(tick)).max().unwrap_or(0),
             Scale::Log => decimals(tick),

@@ -125,7 +125,7 @@ fn draw_series(drawing: &mut Drawing, frame: &Frame, series: &Series) {
     // A handful of markers tells lines apart; one on every point would hide them.
     let every = shown.len().div_ceil(6).max(1);
     for (i, &at) in shown.iter().enumerate() {
-        if (shown.len() - 1 - i) % every == 0 {
+        if (shown.len() - 1 - i).is_multiple_of(every) {
             draw_marker(drawing, marker, at, 4.5, ink);
         }
     }

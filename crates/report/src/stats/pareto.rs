@@ -9,15 +9,6 @@ pub struct Point {
     pub cost: f64,
 }
 
-impl Point {
-    /// Whether `self` is at least as good in both respects and better in one. Nothing dominates where a value is NaN.
-    pub fn dominates(&self, other: &Self) -> bool {
-        self.gain >= other.gain
-            && self.cost <= other.cost
-            && (self.gain > other.gain || self.cost < other.cost)
-    }
-}
-
 /// Marks the points that no other point dominates. Equal points share their fate; points with a NaN or an infinity are
 /// never on the front. Zero is a value like any other.
 pub fn front(points: &[Point]) -> Vec<bool> {
@@ -44,6 +35,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Whether `a` is at least as good as `b` in both respects and better in one.
+    fn dominates(a: &Point, b: &Point) -> bool {
+        a.gain >= b.gain && a.cost <= b.cost && (a.gain > b.gain || a.cost < b.cost)
+    }
+
     fn points(values: &[(f64, f64)]) -> Vec<Point> {
         values.iter().map(|&(gain, cost)| Point { gain, cost }).collect()
     }
@@ -66,7 +62,7 @@ mod tests {
                 values.iter().map(|&(gain, cost)| Point { gain: gain.into(), cost: cost.into() }).collect();
             let marks = front(&points);
             for (point, on_front) in points.iter().zip(marks) {
-                prop_assert_eq!(on_front, !points.iter().any(|other| other.dominates(point)));
+                prop_assert_eq!(on_front, !points.iter().any(|other| dominates(other, point)));
             }
         }
     }
