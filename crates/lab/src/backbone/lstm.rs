@@ -14,9 +14,9 @@ use crate::config::LstmConfig;
 /// * Every weight and bias of a layer starts as uniform(-1/sqrt D, 1/sqrt D), each layer with two biases, as in PyTorch.
 #[derive(Debug)]
 pub struct Lstm {
-    embedding: Tensor,
+    pub(super) embedding: Tensor,
     /// Input weight, recurrent weight, input bias, recurrent bias of each layer.
-    layers: Vec<[Tensor; 4]>,
+    pub(super) layers: Vec<[Tensor; 4]>,
     hidden: i64,
     dropout: f64,
 }

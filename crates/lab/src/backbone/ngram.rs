@@ -14,9 +14,9 @@ use crate::config::NgramConfig;
 ///   `context - 1` inputs `[., B]`. Words before the start of a stream have the embedding zero.
 #[derive(Debug)]
 pub struct Ngram {
-    embedding: Tensor,
-    weight: Tensor,
-    bias: Tensor,
+    pub(super) embedding: Tensor,
+    pub(super) weight: Tensor,
+    pub(super) bias: Tensor,
     context: i64,
     hidden: i64,
     dropout: f64,

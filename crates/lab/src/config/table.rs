@@ -25,7 +25,7 @@ pub(crate) fn decode_tagged<T: DeserializeOwned>(file: &Path, place: &str, table
         let innocent = |key: &str| {
             let mut without = table.clone();
             without.remove(key);
-            read(&without).err().as_ref() == Some(&message)
+            read(&without).err().is_some_and(|other| other == message || other.starts_with("missing field"))
         };
         let culprits: Vec<&String> = table.keys().filter(|key| !innocent(key)).collect();
         let about_key = message.starts_with("unknown field") || message.starts_with("missing field");

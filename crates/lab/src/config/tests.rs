@@ -103,7 +103,7 @@ fn unknown_keys_are_errors_with_file_place_and_nearest_name() {
     let text = refusal(&FILE.replace("samples = 16", "sample = 16"), &[]);
     assert!(text.contains("output `sampled") && text.contains("`sample`; did you mean `samples`?"), "{text}");
     let text = refusal(&FILE.replace("layer = \"full\"", "layer = \"ful\""), &[]);
-    assert!(text.contains("output `full`: unknown name `ful`; did you mean `full`?"), "{text}");
+    assert!(text.contains("output `full`: unknown name `ful` in `layer`; did you mean `full`?"), "{text}");
     let text = refusal(&FILE.replace("kind = \"sgd\"", "kind = \"sgdd\""), &[]);
     assert!(text.contains("`sgdd`; did you mean `sgd`?"), "{text}");
     let text = refusal(&FILE.replace("classes = 4", "clases = 4"), &[]);

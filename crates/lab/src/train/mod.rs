@@ -1,31 +1,32 @@
 //! Training of one run, resumable bit for bit where the budget counts tokens or epochs.
 
+mod curve;
 mod model;
 mod observer;
 mod schedule;
+mod step;
 #[cfg(test)]
 mod tests;
+mod timings;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use lexmax_corpus::{Corpus, Split};
-use lexmax_kernels::seed::generator;
-use lexmax_optim::{Optimizer, Plateau, clip_grad_norm};
+use lexmax_optim::{Optimizer, Plateau};
 use lexmax_output::WordCounts;
-use lexmax_records::{CurvePoint, RunId};
+use lexmax_records::RunId;
 use tch::Tensor;
 
 pub use model::Model;
 pub use observer::{Event, Observer};
 pub use schedule::Used;
+pub use timings::Timings;
 
-use crate::backbone::{Dropout, State};
+use crate::backbone::State;
 use crate::batch::Streams;
 use crate::checkpoint::{self, Checkpoint, Progress};
-use crate::evaluate::{Score, score};
-use crate::machine::{parse_device, synchronize};
-use crate::measure::{layer_ms, top_k_ms};
+use crate::machine::parse_device;
 use crate::plan::RunConfig;
 use crate::{LabError, Result};
 
@@ -41,17 +42,6 @@ pub enum Ended {
     BudgetUsed,
     /// The observer asked to stop; the checkpoint is written.
     Stopped,
-}
-
-/// Timings of an output layer on a real batch.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Timings {
-    /// Milliseconds of loss and gradients.
-    pub layer_ms_per_step: f64,
-    /// Milliseconds of an exact top 10.
-    pub top_k_ms: f64,
-    /// Rows of that query.
-    pub top_k_rows: u64,
 }
 
 /// One run: model, optimizer and where training stands.
@@ -185,160 +175,5 @@ impl<'a> Trainer<'a> {
         checkpoint.save(&self.checkpoint)?;
         self.saved = Instant::now();
         Ok(())
-    }
-
-    /// One step, timed; returns the loss in nats per token.
-    fn step(&mut self) -> Result<f64> {
-        let started = Instant::now();
-        let step = self.progress.step + 1;
-        let at_step = |error: LabError| match error {
-            diverged @ LabError::Diverged { .. } => diverged,
-            other => LabError::Step { step, source: Box::new(other) },
-        };
-        let (loss, rows) = self.update(step).map_err(at_step)?;
-        let tokens = (rows * self.streams.batch()) as u64;
-        self.progress.step = step;
-        self.progress.tokens += tokens;
-        self.progress.row += rows;
-        self.progress.loss_sum += loss * tokens as f64;
-        self.progress.loss_tokens += tokens;
-        if self.progress.row >= self.streams.rows() {
-            self.progress.row = 0;
-            self.state = None;
-        }
-        if step % self.config.training.refresh_steps == 0 {
-            self.model.layer.refresh().map_err(LabError::from).map_err(at_step)?;
-        }
-        synchronize(self.model.device());
-        self.progress.train_seconds += started.elapsed().as_secs_f64();
-        Ok(loss)
-    }
-
-    /// Loss, gradients and update of one window; returns the loss per token and the window's rows.
-    fn update(&mut self, step: u64) -> Result<(f64, usize)> {
-        let (training, seed) = (&self.config.training, self.config.seed);
-        let window = self.streams.window(self.progress.row, training.bptt, self.model.device())?;
-        self.optimizer.zero_grad()?;
-        let mut dropout = Dropout::new(self.model.backbone.dropout(), seed, step);
-        let (hidden, state) =
-            self.model.backbone.forward(&window.inputs, self.state.as_ref(), Some(&mut dropout))?;
-        let loss =
-            self.model.layer.loss(&hidden, &window.targets, &mut generator(seed, "negatives", step))?;
-        let value = loss.value()?;
-        if !value.is_finite() {
-            return Err(LabError::Diverged { step, what: "the training loss", value });
-        }
-        loss.backward()?;
-        if let Some(clip) = training.clip {
-            let norm = clip_grad_norm(&self.parameters, clip)?;
-            if !norm.is_finite() {
-                return Err(LabError::Diverged { step, what: "the norm of the gradients", value: norm });
-            }
-        }
-        self.optimizer.step(self.progress.learning_rate)?;
-        self.state = Some(state);
-        let rows_counted = if self.model.sums_rows { window.targets.numel() as f64 } else { 1.0 };
-        Ok((value / rows_counted, window.rows))
-    }
-
-    fn used(&self) -> Used {
-        Used {
-            seconds: self.progress.train_seconds,
-            tokens: self.progress.tokens,
-            tokens_per_pass: self.streams.targets_per_pass() as u64,
-        }
-    }
-
-    fn share(&self) -> f64 {
-        self.used().share(self.config.training.budget)
-    }
-
-    /// A point is due when the schedule passed one, and always at the end of the budget.
-    fn point_due(&self) -> bool {
-        let scored = self.progress.curve.last().map(|point| point.step);
-        let new = scored != Some(self.progress.step) && self.progress.step > 0;
-        new && (self.share() >= 1.0 || self.used().points(&self.config.training) > self.progress.points)
-    }
-
-    /// Scores a curve point and lets the learning rate follow it; false when the observer stopped it.
-    fn add_point(&mut self, observer: &mut dyn Observer) -> Result<bool> {
-        let step = self.progress.step;
-        let score = self.score(Split::Valid, self.config.training.valid_tokens, observer);
-        let Some(score) = score.map_err(|error| LabError::Step { step, source: Box::new(error) })? else {
-            return Ok(false);
-        };
-        let valid_nll = score.nll.nll();
-        let progress = &mut self.progress;
-        progress.curve.push(CurvePoint {
-            step,
-            tokens: progress.tokens,
-            train_seconds: progress.train_seconds,
-            train_loss: progress.loss_sum / progress.loss_tokens as f64,
-            valid_nll,
-            valid_tokens: score.nll.tokens,
-            learning_rate: progress.learning_rate,
-        });
-        (progress.loss_sum, progress.loss_tokens) = (0.0, 0);
-        if let Some(plateau) = &mut progress.plateau {
-            progress.learning_rate = plateau.observe(valid_nll);
-        }
-        self.progress.points = self.used().points(&self.config.training);
-        Ok(true)
-    }
-
-    /// Exact score of a split, of its first `most` tokens where given; `None` when the observer stopped it.
-    ///
-    /// # Errors
-    /// A split without a pair of tokens, or hidden states that are not finite.
-    pub fn score(
-        &self,
-        split: Split,
-        most: Option<usize>,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<Score>> {
-        let tokens = self.corpus.tokens(split);
-        let tokens = &tokens[..most.unwrap_or(tokens.len()).min(tokens.len())];
-        let truth = self.corpus.true_log_probs(split);
-        let mut told = Instant::now();
-        score(&self.model, tokens, truth, self.config.training.eval_batch, &mut |share| {
-            if told.elapsed() >= NEWS_EVERY {
-                told = Instant::now();
-                observer.tell(Event::Evaluating { split: split.to_string(), share });
-            }
-            !observer.stop()
-        })
-    }
-
-    /// Times the output layer on the window that training stands at.
-    ///
-    /// # Errors
-    /// libtorch or the layer refused.
-    pub fn time_layer(&mut self) -> Result<Timings> {
-        let window =
-            self.streams.window(self.progress.row, self.config.training.bptt, self.model.device())?;
-        let hidden = {
-            let _guard = tch::no_grad_guard();
-            self.model.backbone.forward(&window.inputs, self.state.as_ref(), None)?.0
-        };
-        let layer = self.model.layer.as_mut();
-        let layer_ms_per_step =
-            layer_ms(layer, &mut self.optimizer, &hidden, &window.targets, self.config.seed)?;
-        let (top_k_ms, top_k_rows) = top_k_ms(layer, &hidden)?;
-        Ok(Timings { layer_ms_per_step, top_k_ms, top_k_rows })
-    }
-
-    fn news(&self, loss: f64) -> Event {
-        let progress = &self.progress;
-        Event::Training {
-            share: self.share().min(1.0),
-            step: progress.step,
-            rate: progress.tokens as f64 / (progress.train_seconds - progress.setup_seconds),
-            loss: Some(loss),
-            valid_perplexity: progress
-                .curve
-                .last()
-                .map(|point| point.valid_nll.exp())
-                .filter(|ppl| ppl.is_finite()),
-        }
     }
 }

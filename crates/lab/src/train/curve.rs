@@ -1,0 +1,95 @@
+//! The learning curve: when a point is due, and what it holds.
+
+use std::time::Instant;
+
+use lexmax_corpus::Split;
+use lexmax_records::CurvePoint;
+
+use super::{Event, NEWS_EVERY, Observer, Trainer, Used};
+use crate::evaluate::{Score, score};
+use crate::{LabError, Result};
+
+impl Trainer<'_> {
+    fn used(&self) -> Used {
+        Used {
+            seconds: self.progress.train_seconds,
+            tokens: self.progress.tokens,
+            tokens_per_pass: self.streams.targets_per_pass() as u64,
+        }
+    }
+
+    pub(super) fn share(&self) -> f64 {
+        self.used().share(self.config.training.budget)
+    }
+
+    /// A point is due when the schedule passed one, and always at the end of the budget.
+    pub(super) fn point_due(&self) -> bool {
+        let scored = self.progress.curve.last().map(|point| point.step);
+        let new = scored != Some(self.progress.step) && self.progress.step > 0;
+        new && (self.share() >= 1.0 || self.used().points(&self.config.training) > self.progress.points)
+    }
+
+    /// Scores a curve point and lets the learning rate follow it; false when the observer stopped it.
+    pub(super) fn add_point(&mut self, observer: &mut dyn Observer) -> Result<bool> {
+        let step = self.progress.step;
+        let score = self.score(Split::Valid, self.config.training.valid_tokens, observer);
+        let Some(score) = score.map_err(|error| LabError::Step { step, source: Box::new(error) })? else {
+            return Ok(false);
+        };
+        let valid_nll = score.nll.nll();
+        let progress = &mut self.progress;
+        progress.curve.push(CurvePoint {
+            step,
+            tokens: progress.tokens,
+            train_seconds: progress.train_seconds,
+            train_loss: progress.loss_sum / progress.loss_tokens as f64,
+            valid_nll,
+            valid_tokens: score.nll.tokens,
+            learning_rate: progress.learning_rate,
+        });
+        (progress.loss_sum, progress.loss_tokens) = (0.0, 0);
+        if let Some(plateau) = &mut progress.plateau {
+            progress.learning_rate = plateau.observe(valid_nll);
+        }
+        self.progress.points = self.used().points(&self.config.training);
+        Ok(true)
+    }
+
+    /// Exact score of a split, of its first `most` tokens where given; `None` when the observer stopped it.
+    ///
+    /// # Errors
+    /// A split without a pair of tokens, or hidden states that are not finite.
+    pub fn score(
+        &self,
+        split: Split,
+        most: Option<usize>,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Score>> {
+        let tokens = self.corpus.tokens(split);
+        let tokens = &tokens[..most.unwrap_or(tokens.len()).min(tokens.len())];
+        let truth = self.corpus.true_log_probs(split);
+        let mut told = Instant::now();
+        score(&self.model, tokens, truth, self.config.training.eval_batch, &mut |share| {
+            if told.elapsed() >= NEWS_EVERY {
+                told = Instant::now();
+                observer.tell(Event::Evaluating { split: split.to_string(), share });
+            }
+            !observer.stop()
+        })
+    }
+
+    pub(super) fn news(&self, loss: f64) -> Event {
+        let progress = &self.progress;
+        Event::Training {
+            share: self.share().min(1.0),
+            step: progress.step,
+            rate: progress.tokens as f64 / (progress.train_seconds - progress.setup_seconds),
+            loss: Some(loss),
+            valid_perplexity: progress
+                .curve
+                .last()
+                .map(|point| point.valid_nll.exp())
+                .filter(|ppl| ppl.is_finite()),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! How long the output layer takes.
+
+use super::Trainer;
+use crate::Result;
+use crate::measure::{layer_ms, top_k_ms};
+
+/// Timings of an output layer on a real batch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Timings {
+    /// Milliseconds of loss and gradients.
+    pub layer_ms_per_step: f64,
+    /// Milliseconds of an exact top 10.
+    pub top_k_ms: f64,
+    /// Rows of that query.
+    pub top_k_rows: u64,
+}
+
+impl Trainer<'_> {
+    /// Times the output layer on the window that training stands at.
+    ///
+    /// # Errors
+    /// libtorch or the layer refused.
+    pub fn time_layer(&mut self) -> Result<Timings> {
+        let window =
+            self.streams.window(self.progress.row, self.config.training.bptt, self.model.device())?;
+        let hidden = {
+            let _guard = tch::no_grad_guard();
+            self.model.backbone.forward(&window.inputs, self.state.as_ref(), None)?.0
+        };
+        let layer = self.model.layer.as_mut();
+        let layer_ms_per_step =
+            layer_ms(layer, &mut self.optimizer, &hidden, &window.targets, self.config.seed)?;
+        let (top_k_ms, top_k_rows) = top_k_ms(layer, &hidden)?;
+        Ok(Timings { layer_ms_per_step, top_k_ms, top_k_rows })
+    }
+}
