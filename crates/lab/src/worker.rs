@@ -122,9 +122,11 @@ fn train_and_score(
     // Scoring can take longer than training: a run that is stopped in it need not train again.
     trainer.save()?;
     let last_point = trainer.progress.curve.last();
-    let valid_nll = match last_point.filter(|_| config.training.valid_tokens.is_none()) {
+    let training = &config.training;
+    // The last point of the curve stands for the final score where it was made on the same tokens.
+    let valid_nll = match last_point.filter(|_| training.valid_tokens == training.max_valid_tokens) {
         Some(point) => point.valid_nll,
-        None => match trainer.score(Split::Valid, None, observer)? {
+        None => match trainer.score(Split::Valid, training.max_valid_tokens, observer)? {
             Some(score) => score.nll.nll(),
             None => return Ok(None),
         },

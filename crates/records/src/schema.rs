@@ -124,7 +124,8 @@ pub struct CurvePoint {
 pub struct RunResult {
     /// Exact negative log-likelihood of the test split, overall and by frequency band.
     pub test: BandedNll,
-    /// Exact negative log-likelihood per token of the whole validation split, in nats.
+    /// Exact negative log-likelihood per token of the validation split (its first `max_valid_tokens` where the
+    /// configuration says so), in nats.
     #[serde(with = "crate::float")]
     pub valid_nll: f64,
     /// True negative log-likelihood per token of the test tokens scored, in nats, where the language is synthetic.

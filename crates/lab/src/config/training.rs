@@ -37,6 +37,9 @@ pub struct TrainingConfig {
     /// Validation tokens that a curve point scores, from the start of the split; all where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_tokens: Option<usize>,
+    /// Validation tokens of the final score, at most; the whole split where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_valid_tokens: Option<usize>,
     /// Test tokens that the final score covers, from the start of the split; all where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_test_tokens: Option<usize>,
@@ -134,8 +137,12 @@ impl TrainingConfig {
                 "`eval_points` and `eval_every_seconds` are both given, expected one of them".to_owned()
             );
         }
-        for (name, tokens) in [("valid_tokens", self.valid_tokens), ("max_test_tokens", self.max_test_tokens)]
-        {
+        let limits = [
+            ("valid_tokens", self.valid_tokens),
+            ("max_valid_tokens", self.max_valid_tokens),
+            ("max_test_tokens", self.max_test_tokens),
+        ];
+        for (name, tokens) in limits {
             if let Some(tokens @ 0..=1) = tokens {
                 return Err(format!("`{name}` is {tokens}, expected at least 2"));
             }
