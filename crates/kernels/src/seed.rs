@@ -31,5 +31,6 @@ pub fn generator(root: u64, component: &str, index: u64) -> Generator {
 
 /// FNV-1a, a fixed hash of the component's name: the standard library's may change between versions.
 fn fnv1a(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -1,0 +1,167 @@
+//! The number kinds that the kernels compute in, and the one place where a [`Level`] becomes code.
+
+use std::ops::{Add, Mul, Sub};
+
+use crate::simd::Level;
+use crate::simd::portable::Array8;
+use crate::tile::gradient::{Gradient, gradient};
+use crate::tile::normalise::{Normalise, normalise};
+use crate::tile::scan::any_above;
+
+/// f32, the kind for speed, or f64, for checks: the same algorithm in both.
+///
+/// Sealed: the kernels are tested for these two.
+pub trait Element:
+    sealed::Sealed
+    + Copy
+    + Default
+    + PartialOrd
+    + Send
+    + Sync
+    + std::fmt::Debug
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + 'static
+{
+    /// The smallest finite number.
+    #[doc(hidden)]
+    const LOWEST: Self;
+    /// Rounds to the nearest.
+    #[doc(hidden)]
+    fn from_f64(value: f64) -> Self;
+    /// Without loss.
+    #[doc(hidden)]
+    fn to_f64(self) -> f64;
+    #[doc(hidden)]
+    fn normalise(level: Level, job: &mut Normalise<'_, Self>);
+    #[doc(hidden)]
+    fn gradient(level: Level, job: &mut Gradient<'_, Self>);
+    #[doc(hidden)]
+    fn any_above(level: Level, values: &[Self], thresholds: &[Self]) -> bool;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// A generic sweep compiled once for each set of instructions.
+macro_rules! by_level {
+    ($level:expr, $sweep:ident($($argument:ident: $kind:ty),*) -> $out:ty) => {{
+        #[cfg(target_arch = "x86_64")]
+        {
+            use crate::simd::x86::{Avx2, Avx512};
+
+            #[target_feature(enable = "avx512f,avx2,fma")]
+            unsafe fn with_avx512($($argument: $kind),*) -> $out {
+                // SAFETY: called only where the instructions are; the arguments were checked.
+                unsafe { $sweep::<Avx512, 1>($($argument),*) }
+            }
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn with_avx2($($argument: $kind),*) -> $out {
+                // SAFETY: called only where the instructions are; the arguments were checked.
+                unsafe { $sweep::<Avx2, 2>($($argument),*) }
+            }
+            // A level that the processor lacks runs as the portable one, so no caller can break the promise.
+            if $level.is_available() {
+                match $level {
+                    // SAFETY: the processor was asked just above.
+                    Level::Avx512 => return unsafe { with_avx512($($argument),*) },
+                    // SAFETY: the processor was asked just above.
+                    Level::Avx2 => return unsafe { with_avx2($($argument),*) },
+                    Level::Portable => {}
+                }
+            }
+        }
+        // SAFETY: arrays need no special instructions; the arguments were checked.
+        unsafe { $sweep::<Array8<f32>, 2>($($argument),*) }
+    }};
+}
+
+impl Element for f32 {
+    const LOWEST: Self = f32::MIN;
+
+    fn from_f64(value: f64) -> Self {
+        value as f32
+    }
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+    fn normalise(level: Level, job: &mut Normalise<'_, f32>) {
+        job.check();
+        by_level!(level, normalise(job: &mut Normalise<'_, f32>) -> ())
+    }
+    fn gradient(level: Level, job: &mut Gradient<'_, f32>) {
+        job.check();
+        by_level!(level, gradient(job: &mut Gradient<'_, f32>) -> ())
+    }
+    fn any_above(level: Level, values: &[f32], thresholds: &[f32]) -> bool {
+        assert!(values.len() == thresholds.len() && values.len().is_multiple_of(crate::tile::ROW_MULTIPLE));
+        by_level!(level, any_above(values: &[f32], thresholds: &[f32]) -> bool)
+    }
+}
+
+impl Element for f64 {
+    const LOWEST: Self = f64::MIN;
+
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+    fn to_f64(self) -> f64 {
+        self
+    }
+    fn normalise(_: Level, job: &mut Normalise<'_, f64>) {
+        job.check();
+        // SAFETY: arrays need no special instructions; the job was checked.
+        unsafe { normalise::<Array8<f64>, 2>(job) }
+    }
+    fn gradient(_: Level, job: &mut Gradient<'_, f64>) {
+        job.check();
+        // SAFETY: arrays need no special instructions; the job was checked.
+        unsafe { gradient::<Array8<f64>, 2>(job) }
+    }
+    fn any_above(_: Level, values: &[f64], thresholds: &[f64]) -> bool {
+        assert!(values.len() == thresholds.len() && values.len().is_multiple_of(crate::tile::ROW_MULTIPLE));
+        // SAFETY: arrays need no special instructions; the lengths were checked.
+        unsafe { any_above::<Array8<f64>, 2>(values, thresholds) }
+    }
+}
+
+/// Test doors to the vector functions.
+#[cfg(test)]
+pub(crate) mod doors {
+    use super::*;
+    use crate::simd::Vector;
+
+    /// Applies a function to every number of a slice whose length is made whole with zeros.
+    #[inline(always)]
+    unsafe fn map<V: Vector<Scalar = f32>>(values: &mut [f32], function: impl Fn(V) -> V) {
+        for chunk in values.chunks_mut(V::LANES) {
+            let mut whole = [0.0; 16];
+            whole[..chunk.len()].copy_from_slice(chunk);
+            // SAFETY: the buffer has at least `LANES` numbers; the caller has the instructions.
+            unsafe { function(V::load(whole.as_ptr())).store(whole.as_mut_ptr()) };
+            chunk.copy_from_slice(&whole[..chunk.len()]);
+        }
+    }
+
+    pub fn exp_all(level: Level, values: &mut [f32]) {
+        #[inline(always)]
+        unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
+            // SAFETY: as the caller.
+            unsafe { map::<V>(values, |x| x.exp()) }
+        }
+        by_level!(level, sweep(values: &mut [f32]) -> ())
+    }
+
+    pub fn tanh_all(level: Level, values: &mut [f32]) {
+        #[inline(always)]
+        unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
+            // SAFETY: as the caller.
+            unsafe { map::<V>(values, |x| x.tanh()) }
+        }
+        by_level!(level, sweep(values: &mut [f32]) -> ())
+    }
+}

@@ -1,0 +1,119 @@
+//! Options of the loss, with the meaning that every layer of the suite gives them.
+
+use super::input::Linear;
+use crate::element::Element;
+use crate::error::{KernelError, Result};
+use crate::tile::Transform;
+
+/// Options of the cross-entropy. With `z_c = cap tanh((W_c h + b_c) / (temperature cap)) + offset_c` (without cap: `z_c = (W_c h
+/// + b_c) / temperature + offset_c`), class weights `w` (all one where none are given), smoothing `e` and `p = softmax(z)`,
+/// row `i` with target `y` costs
+///
+/// `l_i = -(1 - e) w_y (1 - p_y)^gamma log p_y - e/V sum_c w_c log p_c + z_loss w_y (log sum_c exp z_c)^2`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Options<'a, T> {
+    /// Rows with this target cost nothing and get no gradient; what their hidden states hold does not matter.
+    pub ignore_index: Option<i64>,
+    /// `e`, in `0..1`.
+    pub label_smoothing: f64,
+    /// `w`, `[V]`, from zero up.
+    pub class_weights: Option<&'a [T]>,
+    /// Weight of the squared log-normaliser, from zero up (PaLM, 2022, arXiv 2204.02311).
+    pub z_loss: f64,
+    /// `gamma`, from zero up (Lin et al. 2017, "Focal Loss for Dense Object Detection", arXiv 1708.02002). Not with smoothing.
+    pub focal_gamma: f64,
+    /// Logits stay inside `(-cap, cap)` (Gemma 2, 2024, arXiv 2408.00118).
+    pub soft_cap: Option<f64>,
+    /// Divides the logits before anything else; above zero.
+    pub temperature: f64,
+    /// Added to the logits, `[V]`: `tau log prior` of the logit-adjusted loss (Menon et al. 2021, arXiv 2007.07314). No gradient.
+    pub logit_offset: Option<&'a [T]>,
+}
+
+impl<T> Default for Options<'_, T> {
+    fn default() -> Self {
+        Self {
+            ignore_index: None,
+            label_smoothing: 0.0,
+            class_weights: None,
+            z_loss: 0.0,
+            focal_gamma: 0.0,
+            soft_cap: None,
+            temperature: 1.0,
+            logit_offset: None,
+        }
+    }
+}
+
+impl<'a, T: Element> Options<'a, T> {
+    /// What the mean divides by: the class weights of the rows that count, summed (their number, where there are no weights).
+    /// `targets` are those that [`super::loss`] accepted.
+    pub fn mean_divisor(&self, targets: &[i64]) -> f64 {
+        let counted = targets.iter().filter(|target| self.ignore_index != Some(**target));
+        counted.map(|target| usize::try_from(*target).map_or(0.0, |class| self.class_weight(class))).sum()
+    }
+
+    /// `w_c`.
+    pub(crate) fn class_weight(&self, class: usize) -> f64 {
+        match self.class_weights {
+            Some(weights) => weights.get(class).map_or(0.0, |weight| weight.to_f64()),
+            None => 1.0,
+        }
+    }
+
+    /// The way from raw logits to those of the softmax.
+    pub(crate) fn transform(&self, linear: &Linear<'a, T>) -> Transform<'a, T> {
+        Transform {
+            bias: linear.bias,
+            scale: 1.0 / self.temperature,
+            cap: self.soft_cap,
+            offset: self.logit_offset,
+        }
+    }
+
+    /// Derivative of the soft cap at a class's logit.
+    pub(crate) fn cap_slope(&self, logit: f64, class: usize) -> f64 {
+        let Some(cap) = self.soft_cap else { return 1.0 };
+        let offset =
+            self.logit_offset.and_then(|offset| offset.get(class)).map_or(0.0, |offset| offset.to_f64());
+        let share = (logit - offset) / cap;
+        1.0 - share * share
+    }
+
+    pub(crate) fn check(&self, op: &'static str, vocab_size: usize) -> Result<()> {
+        let check = |name, value: f64, fits: bool, expected: &str| {
+            if fits && value.is_finite() {
+                Ok(())
+            } else {
+                Err(KernelError::argument(op, name, value, expected))
+            }
+        };
+        let smoothing = self.label_smoothing;
+        check("label_smoothing", smoothing, (0.0..1.0).contains(&smoothing), "0 <= label_smoothing < 1")?;
+        check("z_loss", self.z_loss, self.z_loss >= 0.0, "a finite number from zero up")?;
+        check("focal_gamma", self.focal_gamma, self.focal_gamma >= 0.0, "a finite number from zero up")?;
+        check("temperature", self.temperature, self.temperature > 0.0, "a finite number above zero")?;
+        if let Some(cap) = self.soft_cap {
+            check("soft_cap", cap, cap > 0.0, "a finite number above zero")?;
+        }
+        if self.focal_gamma > 0.0 && smoothing > 0.0 {
+            let expected =
+                "none beside focal_gamma: the focal factor is that of one target, not of a smoothed one";
+            return Err(KernelError::argument(op, "label_smoothing", smoothing, expected));
+        }
+        if let Some(weights) = self.class_weights {
+            KernelError::check_length(op, "class_weights", weights.len(), vocab_size, "one for each class")?;
+            let bad = weights
+                .iter()
+                .map(|weight| weight.to_f64())
+                .find(|weight| !(0.0..f64::INFINITY).contains(weight));
+            if let Some(bad) = bad {
+                return Err(KernelError::argument(op, "class_weights", bad, "finite weights from zero up"));
+            }
+        }
+        if let Some(offset) = self.logit_offset {
+            KernelError::check_length(op, "logit_offset", offset.len(), vocab_size, "one for each class")?;
+        }
+        Ok(())
+    }
+}

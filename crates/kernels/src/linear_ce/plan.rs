@@ -1,0 +1,158 @@
+//! How the work is cut: rows of a chunk, classes of a block, and how many blocks of logits are kept between the sweeps.
+//!
+//! The gradient of a logit needs the row's normaliser, which needs all of the row's logits: they are either kept or computed
+//! twice. For a chunk of `R` rows the plan keeps as many blocks as the memory allows and computes the others again. With a
+//! vocabulary of size `V` and hidden size `D` a chunk costs
+//!
+//! `2 R V D (3 + f) (1 + 6 / R)` operations and `16 V D` bytes of f32 (the weight is read in both sweeps, its gradient is read and
+//! written),
+//!
+//! where `f` is the share of blocks computed again and `6 / R` is what packing costs the products of few rows. Small chunks
+//! keep all logits but move the weight often; large ones the other way round. The plan takes the cheapest `R`, counting one
+//! byte as [`OPERATIONS_PER_BYTE`] operations of one thread. At `V = 33,278` everything is kept; at `V = 267,735` most is
+//! computed again.
+
+use crate::tile::{ROW_MULTIPLE, stride};
+
+/// Most classes of a block: with 128 to 512 rows its tile and its rows of the weight stay in the caches.
+const BLOCK: usize = 512;
+/// Most rows of a chunk.
+const MOST_ROWS: usize = 512;
+/// Operations that one thread does while all threads together move one byte: some 90 GFLOP/s against some 10 GB/s.
+const OPERATIONS_PER_BYTE: f64 = 9.0;
+/// A thread of its own is worth starting for this many operations of one product.
+const OPERATIONS_PER_THREAD: usize = 4_000_000;
+
+/// What is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// One sweep, nothing kept.
+    Forward,
+    /// Two sweeps.
+    Gradients,
+    /// The second sweep alone; normalisers are known.
+    GradientsOnly,
+    /// Two sweeps, nothing kept but a maximum for each row and block, of so many classes.
+    Filtered { block: usize },
+}
+
+/// Sizes of one problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    pub rows: usize,
+    pub hidden_size: usize,
+    pub vocab_size: usize,
+    /// Bytes of a number.
+    pub bytes: usize,
+}
+
+/// The cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub threads: usize,
+    /// Rows of every chunk but perhaps the last.
+    pub chunk: usize,
+    /// Classes of every block but the last.
+    pub block: usize,
+    pub blocks: usize,
+    /// Blocks whose logits each thread keeps.
+    pub kept: usize,
+}
+
+impl Plan {
+    pub fn new(sizes: Sizes, threads: usize, memory_limit: usize, task: Task) -> Self {
+        let operations = 2 * sizes.rows * sizes.hidden_size * sizes.vocab_size;
+        let most_threads = (operations / OPERATIONS_PER_THREAD).max(1);
+        let block = match task {
+            Task::Filtered { block } => block.clamp(1, sizes.vocab_size),
+            _ => BLOCK.min(sizes.vocab_size),
+        };
+        let blocks = sizes.vocab_size.div_ceil(block);
+        let threads = threads.clamp(1, most_threads.min(blocks));
+        let cut = Plan { threads, chunk: ROW_MULTIPLE.min(sizes.rows.max(1)), block, blocks, kept: 0 };
+        let mut best = (f64::INFINITY, cut);
+        for most_rows in (ROW_MULTIPLE..=MOST_ROWS).step_by(ROW_MULTIPLE) {
+            let chunks = sizes.rows.max(1).div_ceil(most_rows);
+            // Chunks of equal size, whole in lines.
+            let chunk =
+                sizes.rows.max(1).div_ceil(chunks).next_multiple_of(ROW_MULTIPLE).min(sizes.rows.max(1));
+            let mut candidate = Plan { chunk, ..cut };
+            let bare = candidate.bytes(sizes, task);
+            if bare > memory_limit {
+                break;
+            }
+            if task == Task::Gradients {
+                let tile = threads * (block + 1) * stride(chunk) * sizes.bytes;
+                let most = blocks.div_ceil(threads);
+                // With everything kept the tile for computing again is not needed.
+                candidate.kept = ((memory_limit - bare) / tile + 1).min(most);
+                if candidate.kept < most {
+                    candidate.kept -= 1;
+                }
+            }
+            let cost = candidate.cost(sizes, task);
+            if cost < best.0 {
+                best = (cost, candidate);
+            }
+        }
+        best.1
+    }
+
+    /// Blocks of one thread.
+    pub fn blocks_of(&self, thread: usize) -> std::ops::Range<usize> {
+        self.blocks * thread / self.threads..self.blocks * (thread + 1) / self.threads
+    }
+
+    /// Classes of one block.
+    pub fn classes_of(&self, block: usize, vocab_size: usize) -> std::ops::Range<usize> {
+        block * self.block..((block + 1) * self.block).min(vocab_size)
+    }
+
+    /// Tiles of one thread.
+    pub fn tiles(&self) -> usize {
+        if self.kept >= self.blocks.div_ceil(self.threads) { self.kept } else { self.kept + 1 }
+    }
+
+    /// Operations, with bytes turned into operations, of all rows, for one thread.
+    fn cost(&self, sizes: Sizes, task: Task) -> f64 {
+        let rows = self.chunk as f64;
+        let again = 1.0 - self.kept as f64 / self.blocks.div_ceil(self.threads) as f64;
+        let (products, passes) = match task {
+            Task::Forward => (1.0, 1.0),
+            Task::Gradients => (3.0 + again, 4.0),
+            Task::GradientsOnly => (3.0, 3.0),
+            Task::Filtered { .. } => (2.0, 2.0),
+        };
+        let matrix = (sizes.vocab_size * sizes.hidden_size) as f64;
+        let operations = 2.0 * rows * matrix * products * (1.0 + 6.0 / rows) / self.threads as f64;
+        let moved = passes * matrix * sizes.bytes as f64 * OPERATIONS_PER_BYTE;
+        (operations + moved) * sizes.rows.div_ceil(self.chunk) as f64
+    }
+
+    /// Bytes of workspace, those that the products pack their operands into included (an upper bound of these).
+    pub fn bytes(&self, sizes: Sizes, task: Task) -> usize {
+        let (size, rows) = (sizes.hidden_size, self.chunk);
+        let gradients = task != Task::Forward;
+        let tiles = self.tiles() * self.block * stride(rows);
+        let packed = self.block * size + rows * size + self.block * rows;
+        let mut numbers = tiles + packed + self.kept * stride(rows);
+        if gradients {
+            numbers += rows * size;
+        }
+        let mut other = 0;
+        if let Task::Filtered { .. } = task {
+            // Maxima and masses of all blocks; gathered rows of the hidden states and of their gradient.
+            numbers += 2 * self.blocks.div_ceil(self.threads) * stride(rows) + 2 * rows * size;
+        }
+        if gradients {
+            other += 8 * self.blocks.div_ceil(self.threads) * self.block;
+        }
+        let per_thread = numbers * sizes.bytes + other + stride(rows) * ROW_BYTES + PACKING_SLAB;
+        self.threads * per_thread + rows * size * sizes.bytes + stride(rows) * ROW_BYTES
+    }
+}
+
+/// Bytes of all per-row numbers of one thread, for each row.
+const ROW_BYTES: usize = 128;
+/// The products' own buffer of one thread: a second-level cache.
+const PACKING_SLAB: usize = 1 << 20;

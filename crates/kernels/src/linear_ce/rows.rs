@@ -1,0 +1,98 @@
+//! What one row's loss and gradient need, from its largest logit, its sum of exponentials and its target's logit. All f64.
+
+use super::options::Options;
+use crate::element::Element;
+
+/// A row after the first sweep.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowSums {
+    /// Largest logit.
+    pub max: f64,
+    /// `sum_c exp(z_c - max)`.
+    pub sum: f64,
+    /// `sum_c w_c z_c`; only with label smoothing.
+    pub weighted: f64,
+    /// `z_y`.
+    pub target_logit: f64,
+}
+
+impl RowSums {
+    /// `log sum_c exp z_c`.
+    pub fn log_normaliser(&self) -> f64 {
+        self.max + self.sum.ln()
+    }
+
+    /// `log p_y`; subtracting the maximum first keeps the digits where both are large.
+    pub fn target_log_prob(&self) -> f64 {
+        (self.target_logit - self.max) - self.sum.ln()
+    }
+}
+
+/// Factors of a row's gradient `dl/dz_c = mass p_c - spread w_c - target [c = y]`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowFactors {
+    pub mass: f64,
+    pub spread: f64,
+    pub target: f64,
+}
+
+/// The loss's constants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowLoss {
+    smoothing: f64,
+    /// `e / V`.
+    spread: f64,
+    /// `sum_c w_c`.
+    total_weight: f64,
+    z_loss: f64,
+    focal_gamma: f64,
+}
+
+impl RowLoss {
+    pub fn new<T: Element>(options: &Options<'_, T>, vocab_size: usize) -> Self {
+        let total_weight = match options.class_weights {
+            Some(weights) => weights.iter().map(|weight| weight.to_f64()).sum(),
+            None => vocab_size as f64,
+        };
+        Self {
+            smoothing: options.label_smoothing,
+            spread: options.label_smoothing / vocab_size as f64,
+            total_weight,
+            z_loss: options.z_loss,
+            focal_gamma: options.focal_gamma,
+        }
+    }
+
+    /// `l_i`, from the row's sums and its target's class weight.
+    pub fn loss(&self, row: &RowSums, class_weight: f64) -> f64 {
+        let log_normaliser = row.log_normaliser();
+        let log_prob = row.target_log_prob();
+        let mut loss = -(1.0 - self.smoothing) * class_weight * self.focal(log_prob).0 * log_prob;
+        if self.spread > 0.0 {
+            loss -= self.spread * (row.weighted - self.total_weight * log_normaliser);
+        }
+        if self.z_loss > 0.0 {
+            loss += self.z_loss * class_weight * log_normaliser * log_normaliser;
+        }
+        loss
+    }
+
+    /// Factors of the gradient with respect to `z`.
+    pub fn factors(&self, log_normaliser: f64, target_log_prob: f64, class_weight: f64) -> RowFactors {
+        let target = (1.0 - self.smoothing) * class_weight * self.focal(target_log_prob).1;
+        let mass =
+            target + self.spread * self.total_weight + 2.0 * self.z_loss * class_weight * log_normaliser;
+        RowFactors { mass, spread: self.spread, target }
+    }
+
+    /// `f = (1 - p)^gamma`, and the derivative of `f log p` with respect to `log p`.
+    fn focal(&self, log_prob: f64) -> (f64, f64) {
+        if self.focal_gamma == 0.0 {
+            return (1.0, 1.0);
+        }
+        // -expm1(log p) is 1 - p without cancellation near p = 1; the bound keeps the power's derivative finite there.
+        let miss = (-log_prob.exp_m1()).max(f64::from(f32::MIN_POSITIVE));
+        let factor = miss.powf(self.focal_gamma);
+        (factor, factor - self.focal_gamma * miss.powf(self.focal_gamma - 1.0) * log_prob.exp() * log_prob)
+    }
+}

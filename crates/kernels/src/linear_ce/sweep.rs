@@ -1,0 +1,233 @@
+//! The two sweeps of one thread over its blocks of classes.
+
+use super::input::Linear;
+use super::options::Options;
+use super::plan::Plan;
+use super::rows::RowSums;
+use super::workspace::{Chunk, Worker};
+use crate::element::Element;
+use crate::simd::Level;
+use crate::tile::gradient::{From, Gradient};
+use crate::tile::normalise::{Keep, NO_TARGET, Normalise};
+use crate::tile::{Shape, Transform, product, stride};
+
+/// What all threads know of the call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a, T> {
+    pub linear: Linear<'a, T>,
+    pub transform: Transform<'a, T>,
+    pub class_weights: Option<&'a [T]>,
+    pub smoothed: bool,
+    pub plan: Plan,
+    pub level: Level,
+}
+
+/// One thread: its buffers, and the rows of the gradients that belong to its classes.
+#[derive(Debug)]
+pub(crate) struct Job<'a, 'g, T> {
+    pub thread: usize,
+    pub worker: &'a mut Worker<T>,
+    pub d_weight: Option<&'g mut [T]>,
+}
+
+impl<'a, T: Element> Call<'a, T> {
+    pub fn new(linear: Linear<'a, T>, options: &Options<'a, T>, plan: Plan, level: Level) -> Self {
+        Self {
+            linear,
+            transform: options.transform(&linear),
+            class_weights: options.class_weights,
+            smoothed: options.label_smoothing > 0.0,
+            plan,
+            level,
+        }
+    }
+
+    /// What a kept tile holds: exponentials, so that each is computed once; a capped logit is needed again.
+    fn keep(&self) -> Keep {
+        if self.transform.cap.is_some() { Keep::Logits } else { Keep::Exponentials }
+    }
+
+    pub fn classes(&self, block: usize) -> std::ops::Range<usize> {
+        self.plan.classes_of(block, self.linear.vocab_size())
+    }
+
+    /// The thread that has a class.
+    pub fn classes_owner(&self, class: usize) -> usize {
+        let block = class / self.plan.block;
+        (0..self.plan.threads).position(|thread| self.plan.blocks_of(thread).contains(&block)).unwrap_or(0)
+    }
+
+    pub fn weight(&self, classes: &std::ops::Range<usize>) -> &'a [T] {
+        &self.linear.weight[classes.start * self.linear.hidden_size..classes.end * self.linear.hidden_size]
+    }
+
+    /// Where a thread's tile of its `index`th block lies.
+    pub fn tile_range(&self, index: usize, shape: Shape) -> std::ops::Range<usize> {
+        let start = index.min(self.plan.tiles() - 1) * self.plan.block * stride(self.plan.chunk);
+        start..start + shape.len()
+    }
+
+    /// Raw logits of a block; padding is zero, so that no sweep meets what an earlier call left there.
+    pub fn logits(&self, tile: &mut [T], shape: Shape, weight: &[T], hidden: &[T]) {
+        product::logits(tile, shape, weight, hidden, self.linear.hidden_size);
+        if shape.rows < shape.padded() {
+            for class in tile.chunks_exact_mut(shape.stride()) {
+                class[shape.rows..shape.padded()].fill(T::default());
+            }
+        }
+    }
+
+    /// First sweep: sums of this thread's blocks for every row of the chunk.
+    pub fn sums(&self, worker: &mut Worker<T>, thread: usize, chunk: &Chunk<T>, rows: usize) {
+        worker.sums.clear();
+        let nothing = RowSums { max: f64::NEG_INFINITY, sum: 0.0, weighted: 0.0, target_logit: 0.0 };
+        worker.sums.resize(rows, nothing);
+        for (index, block) in self.plan.blocks_of(thread).enumerate() {
+            let keep = if index < self.plan.kept { self.keep() } else { Keep::Logits };
+            self.sums_of_block(worker, index, block, keep, chunk, rows);
+            if index < self.plan.kept {
+                let start = index * stride(self.plan.chunk);
+                worker.block_max[start..start + rows].copy_from_slice(&worker.max[..rows]);
+            }
+        }
+    }
+
+    /// The first sweep over one block. Afterwards the tile holds what `keep` says.
+    pub fn sums_of_block(
+        &self,
+        worker: &mut Worker<T>,
+        index: usize,
+        block: usize,
+        keep: Keep,
+        chunk: &Chunk<T>,
+        rows: usize,
+    ) {
+        let classes = self.classes(block);
+        let shape = Shape { rows, classes: classes.len() };
+        let tile = &mut worker.tiles.as_mut_slice()[self.tile_range(index, shape)];
+        let hidden = &chunk.hidden[..rows * self.linear.hidden_size];
+        self.logits(tile, shape, self.weight(&classes), hidden);
+        place_targets(&mut worker.places[..rows], &chunk.targets, &classes);
+        let weights = self.class_weights.map(|weights| &weights[classes.clone()]);
+        T::normalise(
+            self.level,
+            &mut Normalise {
+                tile,
+                shape,
+                transform: self.transform.of_block(classes.clone()),
+                keep,
+                max: &mut worker.max,
+                sum: &mut worker.sum,
+                weighted: self.smoothed.then_some((&mut worker.weighted[..], weights)),
+                targets: Some((&worker.places[..rows], &mut worker.target_logits)),
+            },
+        );
+        let block_weight = match weights {
+            _ if !self.smoothed => 0.0,
+            Some(weights) => weights.iter().map(|weight| weight.to_f64()).sum(),
+            None => classes.len() as f64,
+        };
+        for (row, sums) in worker.sums.iter_mut().enumerate() {
+            let max = worker.max[row].to_f64();
+            sums.add(max, worker.sum[row].to_f64());
+            if self.smoothed {
+                sums.weighted += worker.weighted[row].to_f64() + max * block_weight;
+            }
+            if worker.places[row] != NO_TARGET {
+                sums.target_logit = worker.target_logits[row].to_f64();
+            }
+        }
+    }
+
+    /// Second sweep: gradients of the logits in place, and the two products with them. Blocks are walked backwards, since
+    /// the last ones are still in the cache.
+    pub fn gradients(&self, job: &mut Job<'_, '_, T>, chunk: &Chunk<T>, rows: usize, needs: Needs) {
+        let size = self.linear.hidden_size;
+        let hidden = &chunk.hidden[..rows * size];
+        let blocks = self.plan.blocks_of(job.thread);
+        let first_class = blocks.start * self.plan.block;
+        for (done, (index, block)) in blocks.enumerate().collect::<Vec<_>>().into_iter().rev().enumerate() {
+            let classes = self.classes(block);
+            let shape = Shape { rows, classes: classes.len() };
+            let weight = self.weight(&classes);
+            let local = classes.start - first_class..classes.end - first_class;
+            let Worker { tiles, block_max, mass, places, d_hidden, d_bias, .. } = &mut *job.worker;
+            let tile = &mut tiles.as_mut_slice()[self.tile_range(index, shape)];
+            let from = if index >= self.plan.kept {
+                self.logits(tile, shape, weight, hidden);
+                From::Raw
+            } else if self.keep() == Keep::Exponentials {
+                From::Exponentials
+            } else {
+                From::Logits
+            };
+            mass[rows..].fill(T::default());
+            for (row, mass) in mass[..rows].iter_mut().enumerate() {
+                let mut factor = chunk.mass[row];
+                if from == From::Exponentials {
+                    // These exponentials are relative to the maximum of their tile.
+                    let tile_max = block_max[index * stride(self.plan.chunk) + row].to_f64();
+                    factor *= (tile_max - chunk.max[row].to_f64()).exp();
+                }
+                *mass = T::from_f64(factor);
+            }
+            let weights = self.class_weights.map(|weights| &weights[classes.clone()]);
+            T::gradient(
+                self.level,
+                &mut Gradient {
+                    tile,
+                    shape,
+                    transform: self.transform.of_block(classes.clone()),
+                    from,
+                    max: &chunk.max,
+                    mass,
+                    spread: self.smoothed.then_some((&chunk.spread[..], weights)),
+                    bias: needs.bias.then_some(&mut d_bias[local.clone()]),
+                },
+            );
+            place_targets(&mut places[..rows], &chunk.targets, &classes);
+            for (row, class) in places[..rows].iter().enumerate().filter(|(_, class)| **class != NO_TARGET) {
+                let at = *class as usize * shape.stride() + row;
+                tile[at] = tile[at] - T::from_f64(chunk.target[row]);
+                if needs.bias {
+                    d_bias[local.start + *class as usize] -= chunk.target[row];
+                }
+            }
+            if needs.hidden {
+                product::hidden_gradient(d_hidden, tile, shape, weight, size, done > 0);
+            }
+            if let Some(d_weight) = &mut job.d_weight {
+                let out = &mut d_weight[local.start * size..local.end * size];
+                product::weight_gradient(out, tile, shape, hidden, size, needs.add_weight);
+            }
+        }
+    }
+}
+
+/// Which gradients are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Needs {
+    pub hidden: bool,
+    pub bias: bool,
+    /// Whether the weight's gradient is added to what is there.
+    pub add_weight: bool,
+}
+
+impl RowSums {
+    /// Adds a block's `sum_c exp(z_c - max)`.
+    pub fn add(&mut self, max: f64, sum: f64) {
+        if max > self.max {
+            self.sum = self.sum * (self.max - max).exp() + sum;
+            self.max = max;
+        } else {
+            self.sum += sum * (max - self.max).exp();
+        }
+    }
+}
+
+/// Place of each row's target in the block, or [`NO_TARGET`].
+fn place_targets(places: &mut [u32], targets: &[usize], classes: &std::ops::Range<usize>) {
+    for (place, target) in places.iter_mut().zip(targets) {
+        *place = if classes.contains(target) { (target - classes.start) as u32 } else { NO_TARGET };
+    }
+}

@@ -1,0 +1,196 @@
+//! Memory and settings that are kept from call to call.
+
+use super::input::Linear;
+use super::plan::{Plan, Sizes, Task};
+use super::rows::RowSums;
+use crate::element::Element;
+use crate::simd::Level;
+use crate::tile::buffer::Aligned;
+use crate::tile::stride;
+
+/// Threads, memory limit and the buffers themselves. Keep one for each layer: fresh memory costs page faults in each call.
+///
+/// Results depend on the number of threads by rounding only; at a fixed number they are the same bits from run to run.
+#[derive(Debug)]
+pub struct Workspace<T> {
+    pub(crate) threads: usize,
+    pub(crate) memory_limit: usize,
+    pub(crate) level: Level,
+    pub(crate) workers: Vec<Worker<T>>,
+    pub(crate) chunk: Chunk<T>,
+}
+
+/// Memory that a workspace uses unless told otherwise, 32 MiB.
+pub const DEFAULT_MEMORY_LIMIT: usize = 32 << 20;
+
+impl<T: Element> Workspace<T> {
+    /// For so many threads (at least one; small problems use fewer), with [`DEFAULT_MEMORY_LIMIT`].
+    pub fn new(threads: usize) -> Self {
+        Self {
+            threads: threads.max(1),
+            memory_limit: DEFAULT_MEMORY_LIMIT,
+            level: Level::best(),
+            workers: Vec::new(),
+            chunk: Chunk::default(),
+        }
+    }
+
+    /// Another limit in bytes. More memory saves recomputing logits of large vocabularies. The least that a problem can do
+    /// with is what [`workspace_bytes`] says; a lower limit is raised to it.
+    pub fn with_memory_limit(mut self, bytes: usize) -> Self {
+        self.memory_limit = bytes;
+        self
+    }
+
+    /// Other instructions than the best, for tests and measurements; one that the processor lacks runs as portable.
+    pub fn with_level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Bytes held now. The products' own buffers are not among them; [`workspace_bytes`] counts these too.
+    pub fn bytes(&self) -> usize {
+        self.workers.iter().map(Worker::bytes).sum::<usize>() + self.chunk.bytes()
+    }
+
+    /// Makes the buffers fit.
+    pub(crate) fn fit(&mut self, plan: &Plan, sizes: Sizes, task: Task) {
+        self.workers.truncate(plan.threads);
+        self.workers.resize_with(plan.threads, Worker::default);
+        for (thread, worker) in self.workers.iter_mut().enumerate() {
+            worker.fit(plan, sizes, task, thread);
+        }
+        self.chunk.fit(plan.chunk, sizes.hidden_size);
+    }
+}
+
+/// Upper bound of the bytes that a call needs beyond its inputs and outputs: buffers, and what the products pack their operands
+/// into. `gradients` is false for losses and queries.
+pub fn workspace_bytes<T: Element>(
+    rows: usize,
+    hidden_size: usize,
+    vocab_size: usize,
+    threads: usize,
+    memory_limit: usize,
+    gradients: bool,
+) -> usize {
+    let sizes = Sizes { rows, hidden_size, vocab_size: vocab_size.max(1), bytes: size_of::<T>() };
+    let task = if gradients { Task::Gradients } else { Task::Forward };
+    Plan::new(sizes, threads, memory_limit, task).bytes(sizes, task)
+}
+
+/// Buffers of one thread.
+#[derive(Debug, Default)]
+pub(crate) struct Worker<T> {
+    /// Tiles one after the other: the kept ones, then the one that is used again and again.
+    pub tiles: Aligned<T>,
+    /// Maximum of each row in each kept tile (in each block, where gradients are filtered).
+    pub block_max: Vec<T>,
+    /// Of the tile at hand, per row.
+    pub max: Vec<T>,
+    pub sum: Vec<T>,
+    pub weighted: Vec<T>,
+    pub mass: Vec<T>,
+    pub places: Vec<u32>,
+    pub target_logits: Vec<T>,
+    /// Of this thread's blocks so far.
+    pub sums: Vec<RowSums>,
+    /// This thread's share of the gradient of the chunk's hidden states.
+    pub d_hidden: Vec<T>,
+    /// Of this thread's classes.
+    pub d_bias: Vec<f64>,
+}
+
+impl<T: Element> Worker<T> {
+    fn fit(&mut self, plan: &Plan, sizes: Sizes, task: Task, thread: usize) {
+        let padded = stride(plan.chunk);
+        self.tiles.resize(plan.tiles() * plan.block * padded);
+        let per_row =
+            [&mut self.max, &mut self.sum, &mut self.weighted, &mut self.mass, &mut self.target_logits];
+        for numbers in per_row {
+            resize(numbers, padded);
+        }
+        resize(&mut self.block_max, plan.kept * padded);
+        self.places.resize(padded, 0);
+        let gradients = task != Task::Forward;
+        resize(&mut self.d_hidden, if gradients { plan.chunk * sizes.hidden_size } else { 0 });
+        let blocks = plan.blocks_of(thread);
+        let classes = (blocks.end * plan.block).min(sizes.vocab_size) - blocks.start * plan.block;
+        resize(&mut self.d_bias, if gradients { classes } else { 0 });
+    }
+
+    fn bytes(&self) -> usize {
+        let numbers = [
+            &self.block_max,
+            &self.max,
+            &self.sum,
+            &self.weighted,
+            &self.mass,
+            &self.target_logits,
+            &self.d_hidden,
+        ];
+        self.tiles.bytes()
+            + numbers.iter().map(|numbers| numbers.capacity() * size_of::<T>()).sum::<usize>()
+            + self.places.capacity() * size_of::<u32>()
+            + self.sums.capacity() * size_of::<RowSums>()
+            + self.d_bias.capacity() * size_of::<f64>()
+    }
+}
+
+/// What all threads read: the chunk's hidden states and the factors of its rows.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk<T> {
+    /// The rows that count, one after the other, `[R, D]`.
+    pub hidden: Vec<T>,
+    pub targets: Vec<usize>,
+    /// Largest logit, for exponentials that were not kept.
+    pub max: Vec<T>,
+    /// Factor of `exp(z - max)`, temperature and upstream included.
+    pub mass: Vec<f64>,
+    pub spread: Vec<T>,
+    /// What is subtracted at the target.
+    pub target: Vec<f64>,
+}
+
+impl<T: Element> Chunk<T> {
+    fn fit(&mut self, rows: usize, hidden_size: usize) {
+        resize(&mut self.hidden, rows * hidden_size);
+        resize(&mut self.max, stride(rows));
+        resize(&mut self.spread, stride(rows));
+        self.mass.resize(stride(rows), 0.0);
+        self.target.resize(stride(rows), 0.0);
+    }
+
+    /// Copies the rows that count.
+    pub fn gather(&mut self, linear: &Linear<'_, T>, targets: &[i64], rows: &[usize]) {
+        let size = linear.hidden_size;
+        self.targets.clear();
+        for (at, row) in rows.iter().enumerate() {
+            self.hidden[at * size..(at + 1) * size]
+                .copy_from_slice(&linear.hidden[row * size..(row + 1) * size]);
+            // Checked before: a target that counts names a class.
+            self.targets.push(targets[*row] as usize);
+        }
+        // Padding has no gradient and a harmless maximum.
+        for padding in rows.len()..self.max.len() {
+            self.max[padding] = T::default();
+            self.mass[padding] = 0.0;
+            self.spread[padding] = T::default();
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        (self.hidden.capacity() + self.max.capacity() + self.spread.capacity()) * size_of::<T>()
+            + (self.mass.capacity() + self.target.capacity()) * size_of::<f64>()
+            + self.targets.capacity() * size_of::<usize>()
+    }
+}
+
+/// Exactly so many numbers; a smaller buffer is replaced, not copied.
+fn resize<T: Copy + Default>(numbers: &mut Vec<T>, len: usize) {
+    if numbers.capacity() < len {
+        *numbers = Vec::new();
+    }
+    numbers.clear();
+    numbers.resize(len, T::default());
+}

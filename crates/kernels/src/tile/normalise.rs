@@ -1,0 +1,155 @@
+//! First sweep over a tile: transform the logits, largest of each row, sum of exponentials, logits of targets.
+
+use super::{ROW_MULTIPLE, Shape, Transform};
+use crate::element::Element;
+use crate::simd::Vector;
+
+/// A row without a target in this block.
+pub const NO_TARGET: u32 = u32::MAX;
+
+/// Classes whose exponentials are summed in one register before they are added to the rest: sums of sums keep f32's
+/// rounding error small.
+const PARTIAL_SUM: usize = 64;
+
+/// What the tile holds after the sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// `exp(z - max of the row in this tile)`.
+    Exponentials,
+    /// The transformed logits, without the offset.
+    Logits,
+}
+
+/// One sweep over one tile. Per row and for this tile: `max = max_c z_c`, `sum = sum_c exp(z_c - max)`, and, where class
+/// weights `w` are asked for, `weighted = sum_c w_c (z_c - max)`.
+#[derive(Debug)]
+pub struct Normalise<'a, T> {
+    pub(crate) tile: &'a mut [T],
+    pub(crate) shape: Shape,
+    pub(crate) transform: Transform<'a, T>,
+    pub(crate) keep: Keep,
+    /// `[padded]`.
+    pub(crate) max: &'a mut [T],
+    /// `[padded]`.
+    pub(crate) sum: &'a mut [T],
+    /// `[padded]`, and the weights `[classes]` (one each where there are none).
+    pub(crate) weighted: Option<(&'a mut [T], Option<&'a [T]>)>,
+    /// `[rows]`: the target's place in this block or [`NO_TARGET`]; its logit, with the offset, is written out.
+    pub(crate) targets: Option<(&'a [u32], &'a mut [T])>,
+}
+
+impl<T: Element> Normalise<'_, T> {
+    /// What the unsafe sweep relies on.
+    pub(crate) fn check(&self) {
+        let (padded, classes) = (self.shape.padded(), self.shape.classes);
+        assert!(padded.is_multiple_of(ROW_MULTIPLE) && self.shape.stride() >= padded);
+        assert!(self.tile.len() >= self.shape.len());
+        assert!(self.max.len() >= padded && self.sum.len() >= padded);
+        self.transform.check(classes);
+        if let Some((sums, weights)) = &self.weighted {
+            assert!(sums.len() >= padded && weights.is_none_or(|weights| weights.len() == classes));
+        }
+        if let Some((places, logits)) = &self.targets {
+            assert!(places.len() >= self.shape.rows && logits.len() >= self.shape.rows);
+        }
+    }
+}
+
+/// The sweep, `UNROLL` registers of rows at a time.
+///
+/// # Safety
+/// The processor has the instructions of `V`, `UNROLL * LANES` is [`ROW_MULTIPLE`], and [`Normalise::check`] passed.
+#[inline(always)]
+pub(crate) unsafe fn normalise<V: Vector<Scalar: Element>, const UNROLL: usize>(
+    job: &mut Normalise<'_, V::Scalar>,
+) {
+    let (classes, stride) = (job.shape.classes, job.shape.stride());
+    for start in (0..job.shape.padded()).step_by(ROW_MULTIPLE) {
+        // SAFETY: `start + ROW_MULTIPLE <= padded <= stride`, and the checks hold, so every register lies in its slice.
+        unsafe {
+            let strip = job.tile.as_mut_ptr().add(start);
+            let at = |class: usize, part: usize| strip.add(class * stride + part * V::LANES);
+            let max = largest::<V, UNROLL>(job, at);
+            for (part, max) in max.iter().enumerate() {
+                max.store(job.max.as_mut_ptr().add(start + part * V::LANES));
+            }
+            pick_targets(job, start);
+            let mut sums = [V::splat(V::Scalar::default()); UNROLL];
+            let mut weighted_sums = sums;
+            for first in (0..classes).step_by(PARTIAL_SUM) {
+                let mut partial = [V::splat(V::Scalar::default()); UNROLL];
+                let mut weighted_partial = partial;
+                for class in first..classes.min(first + PARTIAL_SUM) {
+                    for part in 0..UNROLL {
+                        let logit = job.transform.add_offset(V::load(at(class, part)), class);
+                        let below = logit.sub(max[part]);
+                        let exponential = below.exp();
+                        partial[part] = partial[part].add(exponential);
+                        if job.keep == Keep::Exponentials {
+                            exponential.store(at(class, part));
+                        }
+                        match job.weighted {
+                            Some((_, Some(weights))) => {
+                                let weight = V::splat(*weights.get_unchecked(class));
+                                weighted_partial[part] = below.mul_add(weight, weighted_partial[part]);
+                            }
+                            Some((_, None)) => weighted_partial[part] = weighted_partial[part].add(below),
+                            None => {}
+                        }
+                    }
+                }
+                for part in 0..UNROLL {
+                    sums[part] = sums[part].add(partial[part]);
+                    weighted_sums[part] = weighted_sums[part].add(weighted_partial[part]);
+                }
+            }
+            for part in 0..UNROLL {
+                let to = start + part * V::LANES;
+                sums[part].store(job.sum.as_mut_ptr().add(to));
+                if let Some((out, _)) = &mut job.weighted {
+                    weighted_sums[part].store(out.as_mut_ptr().add(to));
+                }
+            }
+        }
+    }
+}
+
+/// Transforms the strip in place and gives the largest logit of each row, offset included.
+///
+/// # Safety
+/// As [`normalise`]; `at` gives the registers of the strip.
+#[inline(always)]
+unsafe fn largest<V: Vector<Scalar: Element>, const UNROLL: usize>(
+    job: &Normalise<'_, V::Scalar>,
+    at: impl Fn(usize, usize) -> *mut V::Scalar,
+) -> [V; UNROLL] {
+    // SAFETY: as the caller. Starting from the lowest finite number keeps `z - max` defined where all are -infinity.
+    unsafe {
+        let mut max = [V::splat(V::Scalar::LOWEST); UNROLL];
+        let keeps_raw = job.transform.keeps_raw();
+        for class in 0..job.shape.classes {
+            for (part, max) in max.iter_mut().enumerate() {
+                let mut logit = V::load(at(class, part));
+                if !keeps_raw {
+                    logit = job.transform.apply(logit, class);
+                    logit.store(at(class, part));
+                }
+                *max = max.max(job.transform.add_offset(logit, class));
+            }
+        }
+        max
+    }
+}
+
+/// Writes out the logits of those rows of the strip whose target is in this block.
+fn pick_targets<T: Element>(job: &mut Normalise<'_, T>, start: usize) {
+    let Some((places, logits)) = &mut job.targets else { return };
+    for row in start..job.shape.rows.min(start + ROW_MULTIPLE) {
+        let class = places[row];
+        if class != NO_TARGET {
+            let class = class as usize;
+            let logit = job.tile[class * job.shape.stride() + row];
+            logits[row] = job.transform.offset.map_or(logit, |offset| logit + offset[class]);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Problems by seed, and the obvious computation: all logits, then everything else, in f64 or f32.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use lexmax_kernels::linear_ce::{Linear, Options};
+use lexmax_kernels::seed::generator;
+use rand::RngExt;
+
+/// Owned input of one problem, in f64; f32 inputs are these rounded.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    pub hidden: Vec<f64>,
+    pub weight: Vec<f64>,
+    pub bias: Option<Vec<f64>>,
+    pub targets: Vec<i64>,
+    pub class_weights: Option<Vec<f64>>,
+    pub offset: Option<Vec<f64>>,
+    pub upstream: Vec<f64>,
+    pub size: usize,
+    pub vocab_size: usize,
+}
+
+impl Problem {
+    /// Hidden states and weights are uniform; logits have a standard deviation of about `spread`. Numbers are exact in f32.
+    pub fn new(seed: u64, rows: usize, size: usize, vocab_size: usize, spread: f64) -> Self {
+        let mut rng = generator(seed, "kernel tests", 0);
+        let scale = (3.0 * spread / (size as f64).sqrt()).sqrt();
+        let mut draw = |len: usize, scale: f64, from: f64| -> Vec<f64> {
+            (0..len).map(|_| f64::from(((rng.random::<f64>() - from) * 2.0 * scale) as f32)).collect()
+        };
+        let hidden = draw(rows * size, scale, 0.5);
+        let weight = draw(vocab_size * size, scale, 0.5);
+        let bias = draw(vocab_size, 1.0, 0.5);
+        let class_weights = draw(vocab_size, 1.0, 0.0);
+        let offset = draw(vocab_size, 1.0, 0.5);
+        let upstream = draw(rows, 1.0, 0.3);
+        let targets = draw(rows, 0.5, 0.0)
+            .into_iter()
+            .map(|u| ((u * vocab_size as f64) as i64).min(vocab_size as i64 - 1))
+            .collect();
+        Self {
+            hidden,
+            weight,
+            bias: Some(bias),
+            targets,
+            class_weights: Some(class_weights),
+            offset: Some(offset),
+            upstream,
+            size,
+            vocab_size,
+        }
+    }
+
+    pub fn linear(&self) -> Linear<'_, f64> {
+        Linear {
+            hidden: &self.hidden,
+            weight: &self.weight,
+            bias: self.bias.as_deref(),
+            hidden_size: self.size,
+        }
+    }
+}
+
+/// The input in f32.
+pub struct Rounded {
+    pub hidden: Vec<f32>,
+    pub weight: Vec<f32>,
+    pub bias: Option<Vec<f32>>,
+    pub class_weights: Option<Vec<f32>>,
+    pub offset: Option<Vec<f32>>,
+    pub upstream: Vec<f32>,
+    pub size: usize,
+}
+
+impl Rounded {
+    pub fn of(problem: &Problem) -> Self {
+        let round = |numbers: &Vec<f64>| numbers.iter().map(|x| *x as f32).collect::<Vec<f32>>();
+        Self {
+            hidden: round(&problem.hidden),
+            weight: round(&problem.weight),
+            bias: problem.bias.as_ref().map(round),
+            class_weights: problem.class_weights.as_ref().map(round),
+            offset: problem.offset.as_ref().map(round),
+            upstream: round(&problem.upstream),
+            size: problem.size,
+        }
+    }
+
+    pub fn linear(&self) -> Linear<'_, f32> {
+        Linear {
+            hidden: &self.hidden,
+            weight: &self.weight,
+            bias: self.bias.as_deref(),
+            hidden_size: self.size,
+        }
+    }
+}
+
+/// What a computation gives, in f64.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    pub loss: Vec<f64>,
+    pub log_normaliser: Vec<f64>,
+    pub target_log_prob: Vec<f64>,
+    pub d_hidden: Vec<f64>,
+    pub d_weight: Vec<f64>,
+    pub d_bias: Vec<f64>,
+}
+
+macro_rules! naive {
+    ($name:ident, $kind:ty) => {
+        /// All logits at once, one obvious loop after the other.
+        pub fn $name(
+            linear: Linear<'_, $kind>,
+            targets: &[i64],
+            options: &Options<'_, $kind>,
+            upstream: &[$kind],
+        ) -> Answer {
+            let (rows, vocab, size) = (linear.rows(), linear.vocab_size(), linear.hidden_size);
+            let weight_of = |c: usize| options.class_weights.map_or(1.0, |w| w[c]);
+            let (e, gamma) = (options.label_smoothing as $kind, options.focal_gamma as $kind);
+            let z_loss = options.z_loss as $kind;
+            let temperature = options.temperature as $kind;
+            let mut out = Answer {
+                loss: vec![0.0; rows],
+                log_normaliser: vec![0.0; rows],
+                target_log_prob: vec![0.0; rows],
+                d_hidden: vec![0.0; rows * size],
+                d_weight: vec![0.0; vocab * size],
+                d_bias: vec![0.0; vocab],
+            };
+            let mut d_hidden: Vec<$kind> = vec![0.0; rows * size];
+            let mut d_weight: Vec<$kind> = vec![0.0; vocab * size];
+            let mut d_bias: Vec<$kind> = vec![0.0; vocab];
+            for i in (0..rows).filter(|i| Some(targets[*i]) != options.ignore_index) {
+                let y = targets[i] as usize;
+                let h = &linear.hidden[i * size..(i + 1) * size];
+                let mut slope: Vec<$kind> = vec![1.0 / temperature; vocab];
+                let z: Vec<$kind> = (0..vocab)
+                    .map(|c| {
+                        let dot: $kind = h.iter().zip(&linear.weight[c * size..]).map(|(a, b)| a * b).sum();
+                        let mut z = (dot + linear.bias.map_or(0.0, |b| b[c])) / temperature;
+                        if let Some(cap) = options.soft_cap {
+                            let t = (z / cap as $kind).tanh();
+                            slope[c] *= 1.0 - t * t;
+                            z = cap as $kind * t;
+                        }
+                        z + options.logit_offset.map_or(0.0, |o| o[c])
+                    })
+                    .collect();
+                let max = z.iter().copied().fold(<$kind>::MIN, <$kind>::max);
+                let lse = max + z.iter().map(|z| (z - max).exp()).sum::<$kind>().ln();
+                let log_p: Vec<$kind> = z.iter().map(|z| z - lse).collect();
+                let miss = (-log_p[y].exp_m1()).max(f32::MIN_POSITIVE as $kind);
+                let (f, df) = if gamma > 0.0 {
+                    (
+                        miss.powf(gamma),
+                        miss.powf(gamma) - gamma * miss.powf(gamma - 1.0) * log_p[y].exp() * log_p[y],
+                    )
+                } else {
+                    (1.0, 1.0)
+                };
+                let spread: $kind = (0..vocab).map(|c| weight_of(c) * log_p[c]).sum();
+                let total: $kind = (0..vocab).map(weight_of).sum();
+                let loss = -(1.0 - e) * weight_of(y) * f * log_p[y] - e / vocab as $kind * spread
+                    + z_loss * weight_of(y) * lse * lse;
+                out.loss[i] = f64::from(loss);
+                out.log_normaliser[i] = f64::from(lse);
+                out.target_log_prob[i] = f64::from(log_p[y]);
+                for c in 0..vocab {
+                    let p = log_p[c].exp();
+                    let one = if c == y { 1.0 } else { 0.0 };
+                    let g = (1.0 - e) * weight_of(y) * df * (p - one)
+                        + e / vocab as $kind * (total * p - weight_of(c))
+                        + 2.0 * z_loss * weight_of(y) * lse * p;
+                    let g = upstream[i] * g * slope[c];
+                    d_bias[c] += g;
+                    for d in 0..size {
+                        d_hidden[i * size + d] += g * linear.weight[c * size + d];
+                        d_weight[c * size + d] += g * h[d];
+                    }
+                }
+            }
+            out.d_hidden = d_hidden.into_iter().map(f64::from).collect();
+            out.d_weight = d_weight.into_iter().map(f64::from).collect();
+            out.d_bias = d_bias.into_iter().map(f64::from).collect();
+            out
+        }
+    };
+}
+
+naive!(naive_f64, f64);
+naive!(naive_f32, f32);
+
+/// Largest difference, relative to the largest exact number.
+pub fn error(got: &[f64], exact: &[f64]) -> f64 {
+    assert_eq!(got.len(), exact.len());
+    let scale = exact.iter().fold(f64::MIN_POSITIVE, |scale, x| scale.max(x.abs()));
+    got.iter().zip(exact).map(|(a, b)| (a - b).abs() / scale).fold(0.0, |m, e| if e <= m { m } else { e })
+}
