@@ -41,6 +41,16 @@ pub enum KernelError {
         /// Its range.
         expected: String,
     },
+    /// A row whose logits are not numbers, or all minus infinity.
+    #[error(
+        "{op}: logits of row {row} are not finite, expected at least one finite number and no NaN or infinity"
+    )]
+    NotFinite {
+        /// The operation.
+        op: &'static str,
+        /// The row.
+        row: usize,
+    },
 }
 
 /// Result of a kernel.

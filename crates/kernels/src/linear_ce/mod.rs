@@ -29,7 +29,6 @@ pub(crate) use input::counted_rows;
 pub(crate) use plan::{Plan, Sizes, Task};
 pub(crate) use rows::RowSums;
 pub(crate) use sweep::{Call, Job, Needs};
-pub(crate) use workspace::Chunk;
 
 use crate::element::Element;
 use crate::error::{KernelError, Result};
@@ -275,8 +274,8 @@ fn run<'a, T: Element>(
 }
 
 /// A row's sums over all threads, in their order; its target's logit from the thread that has it.
-fn over_threads<T>(jobs: &[Job<'_, '_, T>], row: usize, owner: usize) -> RowSums {
-    let mut total = RowSums { max: f64::NEG_INFINITY, sum: 0.0, weighted: 0.0, target_logit: 0.0 };
+fn over_threads<T: Element>(jobs: &[Job<'_, '_, T>], row: usize, owner: usize) -> RowSums {
+    let mut total = Call::<T>::NO_SUMS;
     for job in jobs {
         let part = job.worker.sums[row];
         total.add(part.max, part.sum);
@@ -312,10 +311,8 @@ impl<T: Element> Gradients<'_, T> {
         if let Some(hidden) = &mut self.hidden {
             hidden.fill(zero);
         }
-        if !self.accumulate {
-            if let Some(bias) = &mut self.bias {
-                bias.fill(zero);
-            }
+        if let Some(bias) = self.bias.as_mut().filter(|_| !self.accumulate) {
+            bias.fill(zero);
         }
     }
 }

@@ -32,8 +32,6 @@ pub(crate) enum Task {
     Gradients,
     /// The second sweep alone; normalisers are known.
     GradientsOnly,
-    /// Two sweeps, nothing kept but a maximum for each row and block, of so many classes.
-    Filtered { block: usize },
 }
 
 /// Sizes of one problem.
@@ -63,10 +61,7 @@ impl Plan {
     pub fn new(sizes: Sizes, threads: usize, memory_limit: usize, task: Task) -> Self {
         let operations = 2 * sizes.rows * sizes.hidden_size * sizes.vocab_size;
         let most_threads = (operations / OPERATIONS_PER_THREAD).max(1);
-        let block = match task {
-            Task::Filtered { block } => block.clamp(1, sizes.vocab_size),
-            _ => BLOCK.min(sizes.vocab_size),
-        };
+        let block = BLOCK.min(sizes.vocab_size);
         let blocks = sizes.vocab_size.div_ceil(block);
         let threads = threads.clamp(1, most_threads.min(blocks));
         let cut = Plan { threads, chunk: ROW_MULTIPLE.min(sizes.rows.max(1)), block, blocks, kept: 0 };
@@ -121,7 +116,6 @@ impl Plan {
             Task::Forward => (1.0, 1.0),
             Task::Gradients => (3.0 + again, 4.0),
             Task::GradientsOnly => (3.0, 3.0),
-            Task::Filtered { .. } => (2.0, 2.0),
         };
         let matrix = (sizes.vocab_size * sizes.hidden_size) as f64;
         let operations = 2.0 * rows * matrix * products * (1.0 + 6.0 / rows) / self.threads as f64;
@@ -140,10 +134,6 @@ impl Plan {
             numbers += rows * size;
         }
         let mut other = 0;
-        if let Task::Filtered { .. } = task {
-            // Maxima and masses of all blocks; gathered rows of the hidden states and of their gradient.
-            numbers += 2 * self.blocks.div_ceil(self.threads) * stride(rows) + 2 * rows * size;
-        }
         if gradients {
             other += 8 * self.blocks.div_ceil(self.threads) * self.block;
         }

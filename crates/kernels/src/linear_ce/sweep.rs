@@ -77,11 +77,19 @@ impl<'a, T: Element> Call<'a, T> {
         }
     }
 
+    /// Sums of nothing.
+    pub const NO_SUMS: RowSums =
+        RowSums { max: f64::NEG_INFINITY, sum: 0.0, weighted: 0.0, target_logit: 0.0 };
+
+    /// Forgets the sums of the chunk before.
+    pub fn start_sums(&self, worker: &mut Worker<T>, rows: usize) {
+        worker.sums.clear();
+        worker.sums.resize(rows, Self::NO_SUMS);
+    }
+
     /// First sweep: sums of this thread's blocks for every row of the chunk.
     pub fn sums(&self, worker: &mut Worker<T>, thread: usize, chunk: &Chunk<T>, rows: usize) {
-        worker.sums.clear();
-        let nothing = RowSums { max: f64::NEG_INFINITY, sum: 0.0, weighted: 0.0, target_logit: 0.0 };
-        worker.sums.resize(rows, nothing);
+        self.start_sums(worker, rows);
         for (index, block) in self.plan.blocks_of(thread).enumerate() {
             let keep = if index < self.plan.kept { self.keep() } else { Keep::Logits };
             self.sums_of_block(worker, index, block, keep, chunk, rows);

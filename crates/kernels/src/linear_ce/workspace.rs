@@ -179,6 +179,15 @@ impl<T: Element> Chunk<T> {
         }
     }
 
+    /// Copies neighbouring rows, without targets.
+    pub fn gather_rows(&mut self, linear: &Linear<'_, T>, rows: std::ops::Range<usize>) {
+        let size = linear.hidden_size;
+        self.hidden[..rows.len() * size].copy_from_slice(&linear.hidden[rows.start * size..rows.end * size]);
+        self.targets.clear();
+        // No block has this class.
+        self.targets.resize(rows.len(), usize::MAX);
+    }
+
     fn bytes(&self) -> usize {
         (self.hidden.capacity() + self.max.capacity() + self.spread.capacity()) * size_of::<T>()
             + (self.mass.capacity() + self.target.capacity()) * size_of::<f64>()

@@ -1,0 +1,169 @@
+//! The fused loss and gradients beside their floor: the same three matrix products, bare, by the same crate.
+//!
+//! `cargo run --release -p lexmax-kernels --example sweep -- [ROWS HIDDEN VOCAB [THREADS [REPEATS]]]`
+//!
+//! Prints the best and the median of interleaved repeats and their ratios. The answer is checked before anything is timed.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Instant;
+
+use lexmax_kernels::linear_ce::{
+    Gradients, Linear, Options, Upstream, Workspace, loss, loss_and_gradients, workspace_bytes,
+};
+use lexmax_kernels::seed::generator;
+use lexmax_kernels::{Level, logspace::log_sum_exp};
+use rand::RngExt;
+
+/// Row-major product of `[m, k]` and `[k, n]` by strides `(row, column)`, classes or rows shared by the threads.
+struct Bare<'a> {
+    sizes: [usize; 3],
+    left: (&'a [f32], [usize; 2]),
+    right: (&'a [f32], [usize; 2]),
+}
+
+impl Bare<'_> {
+    fn run(&self, out: &mut [f32], threads: usize) {
+        let [m, n, k] = self.sizes;
+        let share = m.div_ceil(threads);
+        std::thread::scope(|scope| {
+            for (thread, out) in out.chunks_mut(share * n).enumerate() {
+                let (left, right) = (&self.left, &self.right);
+                let mut work = move || {
+                    let left_data = &left.0[thread * share * left.1[0]..];
+                    let rows = out.len() / n;
+                    // SAFETY: the caller's sizes and strides fit the slices; `out` is borrowed for this thread alone.
+                    unsafe {
+                        gemm::gemm(
+                            rows,
+                            n,
+                            k,
+                            out.as_mut_ptr(),
+                            1,
+                            n as isize,
+                            false,
+                            left_data.as_ptr(),
+                            left.1[1] as isize,
+                            left.1[0] as isize,
+                            right.0.as_ptr(),
+                            right.1[1] as isize,
+                            right.1[0] as isize,
+                            1.0,
+                            1.0,
+                            false,
+                            false,
+                            false,
+                            gemm::Parallelism::None,
+                        );
+                    }
+                };
+                if threads == 1 {
+                    work()
+                } else {
+                    scope.spawn(work);
+                }
+            }
+        });
+    }
+}
+
+fn main() {
+    let given: Vec<usize> = std::env::args().skip(1).map(|number| number.parse().unwrap()).collect();
+    let (rows, size, vocab) =
+        if given.len() >= 3 { (given[0], given[1], given[2]) } else { (1024, 256, 33_278) };
+    let threads = given.get(3).copied().unwrap_or(1);
+    let repeats = given.get(4).copied().unwrap_or(5);
+    let mut rng = generator(1, "sweep example", 0);
+    let mut draw =
+        |len: usize, scale: f32| (0..len).map(|_| (rng.random::<f32>() - 0.5) * scale).collect::<Vec<f32>>();
+    let (hidden, weight, bias) = (draw(rows * size, 2.0), draw(vocab * size, 1.0), draw(vocab, 1.0));
+    let targets: Vec<i64> =
+        draw(rows, 1.0).iter().map(|u| (((u + 0.5) * vocab as f32) as i64).min(vocab as i64 - 1)).collect();
+    let linear = Linear { hidden: &hidden, weight: &weight, bias: Some(&bias), hidden_size: size };
+    let options = Options::default();
+    let (mut d_hidden, mut d_weight, mut d_bias) =
+        (vec![0.0; rows * size], vec![0.0; vocab * size], vec![0.0; vocab]);
+    let mut workspace = Workspace::new(threads);
+    let mut fused = |d_hidden: &mut [f32], d_weight: &mut [f32], d_bias: &mut [f32]| {
+        let wanted = Gradients {
+            hidden: Some(d_hidden),
+            weight: Some(d_weight),
+            bias: Some(d_bias),
+            accumulate: false,
+        };
+        let upstream = Upstream::Same(1.0 / rows as f64);
+        loss_and_gradients(linear, &targets, &options, upstream, wanted, &mut workspace).unwrap()
+    };
+    let got = fused(&mut d_hidden, &mut d_weight, &mut d_bias);
+    check(linear, &targets, &got.loss, &d_bias);
+
+    let mut forward = Workspace::new(threads);
+    let mut logits = vec![0.0_f32; rows * vocab];
+    let mut times: [Vec<f64>; 3] = Default::default();
+    for _ in 0..repeats {
+        let start = Instant::now();
+        let transposed = [1, size];
+        Bare { sizes: [rows, vocab, size], left: (&hidden, [size, 1]), right: (&weight, transposed) }
+            .run(&mut logits, threads);
+        Bare { sizes: [rows, size, vocab], left: (&logits, [vocab, 1]), right: (&weight, [size, 1]) }
+            .run(&mut d_hidden, threads);
+        Bare { sizes: [vocab, size, rows], left: (&logits, [1, vocab]), right: (&hidden, [size, 1]) }
+            .run(&mut d_weight, threads);
+        times[0].push(start.elapsed().as_secs_f64());
+        let start = Instant::now();
+        fused(&mut d_hidden, &mut d_weight, &mut d_bias);
+        times[1].push(start.elapsed().as_secs_f64());
+        let start = Instant::now();
+        loss(linear, &targets, &options, &mut forward).unwrap();
+        times[2].push(start.elapsed().as_secs_f64());
+    }
+    let operations = 6.0 * rows as f64 * size as f64 * vocab as f64;
+    println!(
+        "N={rows} D={size} V={vocab} threads={threads} {:?}, best and median of {repeats}",
+        Level::best()
+    );
+    let bytes = workspace_bytes::<f32>(rows, size, vocab, threads, 32 << 20, true);
+    println!("workspace at most {:.1} MiB", bytes as f64 / f64::from(1 << 20));
+    let of = |times: &mut Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        (times[0], times[times.len() / 2])
+    };
+    let floor = of(&mut times[0]);
+    for (name, index, share) in
+        [("three bare products", 0, 1.0), ("loss and gradients", 1, 1.0), ("loss alone", 2, 1.0 / 3.0)]
+    {
+        let (best, median) = of(&mut times[index]);
+        println!(
+            "{name:20} {:9.1} {:9.1} ms  {:6.1} GFLOP/s  {:5.3} {:5.3} of the floor",
+            best * 1e3,
+            median * 1e3,
+            operations * share / best / 1e9,
+            best / floor.0,
+            median / floor.1,
+        );
+    }
+}
+
+/// Losses of a few rows in f64, and the sum of the bias's gradient, which is zero.
+fn check(linear: Linear<'_, f32>, targets: &[i64], losses: &[f64], d_bias: &[f32]) {
+    let size = linear.hidden_size;
+    for row in (0..losses.len()).step_by(losses.len().div_ceil(4)) {
+        let hidden = &linear.hidden[row * size..(row + 1) * size];
+        let logits: Vec<f64> = linear
+            .weight
+            .chunks_exact(size)
+            .zip(linear.bias.unwrap())
+            .map(|(weight, bias)| {
+                weight.iter().zip(hidden).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>()
+                    + f64::from(*bias)
+            })
+            .collect();
+        let exact = log_sum_exp(logits.iter().copied()) - logits[targets[row] as usize];
+        assert!(
+            (losses[row] - exact).abs() <= 1e-5 * exact.max(1.0),
+            "row {row}: {} instead of {exact}",
+            losses[row]
+        );
+    }
+    let total: f64 = d_bias.iter().map(|x| f64::from(*x)).sum();
+    assert!(total.abs() < 1e-5, "the bias's gradient sums to {total}");
+}

@@ -1,0 +1,100 @@
+//! Exact questions to a linear layer and its softmax, each in one sweep, without logits `[N, V]`: the `k` likeliest classes,
+//! draws, and (by [`crate::linear_ce::loss`]) log-probabilities of targets and log-normalisers.
+
+mod sample;
+mod top_k;
+
+pub use sample::sample;
+pub use top_k::{TopK, top_k};
+
+use crate::element::Element;
+use crate::error::Result;
+use crate::linear_ce::{Call, Linear, Options, Plan, Sizes, Task, Workspace};
+use crate::pool;
+use crate::tile::Shape;
+use crate::tile::normalise::Keep;
+
+/// What happens to the logits before the softmax, as in [`Options`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LogitShape {
+    /// Logits stay inside `(-cap, cap)`.
+    pub soft_cap: Option<f64>,
+    /// Divides the logits before anything else; above zero.
+    pub temperature: f64,
+}
+
+impl Default for LogitShape {
+    fn default() -> Self {
+        Self { soft_cap: None, temperature: 1.0 }
+    }
+}
+
+/// What a sweep is asked.
+pub(crate) struct Question<'a, T> {
+    pub op: &'static str,
+    pub linear: Linear<'a, T>,
+    pub shape: &'a LogitShape,
+    pub keep: Keep,
+}
+
+/// One block of classes of one chunk of rows, after the sweep.
+pub(crate) struct Block<'a, T> {
+    /// What was asked to be kept, `[classes, rows]` with the shape's stride.
+    pub tile: &'a [T],
+    pub shape: Shape,
+    pub number: usize,
+    pub first_class: usize,
+    /// Per row, of this block.
+    pub max: &'a [T],
+    pub sum: &'a [T],
+}
+
+/// Sweeps all blocks and hands each to `visit`, with the state of the thread that swept it; `finish` gets the states of all threads,
+/// in the order of their classes, the chunk's first row and, per row, the log-normaliser.
+pub(crate) fn for_each_block<T: Element, S: Send>(
+    question: Question<'_, T>,
+    workspace: &mut Workspace<T>,
+    new_state: impl Fn(usize) -> S,
+    visit: impl Fn(&mut S, usize, &Block<'_, T>) + Sync,
+    mut finish: impl FnMut(Vec<S>, usize, &[f64]) -> Result<()>,
+) -> Result<()> {
+    let Question { op, linear, shape, keep } = question;
+    linear.check(op)?;
+    let options = Options { soft_cap: shape.soft_cap, temperature: shape.temperature, ..Options::default() };
+    let (rows, vocab_size, hidden_size) = (linear.rows(), linear.vocab_size(), linear.hidden_size);
+    options.check(op, vocab_size)?;
+    let sizes = Sizes { rows, hidden_size, vocab_size, bytes: size_of::<T>() };
+    let plan = Plan::new(sizes, workspace.threads, workspace.memory_limit, Task::Forward);
+    workspace.fit(&plan, sizes, Task::Forward);
+    let call = Call::new(linear, &options, plan, workspace.level);
+    let Workspace { workers, chunk, .. } = workspace;
+    for first in (0..rows).step_by(plan.chunk) {
+        let count = plan.chunk.min(rows - first);
+        chunk.gather_rows(&linear, first..first + count);
+        let mut jobs: Vec<_> = workers
+            .iter_mut()
+            .enumerate()
+            .map(|(thread, worker)| (thread, worker, new_state(count)))
+            .collect();
+        pool::on_each(&mut jobs, |(thread, worker, state)| {
+            call.start_sums(worker, count);
+            for (index, number) in plan.blocks_of(*thread).enumerate() {
+                call.sums_of_block(worker, index, number, keep, chunk, count);
+                let classes = call.classes(number);
+                let shape = Shape { rows: count, classes: classes.len() };
+                let tile = &worker.tiles.as_slice()[call.tile_range(index, shape)];
+                let (max, sum) = (&worker.max[..], &worker.sum[..]);
+                visit(state, first, &Block { tile, shape, number, first_class: classes.start, max, sum });
+            }
+        });
+        let mut totals = vec![Call::<T>::NO_SUMS; count];
+        for (_, worker, _) in &jobs {
+            for (total, part) in totals.iter_mut().zip(&worker.sums) {
+                total.add(part.max, part.sum);
+            }
+        }
+        let log_normalisers: Vec<f64> = totals.iter().map(|total| total.log_normaliser()).collect();
+        finish(jobs.into_iter().map(|(_, _, state)| state).collect(), first, &log_normalisers)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! The `k` likeliest classes of each row.
+
+use super::{LogitShape, Question, for_each_block};
+use crate::element::Element;
+use crate::error::{KernelError, Result};
+use crate::linear_ce::{Linear, Workspace};
+use crate::tile::normalise::Keep;
+
+/// The likeliest classes of each row, likeliest first; among equal logits the smaller id.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TopK {
+    /// `log p`, `[N, k]`, exactly normalised.
+    pub log_probs: Vec<f64>,
+    /// Class ids, `[N, k]`.
+    pub ids: Vec<i64>,
+    /// `log sum_c exp z_c`, `[N]`.
+    pub log_normaliser: Vec<f64>,
+}
+
+/// One thread's best classes so far.
+struct Best<T> {
+    /// Per row and best first: logit and class.
+    rows: Vec<Vec<(T, usize)>>,
+    /// Per row, padded: what a logit has to beat.
+    thresholds: Vec<T>,
+}
+
+/// The `k` likeliest classes of each row, exactly. Cost: `2 N D V` operations and one comparison a logit; a tile that holds nothing
+/// better than what is known is left at once.
+///
+/// # Errors
+/// Slices that do not fit, `k` outside `1..=V`, an option out of its range.
+///
+/// ```
+/// use lexmax_kernels::linear_ce::{Linear, Workspace};
+/// use lexmax_kernels::query::{LogitShape, top_k};
+///
+/// let linear = Linear { hidden: &[1.0_f32], weight: &[0.0, 2.0, 1.0], bias: None, hidden_size: 1 };
+/// let best = top_k(linear, 2, &LogitShape::default(), &mut Workspace::new(1))?;
+/// assert_eq!(best.ids, [1, 2]);
+/// # Ok::<(), lexmax_kernels::KernelError>(())
+/// ```
+pub fn top_k<T: Element>(
+    linear: Linear<'_, T>,
+    k: usize,
+    shape: &LogitShape,
+    workspace: &mut Workspace<T>,
+) -> Result<TopK> {
+    let op = "query.top_k";
+    linear.check(op)?;
+    let vocab_size = linear.vocab_size();
+    if !(1..=vocab_size).contains(&k) {
+        return Err(KernelError::argument(op, "k", k, format!("1 <= k <= {vocab_size}")));
+    }
+    let level = workspace.level;
+    let lowest = T::from_f64(f64::NEG_INFINITY);
+    let mut out = TopK::default();
+    for_each_block(
+        Question { op, linear, shape, keep: Keep::Logits },
+        workspace,
+        |rows| Best {
+            rows: vec![Vec::with_capacity(k + 1); rows],
+            thresholds: vec![lowest; rows.next_multiple_of(crate::tile::ROW_MULTIPLE)],
+        },
+        |best, _, block| {
+            let padded = block.shape.padded();
+            // Padding never beats anything.
+            best.thresholds[block.shape.rows..].fill(T::from_f64(f64::INFINITY));
+            for (class, logits) in block.tile.chunks_exact(block.shape.stride()).enumerate() {
+                if !T::any_above(level, &logits[..padded], &best.thresholds) {
+                    continue;
+                }
+                for (row, logit) in logits[..block.shape.rows].iter().enumerate() {
+                    if *logit > best.thresholds[row] {
+                        best.insert(row, *logit, block.first_class + class, k);
+                    }
+                }
+            }
+        },
+        |threads, _, log_normalisers| {
+            for (row, log_normaliser) in log_normalisers.iter().enumerate() {
+                let mut all: Vec<(T, usize)> =
+                    threads.iter().flat_map(|best| best.rows[row].iter().copied()).collect();
+                // Stable, and threads come in the order of their classes: smaller ids first among equals.
+                all.sort_by(|a, b| b.0.partial_cmp(&a.0).unwrap_or(std::cmp::Ordering::Equal));
+                all.truncate(k);
+                // Classes of probability zero beat no threshold; they fill up what is missing.
+                let found: std::collections::HashSet<usize> = all.iter().map(|(_, class)| *class).collect();
+                let missing = k - all.len();
+                all.extend(
+                    (0..vocab_size)
+                        .filter(|class| !found.contains(class))
+                        .take(missing)
+                        .map(|class| (lowest, class)),
+                );
+                out.ids.extend(all.iter().map(|(_, class)| *class as i64));
+                out.log_probs.extend(all.iter().map(|(logit, _)| logit.to_f64() - log_normaliser));
+            }
+            out.log_normaliser.extend_from_slice(log_normalisers);
+            Ok(())
+        },
+    )?;
+    Ok(out)
+}
+
+impl<T: Element> Best<T> {
+    fn insert(&mut self, row: usize, logit: T, class: usize, k: usize) {
+        let best = &mut self.rows[row];
+        let place = best.partition_point(|(other, _)| *other >= logit);
+        best.insert(place, (logit, class));
+        best.truncate(k);
+        if best.len() == k {
+            self.thresholds[row] = best[k - 1].0;
+        }
+    }
+}

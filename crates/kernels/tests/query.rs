@@ -1,0 +1,139 @@
+//! Top-k and draws against the obvious computation.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Problem, Rounded};
+use lexmax_kernels::linear_ce::{Linear, Workspace};
+use lexmax_kernels::logspace::log_sum_exp;
+use lexmax_kernels::query::{LogitShape, sample, top_k};
+use lexmax_kernels::{KernelError, Level};
+use proptest::prelude::*;
+
+/// Log-probabilities of one row.
+fn log_probs(linear: Linear<'_, f64>, shape: &LogitShape, row: usize) -> Vec<f64> {
+    let size = linear.hidden_size;
+    let hidden = &linear.hidden[row * size..(row + 1) * size];
+    let logits: Vec<f64> = (0..linear.vocab_size())
+        .map(|class| {
+            let dot: f64 = hidden.iter().zip(&linear.weight[class * size..]).map(|(a, b)| a * b).sum();
+            let logit = (dot + linear.bias.map_or(0.0, |bias| bias[class])) / shape.temperature;
+            shape.soft_cap.map_or(logit, |cap| cap * (logit / cap).tanh())
+        })
+        .collect();
+    let normaliser = log_sum_exp(logits.iter().copied());
+    logits.into_iter().map(|logit| logit - normaliser).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn top_k_is_the_sorted_head(
+        seed: u64, rows in 1..40_usize, vocab in 1..1500_usize, share in 0.0..1.0_f64, cap: bool, threads in 1..4_usize,
+        level in prop::sample::select(Level::ALL.to_vec()),
+    ) {
+        let k = 1 + (share * share * share * (vocab - 1) as f64) as usize;
+        let shape = LogitShape { soft_cap: cap.then_some(3.0), temperature: 0.7 };
+        let mut problem = Problem::new(seed, rows, 64, vocab, 1.5);
+        // Equal classes: the smaller id comes first, also across blocks.
+        let (first, last) = (problem.weight[..64].to_vec(), (vocab - 1) * 64);
+        problem.weight[last..].copy_from_slice(&first);
+        let bias = problem.bias.as_mut().unwrap();
+        bias[vocab - 1] = bias[0];
+        let got = top_k(problem.linear(), k, &shape, &mut Workspace::new(threads)).unwrap();
+        let rounded = Rounded::of(&problem);
+        let got_f32 = top_k(rounded.linear(), k, &shape, &mut Workspace::new(threads).with_level(level)).unwrap();
+        for row in 0..rows {
+            let exact = log_probs(problem.linear(), &shape, row);
+            let mut ids: Vec<usize> = (0..vocab).collect();
+            ids.sort_by(|a, b| exact[*b].total_cmp(&exact[*a]).then(a.cmp(b)));
+            let seen = &got.ids[row * k..(row + 1) * k];
+            for (at, id) in ids[..k].iter().enumerate() {
+                let found = got.log_probs[row * k + at];
+                prop_assert!((found - exact[*id]).abs() <= 1e-10 * found.abs().max(1.0));
+                // The id may differ only where rounding cannot tell two logits apart.
+                prop_assert!((exact[seen[at] as usize] - exact[*id]).abs() <= 1e-12 * exact[*id].abs().max(1.0));
+                let found = got_f32.log_probs[row * k + at];
+                prop_assert!((found - exact[*id]).abs() <= 32.0 * f64::from(f32::EPSILON) * found.abs().max(4.0));
+            }
+            let mut distinct = seen.to_vec();
+            distinct.sort_unstable();
+            distinct.dedup();
+            prop_assert_eq!(distinct.len(), k);
+            if let (Some(zero), Some(copy)) =
+                (seen.iter().position(|id| *id == 0), seen.iter().position(|id| *id == vocab as i64 - 1))
+            {
+                prop_assert!(vocab == 1 || zero < copy);
+            }
+        }
+    }
+}
+
+#[test]
+fn classes_of_probability_zero_fill_up_the_top_k() {
+    let bias = [f64::NEG_INFINITY, 0.0, f64::NEG_INFINITY, 1.0, f64::NEG_INFINITY];
+    let linear = Linear { hidden: &[0.0], weight: &[0.0; 5], bias: Some(&bias), hidden_size: 1 };
+    let best = top_k(linear, 4, &LogitShape::default(), &mut Workspace::new(1)).unwrap();
+    assert_eq!(best.ids, [3, 1, 0, 2]);
+    assert_eq!(best.log_probs[2], f64::NEG_INFINITY);
+}
+
+#[test]
+fn draws_follow_the_softmax_and_no_thread_count() {
+    // One hidden state, many rows: the draws of one distribution, over several blocks.
+    let (vocab, draws) = (1300, 40_000);
+    let problem = Problem::new(11, 1, 32, vocab, 2.0);
+    let rounded = Rounded::of(&problem);
+    let hidden: Vec<f32> = rounded.hidden.iter().copied().cycle().take(draws * 32).collect();
+    let linear = Linear { hidden: &hidden, ..rounded.linear() };
+    let shape = LogitShape { temperature: 1.3, ..LogitShape::default() };
+    let drawn = sample(linear, 42, &shape, &mut Workspace::new(1)).unwrap();
+    assert_eq!(drawn, sample(linear, 42, &shape, &mut Workspace::new(3)).unwrap());
+    assert_ne!(drawn, sample(linear, 43, &shape, &mut Workspace::new(1)).unwrap());
+    let mut counts = vec![0.0_f64; vocab];
+    for id in drawn {
+        counts[id as usize] += 1.0;
+    }
+    // Chi-square over classes expected five times or more, the others together.
+    let expected: Vec<f64> =
+        log_probs(problem.linear(), &shape, 0).iter().map(|p| p.exp() * draws as f64).collect();
+    let (mut chi, mut bins, mut rest) = (0.0, 0.0, (0.0, 0.0));
+    for (count, expected) in counts.iter().zip(&expected) {
+        if *expected >= 5.0 {
+            chi += (count - expected).powi(2) / expected;
+            bins += 1.0;
+        } else {
+            rest = (rest.0 + count, rest.1 + expected);
+        }
+    }
+    chi += (rest.0 - rest.1).powi(2) / rest.1;
+    // Mean `bins`, standard deviation sqrt(2 bins): five of them is one chance in a million.
+    assert!(
+        bins > 300.0 && (chi - bins).abs() < 5.0 * (2.0_f64 * bins).sqrt(),
+        "chi-square {chi} over {bins} classes"
+    );
+}
+
+#[test]
+fn bad_questions_are_errors() {
+    let problem = Problem::new(2, 3, 4, 10, 1.0);
+    let shape = LogitShape::default();
+    let mut workspace = Workspace::new(1);
+    for k in [0, 11] {
+        assert!(
+            top_k(problem.linear(), k, &shape, &mut workspace)
+                .unwrap_err()
+                .to_string()
+                .contains("1 <= k <= 10")
+        );
+    }
+    let cold = LogitShape { temperature: 0.0, ..shape };
+    assert!(
+        sample(problem.linear(), 1, &cold, &mut workspace).unwrap_err().to_string().contains("temperature")
+    );
+    let mut hidden = problem.hidden.clone();
+    hidden[5] = f64::NAN;
+    let broken = Linear { hidden: &hidden, ..problem.linear() };
+    let refused = sample(broken, 1, &shape, &mut workspace);
+    assert!(matches!(refused, Err(KernelError::NotFinite { row: 1, .. })), "{refused:?}");
+}
