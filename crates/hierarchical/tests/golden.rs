@@ -34,7 +34,7 @@ fn huffman_trees_take_as_many_bits_as_the_golden_ones() {
         let file = SafeTensors::deserialize(&bytes).unwrap();
         let mut pairs: Vec<_> =
             integers(&file, "counts").into_iter().zip(integers(&file, "code_lengths")).collect();
-        pairs.sort_by(|a, b| b.0.cmp(&a.0));
+        pairs.sort_by_key(|pair| std::cmp::Reverse(pair.0));
         let counts: Vec<u64> = pairs.iter().map(|&(count, _)| count).collect();
         let tree = CodeTree::huffman(&WordCounts::new(counts.clone()).unwrap());
         let bits: u64 =

@@ -16,7 +16,7 @@ fn huffman(counts: &[u64]) -> CodeTree {
 fn drawn_counts(most: usize) -> impl Strategy<Value = Vec<u64>> {
     let skewed = (0_u32..20, 0_u64..4).prop_map(|(shift, base)| base << shift);
     prop::collection::vec(skewed, 1..most).prop_map(|mut counts| {
-        counts.sort_unstable_by(|a, b| b.cmp(a));
+        counts.sort_unstable_by_key(|&count| std::cmp::Reverse(count));
         counts[0] = counts[0].max(1);
         counts
     })
@@ -93,7 +93,7 @@ fn merge_the_two_lightest(counts: &[u64]) -> u128 {
     let mut weights: Vec<u128> = counts.iter().map(|&count| count.into()).collect();
     let mut total = 0;
     while weights.len() > 1 {
-        weights.sort_unstable_by(|a, b| b.cmp(a));
+        weights.sort_unstable_by_key(|&weight| std::cmp::Reverse(weight));
         let merged = weights.pop().unwrap() + weights.pop().unwrap();
         total += merged;
         weights.push(merged);
