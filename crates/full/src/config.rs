@@ -82,7 +82,11 @@ impl FullConfig {
     pub fn validate(&self, vocab_size: i64) -> Result<()> {
         let layer = crate::layer::NAME;
         let check = |name, value: f64, fits: bool, expected: &str| {
-            if fits && value.is_finite() { Ok(()) } else { Err(OutputError::argument(layer, name, value, expected)) }
+            if fits && value.is_finite() {
+                Ok(())
+            } else {
+                Err(OutputError::argument(layer, name, value, expected))
+            }
         };
         let divisor = self.temperature.divisor(vocab_size);
         check("temperature", divisor, divisor > 0.0, "a finite number above zero")?;

@@ -2,7 +2,8 @@
 
 use lexmax_kernels::seed::Generator;
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss, dense, sample_logits,
+    BuildContext, Cost, LayerCost, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss, dense,
+    sample_logits,
 };
 use tch::{Kind, Tensor};
 

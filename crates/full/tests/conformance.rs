@@ -25,7 +25,8 @@ fn without_bias() {
 
 #[test]
 fn temperature_and_soft_cap() {
-    let config = FullConfig { temperature: Temperature::Value(1.7), soft_cap: Some(3.0), ..FullConfig::default() };
+    let config =
+        FullConfig { temperature: Temperature::Value(1.7), soft_cap: Some(3.0), ..FullConfig::default() };
     conforms("full with temperature and soft cap", config, &[]);
 }
 

@@ -8,7 +8,8 @@ use lexmax_full::{Full, FullConfig};
 use lexmax_kernels::seed::{Generator, generator};
 use lexmax_output::conformance::{Case, check};
 use lexmax_output::{
-    BuildContext, LayerCost, LogProb, LossOptions, OutputLayer, Reduction, Result, TopK, TrainingLoss, sample_from,
+    BuildContext, LayerCost, LogProb, LossOptions, OutputLayer, Reduction, Result, TopK, TrainingLoss,
+    sample_from,
 };
 use tch::{Kind, Tensor};
 
@@ -78,13 +79,12 @@ impl OutputLayer for Mutant {
         let loss = self.inner.loss(hidden, targets, rng)?;
         let by_rows = self.options.reduction == Reduction::None;
         let changed = match self.defect {
-            Defect::ClusterOrder if by_rows => {
-                loss.tensor().index_select(0, &targets.argsort(0, false))
-            }
+            Defect::ClusterOrder if by_rows => loss.tensor().index_select(0, &targets.argsort(0, false)),
             Defect::WrongSign => -loss.tensor(),
             Defect::SharedUpstream if by_rows => {
                 // The value of each row with the gradient of their mean.
-                loss.tensor().detach() + (loss.tensor().mean(None::<Kind>) - loss.tensor().mean(None::<Kind>).detach())
+                loss.tensor().detach()
+                    + (loss.tensor().mean(None::<Kind>) - loss.tensor().mean(None::<Kind>).detach())
             }
             Defect::LocalSmoothing if by_rows && self.options.label_smoothing > 0.0 => {
                 self.local_smoothing(hidden, targets)

@@ -26,7 +26,7 @@ impl Loss {
     /// Shapes or kinds that do not fit, a target that names no class, a hidden state that is not finite in a row that
     /// counts: each with the row.
     pub fn batch(&self, op: &'static str, hidden: &Tensor, targets: &Tensor) -> Result<Batch<'_>> {
-        check_shapes(op, hidden, Some(targets), self.hidden_size)?;
+        check_shapes(op, hidden, Some(targets), self)?;
         let rows = targets.size()[0];
         let (hidden, targets, kept) = match self.options.ignore_index {
             Some(ignored) => {
@@ -49,7 +49,7 @@ impl Loss {
     /// # Errors
     /// As [`Loss::batch`].
     pub fn check(&self, op: &'static str, hidden: &Tensor, targets: Option<&Tensor>) -> Result<()> {
-        check_shapes(op, hidden, targets, self.hidden_size)?;
+        check_shapes(op, hidden, targets, self)?;
         if let Some(targets) = targets {
             check_targets(op, targets, self.vocab_size, None, None)?;
         }
@@ -151,14 +151,14 @@ impl Batch<'_> {
     }
 }
 
-fn check_shapes(op: &'static str, hidden: &Tensor, targets: Option<&Tensor>, hidden_size: i64) -> Result<()> {
+fn check_shapes(op: &'static str, hidden: &Tensor, targets: Option<&Tensor>, layer: &Loss) -> Result<()> {
     let shape = hidden.size();
-    if shape.len() != 2 || shape[1] != hidden_size {
-        let expected = format!("[N, {hidden_size}]");
+    if shape.len() != 2 || shape[1] != layer.hidden_size {
+        let expected = format!("[N, {}]", layer.hidden_size);
         return Err(OutputError::Shape { op, what: "hidden", given: shape, expected });
     }
-    if !hidden.is_floating_point() {
-        let expected = "a floating-point kind".to_owned();
+    if hidden.kind() != layer.kind {
+        let expected = format!("{:?}, the kind of the layer's parameters", layer.kind);
         return Err(OutputError::Kind { op, what: "hidden", given: hidden.kind(), expected });
     }
     let Some(targets) = targets else { return Ok(()) };

@@ -60,7 +60,9 @@ impl<'a> BuildContext<'a> {
                 let expected = format!("one count for each of {} classes", self.vocab_size);
                 Err(OutputError::argument(layer, "counts", counts.vocab_size(), expected))
             }
-            None => Err(OutputError::argument(layer, "counts", "not given", "training counts of the classes")),
+            None => {
+                Err(OutputError::argument(layer, "counts", "not given", "training counts of the classes"))
+            }
         }
     }
 
@@ -73,7 +75,9 @@ impl<'a> BuildContext<'a> {
         let range = self.init_range.unwrap_or(1.0 / (columns.max(1) as f64).sqrt());
         let values = uniform_values(&mut self.generator(name), range, (rows * columns) as usize)?;
         let weight = self.zeros(name, &[rows, columns])?;
-        tch::no_grad(|| weight.shallow_clone().f_copy_(&Tensor::f_from_slice(&values)?.f_view([rows, columns])?))?;
+        tch::no_grad(|| {
+            weight.shallow_clone().f_copy_(&Tensor::f_from_slice(&values)?.f_view([rows, columns])?)
+        })?;
         Ok(weight)
     }
 

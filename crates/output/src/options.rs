@@ -47,6 +47,7 @@ pub struct Loss {
     pub(crate) class_weights: Option<Tensor>,
     pub(crate) vocab_size: i64,
     pub(crate) hidden_size: i64,
+    pub(crate) kind: Kind,
 }
 
 impl Loss {
@@ -70,7 +71,12 @@ impl Loss {
         }
         let smoothing = options.label_smoothing;
         if !(0.0..1.0).contains(&smoothing) {
-            return Err(OutputError::argument(layer, "label_smoothing", smoothing, "0 <= label_smoothing < 1"));
+            return Err(OutputError::argument(
+                layer,
+                "label_smoothing",
+                smoothing,
+                "0 <= label_smoothing < 1",
+            ));
         }
         let class_weights = match &options.class_weights {
             None => None,
@@ -87,7 +93,7 @@ impl Loss {
                 Some(Tensor::f_from_slice(weights)?.f_to_kind(kind)?.f_to(device)?)
             }
         };
-        Ok(Self { options, class_weights, vocab_size, hidden_size })
+        Ok(Self { options, class_weights, vocab_size, hidden_size, kind })
     }
 
     /// The options as given.

@@ -31,7 +31,8 @@ pub fn sample_from(log_probs: &Tensor, rng: &mut Generator) -> Result<Tensor> {
     let cumulative = log_probs.f_to_kind(Kind::Double)?.f_exp()?.f_cumsum(-1, None::<Kind>)?;
     // Rounding leaves the last sum a little off 1: scaling the uniform by it keeps every draw inside.
     let total = cumulative.f_narrow(-1, last, 1)?;
-    let threshold = Tensor::f_from_slice(&uniforms)?.f_view([rows, 1])?.f_to(log_probs.device())?.f_mul(&total)?;
+    let threshold =
+        Tensor::f_from_slice(&uniforms)?.f_view([rows, 1])?.f_to(log_probs.device())?.f_mul(&total)?;
     let ids = threshold.f_searchsorted(&cumulative, false, true, "right", None::<&Tensor>)?;
     Ok(ids.f_squeeze_dim(1)?.f_clamp_max(last)?)
 }

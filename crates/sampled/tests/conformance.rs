@@ -23,7 +23,9 @@ fn with(objective: Objective, proposal: ProposalKind) -> SampledConfig {
 
 #[test]
 fn every_objective() {
-    for objective in [Objective::SampledSoftmax, Objective::Nce, Objective::NegativeSampling] {
+    for objective in
+        [Objective::SampledSoftmax, Objective::Nce, Objective::NegativeSampling, Objective::OneVsEach]
+    {
         obeys(&format!("{objective:?}"), &with(objective, ProposalKind::LogUniform));
     }
 }

@@ -67,7 +67,10 @@ impl Golden {
     pub fn variable(&self, name: &str) -> Tensor {
         let variables = self.store.variables();
         let known = || variables.keys().cloned().collect::<Vec<_>>().join(", ");
-        variables.get(name).unwrap_or_else(|| panic!("no variable {name}, there are {}", known())).shallow_clone()
+        variables
+            .get(name)
+            .unwrap_or_else(|| panic!("no variable {name}, there are {}", known()))
+            .shallow_clone()
     }
 
     pub fn set(&self, name: &str, value: &Tensor) {

@@ -6,7 +6,8 @@ use tch::Tensor;
 use crate::case::{Case, Golden};
 
 pub fn check(case: &Case) {
-    let (hidden, weight, bias) = (case.get("hidden").set_requires_grad(true), case.get("weight"), case.find("bias"));
+    let (hidden, weight, bias) =
+        (case.get("hidden").set_requires_grad(true), case.get("weight"), case.find("bias"));
     let class_weights = case.find("class_weights").map(|weights| Vec::<f64>::try_from(&weights).unwrap());
     let loss = json!({
         "ignore_index": case.options.get("ignore_index"),

@@ -12,7 +12,8 @@ pub fn check_huffman(case: &Case) {
     counts.sort_by(|a, b| b.cmp(a));
     let counts = WordCounts::new(counts.iter().map(|&count| count as u64).collect()).unwrap();
     let tree = CodeTree::huffman(&counts);
-    let total: u64 = tree.lengths().iter().zip(counts.counts()).map(|(&bits, &count)| u64::from(bits) * count).sum();
+    let total: u64 =
+        tree.lengths().iter().zip(counts.counts()).map(|(&bits, &count)| u64::from(bits) * count).sum();
     assert_eq!(total as i64, case.get("total_bits").int64_value(&[]), "{}: total bits", case.name);
 }
 

@@ -15,7 +15,8 @@ const STEP: f64 = 1e-6;
 pub(super) fn check(case: &Case<'_>) {
     finite_differences(case, LossOptions { reduction: Reduction::None, ..LossOptions::default() });
     if !case.refuses("label_smoothing") {
-        let options = LossOptions { reduction: Reduction::None, label_smoothing: 0.1, ..LossOptions::default() };
+        let options =
+            LossOptions { reduction: Reduction::None, label_smoothing: 0.1, ..LossOptions::default() };
         finite_differences(case, options);
     }
     every_parameter_learns(case);
@@ -74,5 +75,9 @@ fn every_parameter_learns(case: &Case<'_>) {
     }
     let after = subject.loss();
     let (before, after) = (before.value().unwrap(), after.value().unwrap());
-    assert!(after < before, "{}: a step along the gradient moved the loss from {before} to {after}", case.name);
+    assert!(
+        after < before,
+        "{}: a step along the gradient moved the loss from {before} to {after}",
+        case.name
+    );
 }

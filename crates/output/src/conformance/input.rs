@@ -41,6 +41,9 @@ fn shapes(case: &Case<'_>, subject: &mut Subject) {
     says(case, &subject.layer.sample(&wide, &mut Subject::rng()).unwrap_err(), &words);
     says(case, &subject.layer.top_k(&wide, 1).unwrap_err(), &words);
 
+    let double = subject.hidden.to_kind(Kind::Double);
+    says(case, &subject.layer.log_probs(&double).unwrap_err(), &["hidden", "Double", "Float"]);
+
     let short = subject.targets.narrow(0, 0, 3);
     let error = subject.layer.loss(&subject.hidden, &short, &mut Subject::rng()).unwrap_err();
     says(case, &error, &["targets", "[3]"]);

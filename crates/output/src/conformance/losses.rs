@@ -136,5 +136,10 @@ fn nothing_counts(case: &Case<'_>, kind: Kind) {
     assert_eq!(loss.value().unwrap(), 0.0, "{}: loss when every row is ignored", case.name);
     loss.backward().unwrap();
     let gradient = subject.hidden.grad();
-    assert_eq!(gradient.abs().max().double_value(&[]), 0.0, "{}: gradient when every row is ignored", case.name);
+    assert_eq!(
+        gradient.abs().max().double_value(&[]),
+        0.0,
+        "{}: gradient when every row is ignored",
+        case.name
+    );
 }

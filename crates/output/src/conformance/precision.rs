@@ -33,8 +33,7 @@ fn plain_error(case: &Case<'_>) -> f64 {
     let mut rng = generator(9, "yardstick", 0);
     let hidden = normal(&mut rng, &[64, case.hidden_size], 1.0);
     let weight = normal(&mut rng, &[case.vocab_size, case.hidden_size], 0.4);
-    let softmax = |kind| {
-        hidden.to_kind(kind).matmul(&weight.to_kind(kind).transpose(0, 1)).log_softmax(-1, kind)
-    };
+    let softmax =
+        |kind| hidden.to_kind(kind).matmul(&weight.to_kind(kind).transpose(0, 1)).log_softmax(-1, kind);
     difference(&softmax(Kind::Float), &softmax(Kind::Double))
 }

@@ -12,7 +12,12 @@ pub(super) fn check(case: &Case<'_>) {
     for kind in KINDS {
         let subject = case.subject(kind, LossOptions::default());
         let dense = subject.layer.log_probs(&subject.hidden).unwrap().into_tensor();
-        assert_eq!(dense.size(), [subject.hidden.size()[0], case.vocab_size], "{}: log_probs shape", case.name);
+        assert_eq!(
+            dense.size(),
+            [subject.hidden.size()[0], case.vocab_size],
+            "{}: log_probs shape",
+            case.name
+        );
         normalised(case, &dense, kind);
         entry_at_target(case, &subject, &dense, kind);
         rows_permute(case, &subject, kind);
@@ -31,7 +36,13 @@ fn normalised(case: &Case<'_>, dense: &Tensor, kind: Kind) {
 fn entry_at_target(case: &Case<'_>, subject: &Subject, dense: &Tensor, kind: Kind) {
     let entry = dense.gather(1, &subject.targets.unsqueeze(1), false).squeeze_dim(1);
     let log_prob = subject.layer.log_prob(&subject.hidden, &subject.targets).unwrap();
-    assert_close(&format!("{}: log_prob against log_probs", case.name), log_prob.tensor(), &entry, kind, 64.0);
+    assert_close(
+        &format!("{}: log_prob against log_probs", case.name),
+        log_prob.tensor(),
+        &entry,
+        kind,
+        64.0,
+    );
 }
 
 fn rows_permute(case: &Case<'_>, subject: &Subject, kind: Kind) {

@@ -119,7 +119,8 @@ impl Subject {
 /// Normal draws, f64.
 pub(super) fn normal(rng: &mut Generator, shape: &[i64], scale: f64) -> Tensor {
     let count = shape.iter().product::<i64>();
-    let values: Vec<f64> = (0..count).map(|_| scale * Distribution::<f64>::sample(&StandardNormal, rng)).collect();
+    let values: Vec<f64> =
+        (0..count).map(|_| scale * Distribution::<f64>::sample(&StandardNormal, rng)).collect();
     Tensor::from_slice(&values).view(shape)
 }
 
@@ -151,5 +152,8 @@ pub(super) fn epsilon(kind: Kind) -> f64 {
 pub(super) fn assert_close(what: &str, got: &Tensor, expected: &Tensor, kind: Kind, ulps: f64) {
     let (error, scale) = (difference(got, expected), magnitude(expected).max(1.0));
     let allowed = ulps * epsilon(kind) * scale;
-    assert!(error <= allowed, "{what} ({kind:?}): differs by {error:.3e}, allowed {allowed:.3e}\n{got}\n{expected}");
+    assert!(
+        error <= allowed,
+        "{what} ({kind:?}): differs by {error:.3e}, allowed {allowed:.3e}\n{got}\n{expected}"
+    );
 }

@@ -6,6 +6,7 @@
 pub mod logits;
 pub mod nce;
 pub mod negative_sampling;
+pub mod one_vs_each;
 pub mod sampled_softmax;
 
 use lexmax_output::Result;
@@ -26,6 +27,8 @@ pub enum Objective {
     Nce,
     /// The same question without the correction, as word2vec asks it.
     NegativeSampling,
+    /// The pairwise bound: the target against each negative, weighed by one over its expected count.
+    OneVsEach,
 }
 
 /// A batch and the parameters that score it.
@@ -82,6 +85,7 @@ pub fn loss_rows(
         }
         Objective::Nce => nce::rows(&logits.corrected(negatives)?.without(hits.as_ref())?)?,
         Objective::NegativeSampling => negative_sampling::rows(&logits.without(hits.as_ref())?)?,
+        Objective::OneVsEach => one_vs_each::rows(&logits.without(hits.as_ref())?, negatives)?,
     };
     Ok(rows.f_to_kind(scored.hidden.kind())?)
 }

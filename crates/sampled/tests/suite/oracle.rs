@@ -18,7 +18,8 @@ fn row_loss(
     negatives: &[(i64, f64)],
     remove_hits: bool,
 ) -> f64 {
-    let correction = |count: f64| if objective == Objective::NegativeSampling { 1.0 } else { count };
+    let bare = matches!(objective, Objective::NegativeSampling | Objective::OneVsEach);
+    let correction = |count: f64| if bare { 1.0 } else { count };
     let odds = |id: i64, count: f64| logits[id as usize].exp() / correction(count);
     let of_target = odds(target, target_count);
     let kept = negatives.iter().filter(|(id, _)| !(remove_hits && *id == target));
@@ -29,6 +30,9 @@ fn row_loss(
         Objective::Nce | Objective::NegativeSampling => {
             let noise = kept.map(|&(id, count)| -(1.0 - odds(id, count) / (1.0 + odds(id, count))).ln());
             -(of_target / (1.0 + of_target)).ln() + noise.sum::<f64>()
+        }
+        Objective::OneVsEach => {
+            kept.map(|&(id, count)| (1.0 + odds(id, count) / of_target).ln() / count).sum()
         }
     }
 }
@@ -88,7 +92,9 @@ fn losses(config: &SampledConfig, fixture: &Fixture) -> Vec<f64> {
 
 fn all_configs() -> Vec<SampledConfig> {
     let mut configs = Vec::new();
-    for objective in [Objective::SampledSoftmax, Objective::Nce, Objective::NegativeSampling] {
+    for objective in
+        [Objective::SampledSoftmax, Objective::Nce, Objective::NegativeSampling, Objective::OneVsEach]
+    {
         for (remove_accidental_hits, bias) in [(true, true), (false, true), (true, false)] {
             let loss = LossOptions { reduction: Reduction::None, ..LossOptions::default() };
             let base =

@@ -12,7 +12,8 @@ use tch::{Kind, Tensor};
 use crate::draws::{deviation, histogram, proposals};
 use crate::fixture::{D, Fixture, N, V, proposal};
 
-const OBJECTIVES: [Objective; 3] = [Objective::SampledSoftmax, Objective::Nce, Objective::NegativeSampling];
+const OBJECTIVES: [Objective; 4] =
+    [Objective::SampledSoftmax, Objective::Nce, Objective::NegativeSampling, Objective::OneVsEach];
 
 #[test]
 fn a20_01_declared_q_is_the_drawn_q() {

@@ -14,7 +14,9 @@ fn exact_nll(fixture: &Fixture) -> f64 {
 
 #[test]
 fn a_few_steps_lower_the_loss_and_the_exact_one() {
-    for objective in [Objective::SampledSoftmax, Objective::Nce, Objective::NegativeSampling] {
+    for objective in
+        [Objective::SampledSoftmax, Objective::Nce, Objective::NegativeSampling, Objective::OneVsEach]
+    {
         for proposal in [ProposalKind::Uniform, ProposalKind::Unigram, ProposalKind::InBatch] {
             let drawn = proposal != ProposalKind::InBatch;
             let config = SampledConfig {
