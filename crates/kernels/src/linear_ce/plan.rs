@@ -18,7 +18,8 @@ use crate::tile::{ROW_MULTIPLE, stride};
 const BLOCK: usize = 512;
 /// Most rows of a chunk.
 const MOST_ROWS: usize = 512;
-/// Operations that one thread does while all threads together move one byte: some 90 GFLOP/s against some 10 GB/s.
+/// Operations that one thread does while all threads together move one byte: some 90 GFLOP/s (measured)
+/// against some 10 GB/s (assumed).
 const OPERATIONS_PER_BYTE: f64 = 9.0;
 /// A thread of its own is worth starting for this many operations of one product.
 const OPERATIONS_PER_THREAD: usize = 4_000_000;

@@ -3,7 +3,7 @@
 //! A tile lies **transposed**, `[classes, rows]`, each class padded to [`Shape::stride`] numbers. So a vector register
 //! holds the same class of neighbouring rows: maximum and sum need no reduction across lanes, a class's bias is one
 //! broadcast, and the products that make and use a tile reach the best rate of the `gemm` crate (for 512 classes by 128 or
-//! 256 rows 93 to 95 GFLOP/s against 86 to 92 for `[rows, classes]`, on a Zen 3 core whose peak is about 105).
+//! 256 rows 93 to 95 GFLOP/s against 86 to 92 for `[rows, classes]`, on one Zen 3 core).
 
 pub(crate) mod buffer;
 pub(crate) mod gradient;
