@@ -4,7 +4,8 @@
 use std::env;
 use std::path::PathBuf;
 
-fn main() {
+/// Also called by the build scripts that have more to do.
+pub fn main() {
     println!("cargo::rerun-if-env-changed=LIBTORCH");
     println!("cargo::rerun-if-env-changed=LIBTORCH_LIB");
     let root = env::var_os("LIBTORCH_LIB").or_else(|| env::var_os("LIBTORCH"));

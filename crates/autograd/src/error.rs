@@ -1,0 +1,114 @@
+//! What can go wrong when a custom function is applied.
+
+use std::error::Error;
+
+/// Any error of a custom function's own: what `?` makes of `tch::TchError`, of a `String`, of an error of yours.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// What the methods of a [`Function`](crate::Function) return.
+pub type Result<T> = std::result::Result<T, BoxError>;
+
+/// Why [`apply`](crate::apply) has no result. Errors of a backward pass have the same texts, and come out of tch's
+/// `f_backward` as `tch::TchError::Torch`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AutogradError {
+    /// The function's `forward` returned an error.
+    #[error("{function}: forward failed: {source}")]
+    Forward {
+        /// Name of the function.
+        function: &'static str,
+        /// What it returned.
+        source: BoxError,
+    },
+    /// The function's `forward` panicked.
+    #[error("{function}: forward panicked: {message}")]
+    Panicked {
+        /// Name of the function.
+        function: &'static str,
+        /// Message of the panic.
+        message: String,
+    },
+    /// An input, a gradient or a saved tensor was asked for that is not there.
+    #[error("{what} {index} is {state}, expected a tensor ({count} {what}s are there)")]
+    Missing {
+        /// `input`, `grad_output` or `saved tensor`.
+        what: &'static str,
+        /// Which one.
+        index: usize,
+        /// `undefined` or `out of range`.
+        state: &'static str,
+        /// How many of them the call has.
+        count: usize,
+    },
+    /// `forward` returned an undefined tensor.
+    #[error("{function}: output {output} of forward is undefined, expected tensors only")]
+    UndefinedOutput {
+        /// Name of the function.
+        function: &'static str,
+        /// Which output.
+        output: usize,
+    },
+    /// `forward` declared an output non-differentiable that it did not return.
+    #[error(
+        "{function}: output {output} is declared non-differentiable, but forward returned {count} outputs"
+    )]
+    NoSuchOutput {
+        /// Name of the function.
+        function: &'static str,
+        /// Which output.
+        output: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// `backward` returned too many or too few gradients.
+    #[error("backward returned {given} gradients, expected one for each of the {expected} inputs")]
+    GradientCount {
+        /// How many it returned.
+        given: usize,
+        /// How many inputs the function was applied to.
+        expected: usize,
+    },
+    /// libtorch refused.
+    #[error("{operation}: {message}")]
+    Torch {
+        /// What was attempted.
+        operation: String,
+        /// What libtorch said.
+        message: String,
+    },
+}
+
+impl AutogradError {
+    /// Takes one tensor of a list, or says why it cannot be had.
+    pub(crate) fn pick<'a, T>(
+        list: &'a [Option<T>],
+        index: usize,
+        what: &'static str,
+    ) -> std::result::Result<&'a T, Self> {
+        let missing = |state| Self::Missing { what, index, state, count: list.len() };
+        list.get(index).ok_or_else(|| missing("out of range"))?.as_ref().ok_or_else(|| missing("undefined"))
+    }
+}
+
+/// An error with all its causes in one line.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        // Some errors repeat their cause in their own text.
+        if !text.ends_with(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The message of a panic, where it has one.
+pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a value that is no text").to_owned()
+}
