@@ -1,21 +1,22 @@
 //! The exact softmax layer.
 
 use lexmax_kernels::seed::Generator;
+use lexmax_output::fused::{Scratch, Terms};
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss, dense,
-    sample_logits,
+    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss,
 };
 use tch::{Kind, Tensor};
 
-use crate::transform::{adjust, at_targets, focal, scaled_log_prior, soft_cap, z_loss};
-use crate::{FullConfig, Temperature};
+use crate::FullConfig;
+use crate::transform::{adjust, at_targets, focal, scaled_log_prior, z_loss};
 
 pub(crate) const NAME: &str = "full";
 
 /// Linear layer and softmax over all `V` classes: `p(c | h) = exp(z_c) / sum_j exp(z_j)`, `z = f(W h + b)`.
 ///
 /// * Shapes: hidden `[N, D]`, weight `[V, D]`, bias `[V]`.
-/// * Cost: `2 N D V` operations forward, three times that with gradients; memory for logits `[N, V]` twice in training.
+/// * Cost: `2 N D V` operations forward, three times that with gradients. Memory: on the fused path at most 32 MiB
+///   of tiles, on the reference path logits `[N, V]` twice in training.
 /// * When not to use it: where `V` is so large that the products dominate the step; then look at the adaptive, sampled
 ///   and hierarchical layers.
 ///
@@ -44,6 +45,8 @@ pub struct Full {
     /// `tau log prior`, where the loss is logit-adjusted.
     adjustment: Option<Tensor>,
     loss: Loss,
+    /// Where the fused kernels are taken: their workspace.
+    scratch: Option<Scratch>,
     vocab_size: i64,
     hidden_size: i64,
 }
@@ -65,18 +68,17 @@ impl Full {
         let weight = context.class_weight(NAME, config.tied, context.hidden_size)?;
         let bias = if config.bias { Some(context.bias("bias", context.vocab_size)?) } else { None };
         let (vocab_size, hidden_size) = (context.vocab_size, context.hidden_size);
-        Ok(Self { weight, bias, config: config.clone(), adjustment, loss, vocab_size, hidden_size })
+        let scratch = context.is_fused().then(Scratch::default);
+        Ok(Self { weight, bias, config: config.clone(), adjustment, loss, scratch, vocab_size, hidden_size })
     }
 
-    /// Logits `[N, V]` after temperature and soft cap.
-    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let mut logits = hidden.f_linear(&self.weight, self.bias.as_ref())?;
-        if self.config.temperature != Temperature::Value(1.0) {
-            logits = logits.f_div_scalar(self.config.temperature.divisor(self.vocab_size))?;
-        }
-        match self.config.soft_cap {
-            Some(cap) => soft_cap(&logits, cap),
-            None => Ok(logits),
+    fn linear<'a>(&'a self, hidden: &'a Tensor) -> Linear<'a> {
+        Linear {
+            hidden,
+            weight: &self.weight,
+            bias: self.bias.as_ref(),
+            temperature: self.config.temperature.divisor(self.vocab_size),
+            soft_cap: self.config.soft_cap,
         }
     }
 }
@@ -99,7 +101,15 @@ impl OutputLayer for Full {
         if batch.is_empty() {
             return batch.nothing();
         }
-        let mut logits = self.logits(&batch.hidden)?;
+        if let Some(scratch) = &self.scratch {
+            let terms = Terms {
+                z_loss: self.config.z_loss,
+                focal_gamma: self.config.focal_gamma,
+                logit_offset: self.adjustment.as_ref(),
+            };
+            return batch.fused(self.linear(&batch.hidden), terms, scratch);
+        }
+        let mut logits = self.linear(&batch.hidden).logits()?;
         if let Some(adjustment) = &self.adjustment {
             logits = adjust(&logits, adjustment)?;
         }
@@ -119,22 +129,22 @@ impl OutputLayer for Full {
 
     fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("full.log_prob", hidden, Some(targets))?;
-        dense::log_prob(&self.logits(hidden)?, targets)
+        self.linear(hidden).log_prob(targets, self.scratch.as_ref())
     }
 
     fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
         self.loss.check("full.log_probs", hidden, None)?;
-        dense::log_probs(&self.logits(hidden)?)
+        self.linear(hidden).log_probs()
     }
 
     fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         self.loss.check("full.top_k", hidden, None)?;
-        dense::top_k("full.top_k", &self.logits(hidden)?, k)
+        self.linear(hidden).top_k("full.top_k", k, self.scratch.as_ref())
     }
 
     fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         self.loss.check("full.sample", hidden, None)?;
-        sample_logits(&self.logits(hidden)?, rng)
+        self.linear(hidden).sample(rng, self.scratch.as_ref())
     }
 
     fn cost(&self, rows: u64) -> LayerCost {

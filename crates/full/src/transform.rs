@@ -3,13 +3,7 @@
 use lexmax_output::Result;
 use tch::{Kind, Tensor};
 
-/// Soft cap `cap tanh(z / cap)`: keeps logits inside `(-cap, cap)` (Gemma 2, 2024, arXiv 2408.00118).
-///
-/// # Errors
-/// libtorch refused.
-pub fn soft_cap(logits: &Tensor, cap: f64) -> Result<Tensor> {
-    Ok(logits.f_div_scalar(cap)?.f_tanh()?.f_mul_scalar(cap)?)
-}
+pub use lexmax_output::soft_cap;
 
 /// z-loss of each row, `weight (log sum_c exp z_c)^2`, from logits `[N, V]` to `[N]`: it pulls the normaliser towards 1
 /// (PaLM, 2022, arXiv 2204.02311).

@@ -14,7 +14,7 @@ pub struct Batch<'a> {
     pub hidden: Tensor,
     /// Their targets, `[M]`, i64, each in `0..V`.
     pub targets: Tensor,
-    loss: &'a Loss,
+    pub(crate) loss: &'a Loss,
     rows: i64,
     kept: Option<Tensor>,
 }
@@ -125,7 +125,7 @@ impl Batch<'_> {
         Ok(TrainingLoss::exact(self.reduce(&no_rows)?))
     }
 
-    fn reduce(&self, rows: &Tensor) -> Result<Tensor> {
+    pub(crate) fn reduce(&self, rows: &Tensor) -> Result<Tensor> {
         match self.loss.options.reduction {
             Reduction::None => match &self.kept {
                 None => Ok(rows.shallow_clone()),
@@ -136,18 +136,19 @@ impl Batch<'_> {
             },
             Reduction::Sum => Ok(rows.f_sum(None::<Kind>)?),
             Reduction::Mean => {
-                let total = rows.f_sum(None::<Kind>)?;
-                match self.row_weights()? {
-                    None => Ok(total.f_div_scalar(self.len().max(1))?),
-                    Some(weights) => {
-                        // All weights may be zero: the mean is then zero, not 0/0.
-                        let weight = weights.f_sum(None::<Kind>)?;
-                        let safe = weight.f_masked_fill(&weight.f_eq(0.0)?, 1.0)?;
-                        Ok(total.f_div(&safe)?)
-                    }
-                }
+                Ok(rows.f_sum(None::<Kind>)?.f_div_scalar(self.mean_divisor()?)?)
             }
         }
+    }
+
+    /// What the mean divides by: the class weights of the rows that count, or their number. It is one where that is zero,
+    /// so that the mean of nothing is zero and not 0/0.
+    pub(crate) fn mean_divisor(&self) -> Result<f64> {
+        let weight = match self.row_weights()? {
+            None => self.len() as f64,
+            Some(weights) => weights.f_sum(Kind::Double)?.f_double_value(&[])?,
+        };
+        Ok(if weight == 0.0 { 1.0 } else { weight })
     }
 }
 

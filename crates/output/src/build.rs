@@ -4,6 +4,7 @@ use lexmax_kernels::seed::{Generator, generator};
 use rand_distr::{Distribution, Uniform};
 use tch::{Device, Kind, Tensor, nn};
 
+use crate::fused::Path;
 use crate::{Loss, LossOptions, OutputError, Result, WordCounts};
 
 /// Sizes, variables, counts and seed for building a layer. Element type and device are those of the variable store.
@@ -21,6 +22,8 @@ pub struct BuildContext<'a> {
     pub embedding: Option<Tensor>,
     /// Weights start as uniform(-r, r) with this `r`; `1 / sqrt(fan in)` where it is not given.
     pub init_range: Option<f64>,
+    /// Fused kernels where there are any, or plain ATen.
+    pub compute: Path,
     /// Root seed; every parameter has a generator of its own.
     pub seed: u64,
 }
@@ -28,7 +31,7 @@ pub struct BuildContext<'a> {
 impl<'a> BuildContext<'a> {
     /// A context without counts, embedding or start range.
     pub fn new(path: nn::Path<'a>, vocab_size: i64, hidden_size: i64, seed: u64) -> Self {
-        Self { path, vocab_size, hidden_size, counts: None, embedding: None, init_range: None, seed }
+        Self { path, vocab_size, hidden_size, counts: None, embedding: None, init_range: None, compute: Path::default(), seed }
     }
 
     /// Device of the parameters.
@@ -39,6 +42,11 @@ impl<'a> BuildContext<'a> {
     /// Element type of the parameters.
     pub fn kind(&self) -> Kind {
         self.path.kind()
+    }
+
+    /// Whether a layer that has a fused path takes it here.
+    pub fn is_fused(&self) -> bool {
+        self.compute.is_fused(self.kind(), self.device())
     }
 
     /// Checks the loss options against the sizes.

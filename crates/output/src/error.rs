@@ -79,6 +79,9 @@ pub enum OutputError {
         /// Why the layer cannot honour it.
         why: String,
     },
+    /// A fused kernel, or its node in the graph, reported an error.
+    #[error("fused path: {0}")]
+    Fused(Box<dyn std::error::Error + Send + Sync>),
     /// libtorch reported an error.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),

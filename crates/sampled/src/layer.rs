@@ -1,9 +1,9 @@
 //! The layer that trains on sampled classes.
 
 use lexmax_kernels::seed::Generator;
+use lexmax_output::fused::Scratch;
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss, dense,
-    sample_logits,
+    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss,
 };
 use tch::Tensor;
 
@@ -52,6 +52,8 @@ pub struct Sampled {
     config: SampledConfig,
     source: Source,
     loss: Loss,
+    /// Where the fused kernels are taken for the exact queries: their workspace.
+    scratch: Option<Scratch>,
 }
 
 impl Sampled {
@@ -70,12 +72,12 @@ impl Sampled {
         let source = Source::new(context, config)?;
         let weight = context.class_weight(NAME, config.tied, context.hidden_size)?;
         let bias = if config.bias { Some(context.bias("bias", context.vocab_size)?) } else { None };
-        Ok(Self { weight, bias, config: config.clone(), source, loss })
+        let scratch = context.is_fused().then(Scratch::default);
+        Ok(Self { weight, bias, config: config.clone(), source, loss, scratch })
     }
 
-    /// Logits of all classes, `[N, V]`.
-    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        Ok(hidden.f_linear(&self.weight, self.bias.as_ref())?)
+    fn linear<'a>(&'a self, hidden: &'a Tensor) -> Linear<'a> {
+        Linear::new(hidden, &self.weight, self.bias.as_ref())
     }
 }
 
@@ -112,22 +114,22 @@ impl OutputLayer for Sampled {
 
     fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("sampled.log_prob", hidden, Some(targets))?;
-        dense::log_prob(&self.logits(hidden)?, targets)
+        self.linear(hidden).log_prob(targets, self.scratch.as_ref())
     }
 
     fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
         self.loss.check("sampled.log_probs", hidden, None)?;
-        dense::log_probs(&self.logits(hidden)?)
+        self.linear(hidden).log_probs()
     }
 
     fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         self.loss.check("sampled.top_k", hidden, None)?;
-        dense::top_k("sampled.top_k", &self.logits(hidden)?, k)
+        self.linear(hidden).top_k("sampled.top_k", k, self.scratch.as_ref())
     }
 
     fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         self.loss.check("sampled.sample", hidden, None)?;
-        sample_logits(&self.logits(hidden)?, rng)
+        self.linear(hidden).sample(rng, self.scratch.as_ref())
     }
 
     fn cost(&self, rows: u64) -> LayerCost {

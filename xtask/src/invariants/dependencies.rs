@@ -23,7 +23,7 @@ const RULES: &[Rule] = &[
     Rule { package: "lexmax-records", ours: &[], libtorch: false },
     Rule { package: "lexmax-corpus", ours: &["lexmax-kernels"], libtorch: false },
     Rule { package: "lexmax-report", ours: &["lexmax-records"], libtorch: false },
-    Rule { package: "lexmax-output", ours: &["lexmax-kernels"], libtorch: true },
+    Rule { package: "lexmax-output", ours: &["lexmax-autograd", "lexmax-kernels"], libtorch: true },
     Rule { package: "lexmax-autograd", ours: &[], libtorch: true },
     Rule { package: "lexmax-optim", ours: &[], libtorch: true },
     Rule { package: "lexmax-full", ours: FAMILY, libtorch: true },

@@ -1,7 +1,8 @@
 //! The laws that every output layer obeys, as one suite: a layer that passes can be used wherever another one can.
 //!
 //! A test of a layer names it, says how it is built and which options it refuses, and calls [`check`]. The suite builds
-//! the layer in f64, f32 and bf16, with every loss option, and panics at the first law that does not hold: it is meant
+//! the layer in f64, f32 and bf16, with every loss option, on the reference
+//! path and on the fastest one, and panics at the first law that does not hold: it is meant
 //! for test code.
 //!
 //! ```no_run
@@ -24,11 +25,13 @@ mod draws;
 mod gradients;
 mod input;
 mod losses;
+mod paths;
 mod persistence;
 mod precision;
 mod probabilities;
 mod subject;
 
+use crate::fused::Path;
 pub use subject::{Builder, Case, Subject};
 
 /// Runs every law on a layer.
@@ -38,6 +41,14 @@ pub use subject::{Builder, Case, Subject};
 pub fn check(case: &Case<'_>) {
     // The tensors are tiny: handing them to a pool of threads costs more than the work, above all with tests in parallel.
     tch::set_num_threads(1);
+    for path in [Path::Reference, Path::Fastest] {
+        subject::PATH.set(path);
+        laws(case);
+    }
+    paths::check(case);
+}
+
+fn laws(case: &Case<'_>) {
     probabilities::check(case);
     losses::check(case);
     gradients::check(case);

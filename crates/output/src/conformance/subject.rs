@@ -1,9 +1,12 @@
 //! A layer under test with parameters, hidden states and targets to test it on.
 
+use std::cell::Cell;
+
 use lexmax_kernels::seed::{Generator, generator};
 use rand_distr::{Distribution, StandardNormal};
 use tch::{Device, Kind, Tensor, nn};
 
+use crate::fused::Path;
 use crate::{BuildContext, LossOptions, OutputLayer, Result, WordCounts};
 
 /// How a layer is built for a case.
@@ -36,6 +39,11 @@ pub struct Subject {
     pub targets: Tensor,
 }
 
+thread_local! {
+    /// The path that [`super::check`] is at. A case's builder has no such argument: what is built must not know.
+    pub(super) static PATH: Cell<Path> = const { Cell::new(Path::Fastest) };
+}
+
 pub(super) const ROWS: i64 = 11;
 const SEED: u64 = 20;
 
@@ -51,14 +59,20 @@ impl Case<'_> {
         WordCounts::new(counts).expect("falling counts")
     }
 
-    /// Tries to build the layer with the given loss options.
+    /// Tries to build the layer with the given loss options, on the path under test.
     pub(super) fn try_build(&self, kind: Kind, options: LossOptions) -> Result<Subject> {
+        self.build_on(PATH.get(), kind, options)
+    }
+
+    /// Tries to build the layer on one path.
+    pub(super) fn build_on(&self, path: Path, kind: Kind, options: LossOptions) -> Result<Subject> {
         let mut store = nn::VarStore::new(Device::Cpu);
         // Drawn in f64 first and cast, so that every element type sees the same numbers.
         store.set_kind(kind);
         let counts = self.counts();
         let mut context = BuildContext::new(store.root(), self.vocab_size, self.hidden_size, SEED);
         context.counts = Some(&counts);
+        context.compute = path;
         let layer = (self.build)(&context, options)?;
         let mut rng = generator(SEED, "conformance/parameters", 0);
         let mut named: Vec<_> = store.variables().into_iter().collect();

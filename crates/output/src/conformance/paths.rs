@@ -1,0 +1,51 @@
+//! Law of the two paths: the fused kernels and plain ATen give the same loss and the same gradients, to rounding, under every
+//! shared option.
+
+use tch::Kind;
+
+use super::subject::{Case, ROWS, Subject, assert_close, normal};
+use crate::fused::Path;
+use crate::{LossOptions, Reduction};
+use lexmax_kernels::seed::generator;
+
+pub(super) fn check(case: &Case<'_>) {
+    for kind in [Kind::Double, Kind::Float] {
+        for reduction in [Reduction::None, Reduction::Mean, Reduction::Sum] {
+            for weighted in [false, true] {
+                for label_smoothing in [0.0, 0.15] {
+                    let weights = || (0..case.vocab_size).map(|id| 0.5 + (id % 3) as f64).collect();
+                    let class_weights = weighted.then(weights);
+                    let ignore_index = Some(case.vocab_size / 2);
+                    let options = LossOptions { ignore_index, reduction, label_smoothing, class_weights };
+                    let refused = (weighted && case.refuses("class_weights"))
+                        || (label_smoothing > 0.0 && case.refuses("label_smoothing"));
+                    if !refused {
+                        agree(case, kind, &options);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn agree(case: &Case<'_>, kind: Kind, options: &LossOptions) {
+    let run = |path| {
+        let mut subject: Subject = case.build_on(path, kind, options.clone()).unwrap();
+        let loss = subject.loss();
+        let upstream = normal(&mut generator(6, "upstream", 0), &[ROWS], 1.0).to_kind(kind);
+        let total = match options.reduction {
+            Reduction::None => (loss.tensor() * upstream).sum(None::<Kind>),
+            _ => loss.tensor() * 1.5,
+        };
+        total.backward();
+        (loss.is_exact(), loss.into_tensor().detach(), subject)
+    };
+    let (reference, fastest) = (run(Path::Reference), run(Path::Fastest));
+    let what = |part: &str| format!("{}: {part} of the two paths, {options:?}", case.name);
+    assert_eq!(reference.0, fastest.0, "{}", what("exactness"));
+    assert_close(&what("loss"), &fastest.1, &reference.1, kind, 64.0);
+    assert_close(&what("gradient of hidden"), &fastest.2.hidden.grad(), &reference.2.hidden.grad(), kind, 128.0);
+    for ((name, a), (_, b)) in fastest.2.variables().iter().zip(reference.2.variables()) {
+        assert_close(&what(&format!("gradient of {name}")), &a.grad(), &b.grad(), kind, 128.0);
+    }
+}

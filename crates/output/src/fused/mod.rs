@@ -1,0 +1,86 @@
+//! The fused path on a CPU: linear layer, softmax and loss in one sweep by `lexmax-kernels`, as one node of libtorch's
+//! graph by `lexmax-autograd`. Logits `[N, V]` are never made.
+//!
+//! Every layer that ends in a softmax over a linear layer can use it; [`Path`] says when it is taken.
+
+mod function;
+mod queries;
+mod scratch;
+mod slices;
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+pub use scratch::Scratch;
+
+use crate::{Batch, Linear, Reduction, Result, TrainingLoss};
+use function::{Factor, LinearCrossEntropy};
+
+/// Which of two ways to the same numbers a layer takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Path {
+    /// The fused kernels where the layer has them and the parameters are f32 or f64 on a CPU, plain ATen elsewhere.
+    #[default]
+    Fastest,
+    /// Plain ATen operations: any device, any kind, and the oracle of the other path.
+    Reference,
+}
+
+impl Path {
+    /// Whether the fused kernels can be taken for parameters of this kind and device.
+    pub fn is_fused(self, kind: Kind, device: Device) -> bool {
+        self == Self::Fastest && device == Device::Cpu && matches!(kind, Kind::Float | Kind::Double)
+    }
+}
+
+/// Terms of the training loss beside those of [`crate::LossOptions`]; none by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terms<'a> {
+    /// Weight of the squared log-normaliser.
+    pub z_loss: f64,
+    /// Exponent of the focal factor.
+    pub focal_gamma: f64,
+    /// Added to the logits of the loss, `[V]`: `tau log prior`.
+    pub logit_offset: Option<&'a Tensor>,
+}
+
+impl Batch<'_> {
+    /// The training loss of a batch by the fused sweep, with all shared options. It is exact where no term of `terms` is.
+    ///
+    /// For the reductions `mean` and `sum` the gradients come from the same sweep as the loss; for `none` the backward
+    /// pass sweeps again, since only then the factor of each row is known.
+    ///
+    /// # Errors
+    /// Shapes that do not fit; numbers out of range.
+    pub fn fused(&self, linear: Linear<'_>, terms: Terms<'_>, scratch: &Scratch) -> Result<TrainingLoss> {
+        let options = &self.loss.options;
+        let factor = match options.reduction {
+            Reduction::None => Factor::OfEachRow,
+            Reduction::Sum => Factor::Known(1.0),
+            Reduction::Mean => Factor::Known(1.0 / self.mean_divisor()?),
+        };
+        let function = LinearCrossEntropy::new(
+            linear,
+            &self.targets,
+            options.label_smoothing,
+            self.loss.class_weights.as_ref(),
+            terms,
+            factor,
+            scratch,
+        );
+        let value = function.apply(linear)?;
+        let value = if options.reduction == Reduction::None { self.reduce(&value)? } else { value };
+        let exact = terms.z_loss == 0.0 && terms.focal_gamma == 0.0 && terms.logit_offset.is_none();
+        Ok(if exact { TrainingLoss::exact(value) } else { TrainingLoss::surrogate(value) })
+    }
+}
+
+/// Log-probability of one target a row, `[N]`, by one sweep; differentiable.
+pub(crate) fn log_prob(linear: Linear<'_>, targets: &Tensor, scratch: &Scratch) -> Result<crate::LogProb> {
+    let terms = Terms::default();
+    let function = LinearCrossEntropy::new(linear, targets, 0.0, None, terms, Factor::OfEachRow, scratch);
+    Ok(crate::LogProb::from_normalised(function.apply(linear)?.f_neg()?))
+}
+
+pub(crate) use queries::{sample, top_k};

@@ -1,0 +1,74 @@
+//! Exact top-k and exact draws in one sweep.
+
+use lexmax_kernels::query::{self, LogitShape};
+use lexmax_kernels::{linear_ce, seed::Generator};
+use rand::RngExt;
+use tch::{Kind, Tensor};
+
+use super::scratch::{Scratch, Scratched};
+use super::slices::slice;
+use crate::{Linear, OutputError, Result, TopK};
+
+impl Linear<'_> {
+    fn shape(&self) -> LogitShape {
+        LogitShape { soft_cap: self.soft_cap, temperature: self.temperature }
+    }
+}
+
+/// The exact `k` most probable classes of each row.
+pub(crate) fn top_k(op: &'static str, linear: Linear<'_>, k: i64, scratch: &Scratch) -> Result<TopK> {
+    let vocab_size = linear.weight.size()[0];
+    if !(1..=vocab_size).contains(&k) {
+        return Err(OutputError::argument(op, "k", k, format!("1 <= k <= {vocab_size}")));
+    }
+    match linear.hidden.kind() {
+        Kind::Double => top_k_in::<f64>(linear, k, scratch),
+        _ => top_k_in::<f32>(linear, k, scratch),
+    }
+}
+
+/// One exact draw from the softmax of each row, `[N]`.
+pub(crate) fn sample(linear: Linear<'_>, rng: &mut Generator, scratch: &Scratch) -> Result<Tensor> {
+    let seed = rng.random::<u64>();
+    match linear.hidden.kind() {
+        Kind::Double => sample_in::<f64>(linear, seed, scratch),
+        _ => sample_in::<f32>(linear, seed, scratch),
+    }
+}
+
+fn top_k_in<T: Scratched>(linear: Linear<'_>, k: i64, scratch: &Scratch) -> Result<TopK> {
+    let shape = linear.shape();
+    let k_usize = usize::try_from(k).unwrap_or(usize::MAX);
+    let top = with_slices::<T, _>(linear, |slices| {
+        scratch.with(|workspace| query::top_k(slices, k_usize, &shape, workspace))
+    })?;
+    let rows = linear.hidden.size()[0];
+    Ok(TopK {
+        log_probs: Tensor::f_from_slice(&top.log_probs)?.f_to_kind(T::KIND)?.f_view([rows, k])?,
+        ids: Tensor::f_from_slice(&top.ids)?.f_view([rows, k])?,
+    })
+}
+
+fn sample_in<T: Scratched>(linear: Linear<'_>, seed: u64, scratch: &Scratch) -> Result<Tensor> {
+    let shape = linear.shape();
+    let ids = with_slices::<T, _>(linear, |slices| {
+        scratch.with(|workspace| query::sample(slices, seed, &shape, workspace))
+    })?;
+    Ok(Tensor::f_from_slice(&ids)?)
+}
+
+fn with_slices<T: Scratched, R>(
+    linear: Linear<'_>,
+    run: impl FnOnce(linear_ce::Linear<'_, T>) -> std::result::Result<R, lexmax_kernels::KernelError>,
+) -> Result<R> {
+    let detached = |tensor: &Tensor| tensor.f_detach()?.f_contiguous();
+    let (hidden, weight) = (detached(linear.hidden)?, detached(linear.weight)?);
+    let bias = linear.bias.map(detached).transpose()?;
+    let slices = linear_ce::Linear {
+        hidden: slice(&hidden)?,
+        weight: slice(&weight)?,
+        bias: bias.as_ref().map(slice).transpose()?,
+        hidden_size: usize::try_from(weight.size()[1]).unwrap_or(0),
+    };
+    run(slices).map_err(|error| OutputError::Fused(Box::new(error)))
+}

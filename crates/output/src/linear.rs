@@ -1,0 +1,95 @@
+//! The softmax over a linear layer, and its exact answers by either path.
+
+use lexmax_kernels::seed::Generator;
+use tch::Tensor;
+
+use crate::fused::{self, Scratch};
+use crate::{LogProb, Result, TopK, dense, sample_logits};
+
+/// A linear layer before a softmax, and what happens to its logits: `z = f(W h + b)`.
+///
+/// Its queries take the fused kernels where they are given a [`Scratch`], and plain ATen where not.
+#[derive(Debug, Clone, Copy)]
+pub struct Linear<'a> {
+    /// Hidden states, `[N, D]`.
+    pub hidden: &'a Tensor,
+    /// Class weight, `[V, D]`.
+    pub weight: &'a Tensor,
+    /// Class bias, `[V]`.
+    pub bias: Option<&'a Tensor>,
+    /// Divides the logits first.
+    pub temperature: f64,
+    /// Then they become `cap tanh(z / cap)`.
+    pub soft_cap: Option<f64>,
+}
+
+/// Soft cap `cap tanh(z / cap)`: keeps logits inside `(-cap, cap)` (Gemma 2, 2024, arXiv 2408.00118).
+///
+/// # Errors
+/// libtorch refused.
+pub fn soft_cap(logits: &Tensor, cap: f64) -> Result<Tensor> {
+    Ok(logits.f_div_scalar(cap)?.f_tanh()?.f_mul_scalar(cap)?)
+}
+
+impl<'a> Linear<'a> {
+    /// Plain logits `W h + b`.
+    pub fn new(hidden: &'a Tensor, weight: &'a Tensor, bias: Option<&'a Tensor>) -> Self {
+        Self { hidden, weight, bias, temperature: 1.0, soft_cap: None }
+    }
+
+    /// Logits `[N, V]` after temperature and soft cap.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn logits(&self) -> Result<Tensor> {
+        let mut logits = self.hidden.f_linear(self.weight, self.bias)?;
+        if self.temperature != 1.0 {
+            logits = logits.f_div_scalar(self.temperature)?;
+        }
+        match self.soft_cap {
+            Some(cap) => soft_cap(&logits, cap),
+            None => Ok(logits),
+        }
+    }
+
+    /// Log-probability of one target a row, `[N]`; differentiable on both paths.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn log_prob(&self, targets: &Tensor, scratch: Option<&Scratch>) -> Result<LogProb> {
+        match scratch {
+            Some(scratch) => fused::log_prob(*self, targets, scratch),
+            None => dense::log_prob(&self.logits()?, targets),
+        }
+    }
+
+    /// Log-probabilities of all classes, `[N, V]`.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn log_probs(&self) -> Result<LogProb> {
+        dense::log_probs(&self.logits()?)
+    }
+
+    /// The exact `k` most probable classes of each row.
+    ///
+    /// # Errors
+    /// `k` outside `1..=V`.
+    pub fn top_k(&self, op: &'static str, k: i64, scratch: Option<&Scratch>) -> Result<TopK> {
+        match scratch {
+            Some(scratch) => fused::top_k(op, *self, k, scratch),
+            None => dense::top_k(op, &self.logits()?, k),
+        }
+    }
+
+    /// One exact draw from the softmax of each row, `[N]`.
+    ///
+    /// # Errors
+    /// libtorch refused.
+    pub fn sample(&self, rng: &mut Generator, scratch: Option<&Scratch>) -> Result<Tensor> {
+        match scratch {
+            Some(scratch) => fused::sample(*self, rng, scratch),
+            None => sample_logits(&self.logits()?, rng),
+        }
+    }
+}
