@@ -105,7 +105,7 @@ fn unknown_keys_are_errors_with_file_place_and_nearest_name() {
     let text = refusal(&FILE.replace("layer = \"full\"", "layer = \"ful\""), &[]);
     assert!(text.contains("output `full`: unknown name `ful` in `layer`; did you mean `full`?"), "{text}");
     let text = refusal(&FILE.replace("kind = \"sgd\"", "kind = \"sgdd\""), &[]);
-    assert!(text.contains("`sgdd`; did you mean `sgd`?"), "{text}");
+    assert!(text.contains("`sgdd` in `optimizer.kind`; did you mean `sgd`?"), "{text}");
     let text = refusal(&FILE.replace("classes = 4", "clases = 4"), &[]);
     assert!(
         text.contains("corpus: unknown key `clases`") && text.contains("did you mean `classes`?"),

@@ -30,7 +30,7 @@ impl Trainer<'_> {
             self.progress.row = 0;
             self.state = None;
         }
-        if step % self.config.training.refresh_steps == 0 {
+        if step.is_multiple_of(self.config.training.refresh_steps) {
             self.model.layer.refresh().map_err(LabError::from).map_err(at_step)?;
         }
         synchronize(self.model.device());
