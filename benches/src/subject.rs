@@ -57,7 +57,8 @@ impl Subject {
     /// # Panics
     /// The layer cannot be built, or its log-probabilities do not sum to 1: a wrong answer is not worth timing.
     pub fn new(config: &str, sizes: Sizes) -> Self {
-        let config: OutputConfig = serde_json::from_str(config).unwrap_or_else(|error| panic!("{config}: {error}"));
+        let config: OutputConfig =
+            serde_json::from_str(config).unwrap_or_else(|error| panic!("{config}: {error}"));
         let counts = (0..sizes.classes).map(|id| 1 + (1e9 / (id as f64 + 2.7)) as u64).collect();
         let counts = WordCounts::new(counts).unwrap_or_else(|error| panic!("counts: {error}"));
         let store = nn::VarStore::new(Device::Cpu);
@@ -92,7 +93,11 @@ impl Subject {
     pub fn evaluate(&self) -> f64 {
         let _guard = tch::no_grad_guard();
         let log_prob = self.layer.log_prob(&self.hidden, &self.targets);
-        log_prob.unwrap_or_else(|error| panic!("log_prob: {error}")).tensor().sum(Kind::Double).double_value(&[])
+        log_prob
+            .unwrap_or_else(|error| panic!("log_prob: {error}"))
+            .tensor()
+            .sum(Kind::Double)
+            .double_value(&[])
     }
 
     /// The exact ten most probable classes of each row.
