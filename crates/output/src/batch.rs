@@ -135,9 +135,7 @@ impl Batch<'_> {
                 }
             },
             Reduction::Sum => Ok(rows.f_sum(None::<Kind>)?),
-            Reduction::Mean => {
-                Ok(rows.f_sum(None::<Kind>)?.f_div_scalar(self.mean_divisor()?)?)
-            }
+            Reduction::Mean => Ok(rows.f_sum(None::<Kind>)?.f_div_scalar(self.mean_divisor()?)?),
         }
     }
 

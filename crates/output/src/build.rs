@@ -4,7 +4,7 @@ use lexmax_kernels::seed::{Generator, generator};
 use rand_distr::{Distribution, Uniform};
 use tch::{Device, Kind, Tensor, nn};
 
-use crate::fused::Path;
+use crate::fused::Compute;
 use crate::{Loss, LossOptions, OutputError, Result, WordCounts};
 
 /// Sizes, variables, counts and seed for building a layer. Element type and device are those of the variable store.
@@ -23,7 +23,7 @@ pub struct BuildContext<'a> {
     /// Weights start as uniform(-r, r) with this `r`; `1 / sqrt(fan in)` where it is not given.
     pub init_range: Option<f64>,
     /// Fused kernels where there are any, or plain ATen.
-    pub compute: Path,
+    pub compute: Compute,
     /// Root seed; every parameter has a generator of its own.
     pub seed: u64,
 }
@@ -31,7 +31,16 @@ pub struct BuildContext<'a> {
 impl<'a> BuildContext<'a> {
     /// A context without counts, embedding or start range.
     pub fn new(path: nn::Path<'a>, vocab_size: i64, hidden_size: i64, seed: u64) -> Self {
-        Self { path, vocab_size, hidden_size, counts: None, embedding: None, init_range: None, compute: Path::default(), seed }
+        Self {
+            path,
+            vocab_size,
+            hidden_size,
+            counts: None,
+            embedding: None,
+            init_range: None,
+            compute: Compute::default(),
+            seed,
+        }
     }
 
     /// Device of the parameters.

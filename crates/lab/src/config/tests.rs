@@ -1,6 +1,8 @@
 //! Tests of experiment files: grids, overrides, and errors that name key, file and nearest name.
 #![allow(clippy::unwrap_used)]
 
+use lexmax_output::fused::Compute;
+
 use super::*;
 
 const FILE: &str = r#"
@@ -77,6 +79,7 @@ fn set_reaches_every_section() {
         "outputs.full.soft_cap=30.0",
         "training.seeds=[7]",
         "training.dtype=f64",
+        "training.compute=reference",
     ];
     let experiment = load(FILE, &set).unwrap();
     let BackboneConfig::Lstm(lstm) = &experiment.backbone else { panic!("{:?}", experiment.backbone) };
@@ -85,6 +88,7 @@ fn set_reaches_every_section() {
     assert_eq!(synthetic.vocab_size, 50);
     let training = &experiment.outputs[0].training;
     assert_eq!((training.budget, training.dtype), (Budget::Tokens(500), Dtype::F64));
+    assert_eq!(training.compute, Compute::Reference);
     assert_eq!(training.seeds, [7]);
     assert_eq!(serde_json::to_value(&experiment.outputs[0].config).unwrap()["soft_cap"], 30.0);
 }

@@ -1,6 +1,7 @@
 //! The `[training]` section.
 
 use lexmax_optim::{OptimizerConfig, PlateauConfig};
+use lexmax_output::fused::Compute;
 use serde::{Deserialize, Serialize};
 use tch::Kind;
 
@@ -52,6 +53,9 @@ pub struct TrainingConfig {
     /// Element type.
     #[serde(default)]
     pub dtype: Dtype,
+    /// Fused kernels where the output layer has them, or plain ATen operations.
+    #[serde(default)]
+    pub compute: Compute,
     /// Root seeds: every output is trained once with each.
     pub seeds: Vec<u64>,
     /// Threads of libtorch; every core of the machine where not given.

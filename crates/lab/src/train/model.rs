@@ -40,6 +40,7 @@ impl Model {
             counts: Some(counts),
             embedding: Some(backbone.embedding().shallow_clone()),
             init_range: Some(range),
+            compute: config.training.compute,
             ..BuildContext::new(
                 store.root().sub("output"),
                 counts.vocab_size(),

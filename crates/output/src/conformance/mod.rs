@@ -31,7 +31,7 @@ mod precision;
 mod probabilities;
 mod subject;
 
-use crate::fused::Path;
+use crate::fused::Compute;
 pub use subject::{Builder, Case, Subject};
 
 /// Runs every law on a layer.
@@ -41,7 +41,7 @@ pub use subject::{Builder, Case, Subject};
 pub fn check(case: &Case<'_>) {
     // The tensors are tiny: handing them to a pool of threads costs more than the work, above all with tests in parallel.
     tch::set_num_threads(1);
-    for path in [Path::Reference, Path::Fastest] {
+    for path in [Compute::Reference, Compute::Fastest] {
         subject::PATH.set(path);
         laws(case);
     }

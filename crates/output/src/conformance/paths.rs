@@ -4,7 +4,7 @@
 use tch::Kind;
 
 use super::subject::{Case, ROWS, Subject, assert_close, normal};
-use crate::fused::Path;
+use crate::fused::Compute;
 use crate::{LossOptions, Reduction};
 use lexmax_kernels::seed::generator;
 
@@ -40,11 +40,17 @@ fn agree(case: &Case<'_>, kind: Kind, options: &LossOptions) {
         total.backward();
         (loss.is_exact(), loss.into_tensor().detach(), subject)
     };
-    let (reference, fastest) = (run(Path::Reference), run(Path::Fastest));
+    let (reference, fastest) = (run(Compute::Reference), run(Compute::Fastest));
     let what = |part: &str| format!("{}: {part} of the two paths, {options:?}", case.name);
     assert_eq!(reference.0, fastest.0, "{}", what("exactness"));
     assert_close(&what("loss"), &fastest.1, &reference.1, kind, 64.0);
-    assert_close(&what("gradient of hidden"), &fastest.2.hidden.grad(), &reference.2.hidden.grad(), kind, 128.0);
+    assert_close(
+        &what("gradient of hidden"),
+        &fastest.2.hidden.grad(),
+        &reference.2.hidden.grad(),
+        kind,
+        128.0,
+    );
     for ((name, a), (_, b)) in fastest.2.variables().iter().zip(reference.2.variables()) {
         assert_close(&what(&format!("gradient of {name}")), &a.grad(), &b.grad(), kind, 128.0);
     }

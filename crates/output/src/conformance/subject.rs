@@ -6,7 +6,7 @@ use lexmax_kernels::seed::{Generator, generator};
 use rand_distr::{Distribution, StandardNormal};
 use tch::{Device, Kind, Tensor, nn};
 
-use crate::fused::Path;
+use crate::fused::Compute;
 use crate::{BuildContext, LossOptions, OutputLayer, Result, WordCounts};
 
 /// How a layer is built for a case.
@@ -41,7 +41,7 @@ pub struct Subject {
 
 thread_local! {
     /// The path that [`super::check`] is at. A case's builder has no such argument: what is built must not know.
-    pub(super) static PATH: Cell<Path> = const { Cell::new(Path::Fastest) };
+    pub(super) static PATH: Cell<Compute> = const { Cell::new(Compute::Fastest) };
 }
 
 pub(super) const ROWS: i64 = 11;
@@ -65,7 +65,7 @@ impl Case<'_> {
     }
 
     /// Tries to build the layer on one path.
-    pub(super) fn build_on(&self, path: Path, kind: Kind, options: LossOptions) -> Result<Subject> {
+    pub(super) fn build_on(&self, path: Compute, kind: Kind, options: LossOptions) -> Result<Subject> {
         let mut store = nn::VarStore::new(Device::Cpu);
         // Drawn in f64 first and cast, so that every element type sees the same numbers.
         store.set_kind(kind);

@@ -4,9 +4,9 @@ use lexmax_autograd::{BackwardContext, ForwardContext, Function, apply};
 use lexmax_kernels::linear_ce::{self, Gradients, Options, RowLosses, Upstream};
 use tch::{Kind, Tensor};
 
+use super::Terms;
 use super::scratch::{Scratch, Scratched};
 use super::slices::{slice, slice_mut};
-use super::Terms;
 use crate::{Linear, OutputError, Result};
 
 /// Inputs of the node, in this order; the bias may be undefined.
@@ -83,7 +83,10 @@ impl LinearCrossEntropy {
         })
     }
 
-    fn forward_in<T: Scratched>(&mut self, context: &mut ForwardContext<'_>) -> lexmax_autograd::Result<Tensor> {
+    fn forward_in<T: Scratched>(
+        &mut self,
+        context: &mut ForwardContext<'_>,
+    ) -> lexmax_autograd::Result<Tensor> {
         let inputs = Inputs::of(|index| context.optional_input(index).map(Tensor::shallow_clone))?;
         let targets = self.targets.f_contiguous()?;
         let wanted = [HIDDEN, WEIGHT, BIAS].map(|index| context.needs_input_grad(index));
@@ -97,7 +100,12 @@ impl LinearCrossEntropy {
                     let (linear, targets) = (inputs.linear::<T>()?, slice(&targets)?);
                     let into = gradients.slices()?;
                     Ok::<_, lexmax_autograd::BoxError>(linear_ce::loss_and_gradients(
-                        linear, targets, &self.options()?, upstream, into, workspace,
+                        linear,
+                        targets,
+                        &self.options()?,
+                        upstream,
+                        into,
+                        workspace,
                     )?)
                 })?;
                 made = Some(gradients);
@@ -105,7 +113,12 @@ impl LinearCrossEntropy {
             }
             _ => self.scratch.with(|workspace| {
                 let (linear, targets) = (inputs.linear::<T>()?, slice(&targets)?);
-                Ok::<_, lexmax_autograd::BoxError>(linear_ce::loss(linear, targets, &self.options()?, workspace)?)
+                Ok::<_, lexmax_autograd::BoxError>(linear_ce::loss(
+                    linear,
+                    targets,
+                    &self.options()?,
+                    workspace,
+                )?)
             })?,
         };
         if let Some(made) = made {
@@ -113,14 +126,14 @@ impl LinearCrossEntropy {
                 context.save(&gradient);
             }
         } else if self.factor == Factor::OfEachRow {
-            for tensor in [Some(&inputs.hidden), Some(&inputs.weight), inputs.bias.as_ref()].into_iter().flatten() {
+            for tensor in
+                [Some(&inputs.hidden), Some(&inputs.weight), inputs.bias.as_ref()].into_iter().flatten()
+            {
                 context.save(tensor);
             }
         }
         let output = match self.factor {
-            Factor::Known(factor) => {
-                Tensor::f_full([0_i64; 0], rows.loss.iter().sum::<f64>() * factor, out)?
-            }
+            Factor::Known(factor) => Tensor::f_full([0_i64; 0], rows.loss.iter().sum::<f64>() * factor, out)?,
             Factor::OfEachRow => Tensor::f_from_slice(&rows.loss)?.f_to_kind(T::KIND)?,
         };
         self.rows = rows;
@@ -149,7 +162,10 @@ impl LinearCrossEntropy {
     }
 
     /// Sweeps again, now that the factor of each row is known.
-    fn sweep_again<T: Scratched>(&self, context: &BackwardContext<'_>) -> lexmax_autograd::Result<Vec<Option<Tensor>>> {
+    fn sweep_again<T: Scratched>(
+        &self,
+        context: &BackwardContext<'_>,
+    ) -> lexmax_autograd::Result<Vec<Option<Tensor>>> {
         let inputs = Inputs::of(|index| context.saved(index).ok())?;
         let wanted = [HIDDEN, WEIGHT, BIAS].map(|index| context.needs_input_grad(index));
         let targets = self.targets.f_contiguous()?;

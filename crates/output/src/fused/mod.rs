@@ -1,7 +1,7 @@
 //! The fused path on a CPU: linear layer, softmax and loss in one sweep by `lexmax-kernels`, as one node of libtorch's
 //! graph by `lexmax-autograd`. Logits `[N, V]` are never made.
 //!
-//! Every layer that ends in a softmax over a linear layer can use it; [`Path`] says when it is taken.
+//! Every layer that ends in a softmax over a linear layer can use it; [`Compute`] says when it is taken.
 
 mod function;
 mod queries;
@@ -19,7 +19,7 @@ use function::{Factor, LinearCrossEntropy};
 /// Which of two ways to the same numbers a layer takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Path {
+pub enum Compute {
     /// The fused kernels where the layer has them and the parameters are f32 or f64 on a CPU, plain ATen elsewhere.
     #[default]
     Fastest,
@@ -27,7 +27,7 @@ pub enum Path {
     Reference,
 }
 
-impl Path {
+impl Compute {
     /// Whether the fused kernels can be taken for parameters of this kind and device.
     pub fn is_fused(self, kind: Kind, device: Device) -> bool {
         self == Self::Fastest && device == Device::Cpu && matches!(kind, Kind::Float | Kind::Double)

@@ -14,7 +14,10 @@ pub struct Scratch {
 
 /// A workspace and the threads it was made for.
 #[derive(Debug)]
-pub(super) struct Kept<T>(Arc<Mutex<Option<(usize, Workspace<T>)>>>);
+pub(super) struct Kept<T>(Arc<Mutex<Option<ForThreads<T>>>>);
+
+/// The number of threads, and the workspace for so many.
+type ForThreads<T> = (usize, Workspace<T>);
 
 impl<T> Clone for Kept<T> {
     fn clone(&self) -> Self {
