@@ -7,10 +7,10 @@ use lexmax_output::{
 };
 use tch::Tensor;
 
-use crate::SampledConfig;
 use crate::negatives::{Counting, Source};
 use crate::objective::logits::compute_kind;
 use crate::objective::{Scored, loss_rows};
+use crate::{Objective, SampledConfig};
 
 pub(crate) const NAME: &str = "sampled";
 
@@ -21,6 +21,11 @@ pub(crate) const NAME: &str = "sampled";
 /// * Loss: [`crate::objective`], always a surrogate. The expected counts follow TensorFlow's candidate samplers
 ///   ([`crate::expected_count`]), with one exception: where sampled softmax removes accidental hits from draws with
 ///   replacement, the target's expected count is the probability that it is drawn at all, `1 - (1 - q)^S`.
+/// * Distribution: that of the objective's optimum. Sampled softmax, NCE and one-vs-each tend to `z_c = log p_c`, so
+///   `p = softmax(z)`; negative sampling tends to `z_c = log p_c - log(S q_c)` (Levy & Goldberg 2014, "Neural Word Embedding
+///   as Implicit Matrix Factorization"), so there `p = softmax(z + log q)`.
+/// * Start: NCE takes `exp(z)` for a probability without normalising it, so its bias starts at the log of the training
+///   frequencies (`-log V` without counts) and not at zero, where every class has the mass 1.
 /// * Cost of training: `2 N D S` operations forward with shared negatives, three times that with gradients, on `N + S`
 ///   rows of the weight; memory for logits `[N, S]`. Negatives of each row's own are as many operations on `N S` gathered
 ///   rows: memory `[N, S, D]`. Unused rows of the weight get a zero gradient, which is stored.
@@ -52,6 +57,8 @@ pub struct Sampled {
     config: SampledConfig,
     source: Source,
     loss: Loss,
+    /// `log q`, `[V]`, where the objective leaves it out of the logits.
+    log_q: Option<Tensor>,
     /// Where the fused kernels are taken for the exact queries: their workspace.
     scratch: Option<Scratch>,
 }
@@ -71,14 +78,41 @@ impl Sampled {
         config.validate(context.vocab_size)?;
         let source = Source::new(context, config)?;
         let weight = context.class_weight(NAME, config.tied, context.hidden_size)?;
-        let bias = if config.bias { Some(context.bias("bias", context.vocab_size)?) } else { None };
+        let bias = if config.bias { Some(start_bias(context, config.objective)?) } else { None };
+        let log_q = match config.objective {
+            Objective::NegativeSampling => Some(table(context, &source.log_q(context.vocab_size))?),
+            _ => None,
+        };
         let scratch = context.is_fused().then(Scratch::default);
-        Ok(Self { weight, bias, config: config.clone(), source, loss, scratch })
+        Ok(Self { weight, bias, config: config.clone(), source, loss, log_q, scratch })
     }
 
-    fn linear<'a>(&'a self, hidden: &'a Tensor) -> Linear<'a> {
-        Linear::new(hidden, &self.weight, self.bias.as_ref())
+    /// What the exact queries add to the logits, `[V]`.
+    fn query_bias(&self) -> Result<Option<Tensor>> {
+        Ok(match (&self.bias, &self.log_q) {
+            (Some(bias), Some(log_q)) => Some(bias.f_add(log_q)?),
+            (bias, log_q) => bias.as_ref().or(log_q.as_ref()).map(Tensor::shallow_clone),
+        })
     }
+}
+
+/// The bias `[V]` as training starts with it.
+fn start_bias(context: &BuildContext<'_>, objective: Objective) -> Result<Tensor> {
+    let bias = context.bias("bias", context.vocab_size)?;
+    if objective == Objective::Nce {
+        let start = match context.counts {
+            Some(_) => context.counts_for(NAME)?.log_prior(),
+            None => vec![-(context.vocab_size as f64).ln(); context.vocab_size as usize],
+        };
+        let start = table(context, &start)?;
+        tch::no_grad(|| bias.shallow_clone().f_copy_(&start))?;
+    }
+    Ok(bias)
+}
+
+/// One number for each class as a tensor of the parameters' kind.
+fn table(context: &BuildContext<'_>, values: &[f64]) -> Result<Tensor> {
+    Ok(Tensor::f_from_slice(values)?.f_to_kind(context.kind())?.f_to(context.device())?)
 }
 
 impl OutputLayer for Sampled {
@@ -114,22 +148,26 @@ impl OutputLayer for Sampled {
 
     fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("sampled.log_prob", hidden, Some(targets))?;
-        self.linear(hidden).log_prob(targets, self.scratch.as_ref())
+        let bias = self.query_bias()?;
+        Linear::new(hidden, &self.weight, bias.as_ref()).log_prob(targets, self.scratch.as_ref())
     }
 
     fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
         self.loss.check("sampled.log_probs", hidden, None)?;
-        self.linear(hidden).log_probs()
+        let bias = self.query_bias()?;
+        Linear::new(hidden, &self.weight, bias.as_ref()).log_probs()
     }
 
     fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         self.loss.check("sampled.top_k", hidden, None)?;
-        self.linear(hidden).top_k("sampled.top_k", k, self.scratch.as_ref())
+        let bias = self.query_bias()?;
+        Linear::new(hidden, &self.weight, bias.as_ref()).top_k("sampled.top_k", k, self.scratch.as_ref())
     }
 
     fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         self.loss.check("sampled.sample", hidden, None)?;
-        self.linear(hidden).sample(rng, self.scratch.as_ref())
+        let bias = self.query_bias()?;
+        Linear::new(hidden, &self.weight, bias.as_ref()).sample(rng, self.scratch.as_ref())
     }
 
     fn cost(&self, rows: u64) -> LayerCost {

@@ -130,6 +130,15 @@ impl Source {
         }
     }
 
+    /// `log q` of every class.
+    pub(crate) fn log_q(&self, vocab_size: i64) -> Vec<f64> {
+        let q = |id| match self {
+            Self::Drawn { sampler, .. } => sampler.proposal().prob(id),
+            Self::InBatch(proposal) => proposal.prob(id),
+        };
+        (0..vocab_size).map(|id| q(id).ln()).collect()
+    }
+
     /// Number of negatives of a row in a batch of `rows`.
     pub(crate) fn samples(&self, rows: f64) -> f64 {
         match self {

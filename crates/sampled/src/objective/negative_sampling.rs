@@ -9,8 +9,7 @@ use super::nce::binary_cross_entropies;
 /// `-log s(z_y) - sum_s log s(-z_s)` of each row, `[N]`, with the logistic function `s` and the bare logits.
 ///
 /// NCE without the correction: its optimum is `z_c = log p_c - log(S q_c)`, the association of class and context and not
-/// the log-probability of the class. The layer still evaluates `softmax(z)`, so a perplexity here shows what the method
-/// costs a language model. Paper: Mikolov et al. 2013, "Distributed Representations of Words and Phrases and their
+/// the log-probability of the class. The layer's distribution is therefore `softmax(z + log q)`. Paper: Mikolov et al. 2013, "Distributed Representations of Words and Phrases and their
 /// Compositionality", arXiv 1310.4546.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod distribution;
 mod draws;
 mod estimator;
 mod fixture;
