@@ -10,7 +10,7 @@ use tch::Tensor;
 use crate::negatives::{Counting, Source};
 use crate::objective::logits::compute_kind;
 use crate::objective::{Scored, loss_rows};
-use crate::{Objective, SampledConfig};
+use crate::{Objective, ProposalKind, SampledConfig};
 
 pub(crate) const NAME: &str = "sampled";
 
@@ -24,8 +24,8 @@ pub(crate) const NAME: &str = "sampled";
 /// * Distribution: that of the objective's optimum. Sampled softmax, NCE and one-vs-each tend to `z_c = log p_c`, so
 ///   `p = softmax(z)`; negative sampling tends to `z_c = log p_c - log(S q_c)` (Levy & Goldberg 2014, "Neural Word Embedding
 ///   as Implicit Matrix Factorization"), so there `p = softmax(z + log q)`.
-/// * Start: NCE takes `exp(z)` for a probability without normalising it, so its bias starts at the log of the training
-///   frequencies (`-log V` without counts) and not at zero, where every class has the mass 1.
+/// * Start: the bias starts near the objective's optimum, so that rare classes, which are seldom seen, do not keep the mass
+///   of a zero. NCE: the log of the training frequencies (`-log V` without counts); negative sampling: `-log S`; else zero.
 /// * Cost of training: `2 N D S` operations forward with shared negatives, three times that with gradients, on `N + S`
 ///   rows of the weight; memory for logits `[N, S]`. Negatives of each row's own are as many operations on `N S` gathered
 ///   rows: memory `[N, S, D]`. Unused rows of the weight get a zero gradient, which is stored.
@@ -78,7 +78,7 @@ impl Sampled {
         config.validate(context.vocab_size)?;
         let source = Source::new(context, config)?;
         let weight = context.class_weight(NAME, config.tied, context.hidden_size)?;
-        let bias = if config.bias { Some(start_bias(context, config.objective)?) } else { None };
+        let bias = if config.bias { Some(start_bias(context, config)?) } else { None };
         let log_q = match config.objective {
             Objective::NegativeSampling => Some(table(context, &source.log_q(context.vocab_size))?),
             _ => None,
@@ -97,16 +97,21 @@ impl Sampled {
 }
 
 /// The bias `[V]` as training starts with it.
-fn start_bias(context: &BuildContext<'_>, objective: Objective) -> Result<Tensor> {
-    let bias = context.bias("bias", context.vocab_size)?;
-    if objective == Objective::Nce {
-        let start = match context.counts {
-            Some(_) => context.counts_for(NAME)?.log_prior(),
-            None => vec![-(context.vocab_size as f64).ln(); context.vocab_size as usize],
-        };
-        let start = table(context, &start)?;
-        tch::no_grad(|| bias.shallow_clone().f_copy_(&start))?;
-    }
+fn start_bias(context: &BuildContext<'_>, config: &SampledConfig) -> Result<Tensor> {
+    let vocab_size = context.vocab_size;
+    let bias = context.bias("bias", vocab_size)?;
+    let all = |value: f64| vec![value; vocab_size as usize];
+    let start = match config.objective {
+        Objective::Nce if context.counts.is_some() => context.counts_for(NAME)?.log_prior(),
+        Objective::Nce => all(-(vocab_size as f64).ln()),
+        // In-batch, the number of negatives is known only with the batch.
+        Objective::NegativeSampling if config.proposal != ProposalKind::InBatch => {
+            all(-(config.samples(vocab_size) as f64).ln())
+        }
+        _ => return Ok(bias),
+    };
+    let start = table(context, &start)?;
+    tch::no_grad(|| bias.shallow_clone().f_copy_(&start))?;
     Ok(bias)
 }
 

@@ -50,6 +50,8 @@ fn negative_sampling_is_evaluated_with_the_proposal() {
 fn nce_starts_at_the_unigram_distribution() {
     let (nats, entropy) = trained(Objective::Nce, 0);
     assert!((nats - entropy).abs() < 1e-12, "{nats} nats, the words have {entropy}");
+    let (proposal, _) = trained(Objective::NegativeSampling, 0);
+    assert!(proposal < (V as f64).ln(), "{proposal} nats: it starts at its proposal, not uniform");
     // From zero, as the other objectives start, it would be uniform.
     let (uniform, _) = trained(Objective::SampledSoftmax, 0);
     assert!((uniform - (V as f64).ln()).abs() < 1e-12);
