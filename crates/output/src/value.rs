@@ -5,7 +5,8 @@ use tch::{Kind, Tensor};
 use crate::Result;
 
 /// A differentiable training loss: a scalar, or `[N]` with the reduction `none`. It may be a surrogate (sampled softmax,
-/// NCE), so it has no way to become a perplexity: only [`LogProb`] has.
+/// NCE), so it has no way to become a perplexity: only [`LogProb`] has (packages that printed `exp` of such a loss as a
+/// perplexity are row 19 of the defect list in the tests).
 ///
 /// ```compile_fail
 /// fn perplexity(loss: lexmax_output::TrainingLoss) -> f64 {

@@ -7,7 +7,7 @@
 //!
 //! ```no_run
 //! # fn build_my_layer(_: &lexmax_output::BuildContext<'_>, _: lexmax_output::LossOptions)
-//! #     -> lexmax_output::Result<Box<dyn lexmax_output::OutputLayer>> { unimplemented!() }
+//! #     -> lexmax_output::Result<Box<dyn lexmax_output::OutputLayer>> { Err(lexmax_output::OutputError::refused("my layer", "everything", "it is an example")) }
 //! use lexmax_output::conformance::{Case, check};
 //!
 //! check(&Case {
