@@ -45,6 +45,8 @@
 //! - First derivatives only. A gradient made with `create_graph` carries a refusal, which fails the pass that would
 //!   differentiate it, rather than give a second derivative of zero.
 //!
+//! [`cpu`] gives tensors as slices, for functions whose arithmetic is plain Rust; [`sparse`] makes row-sparse gradients.
+//!
 //! # Overhead
 //!
 //! Against libtorch's own `y = 2 x` on a tensor of one element, where nothing but the call counts: 1.7 us more forward
@@ -62,9 +64,11 @@
 
 mod apply;
 mod context;
+pub mod cpu;
 mod error;
 mod ffi;
 mod function;
+pub mod sparse;
 
 pub use apply::apply;
 pub use context::{BackwardContext, ForwardContext};

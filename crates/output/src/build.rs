@@ -24,6 +24,9 @@ pub struct BuildContext<'a> {
     pub init_range: Option<f64>,
     /// Fused kernels where there are any, or plain ATen.
     pub compute: Compute,
+    /// Whether weights of which a step reads a few rows get row-sparse gradients (COO) on the fused path, so that no `[V, D]` is
+    /// made. The optimizer must take them, as `lexmax-optim` does; dense by default.
+    pub sparse_gradients: bool,
     /// Root seed; every parameter has a generator of its own.
     pub seed: u64,
 }
@@ -39,6 +42,7 @@ impl<'a> BuildContext<'a> {
             embedding: None,
             init_range: None,
             compute: Compute::default(),
+            sparse_gradients: false,
             seed,
         }
     }

@@ -82,6 +82,9 @@ pub enum OutputError {
     /// A fused kernel, or its node in the graph, reported an error.
     #[error("fused path: {0}")]
     Fused(Box<dyn std::error::Error + Send + Sync>),
+    /// A tensor that the fused path cannot read.
+    #[error("fused path: {0}")]
+    NotASlice(#[from] lexmax_autograd::cpu::NotASlice),
     /// libtorch reported an error.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
@@ -96,6 +99,11 @@ impl OutputError {
         expected: impl Into<String>,
     ) -> Self {
         Self::Argument { op, name, given: given.to_string(), expected: expected.into() }
+    }
+
+    /// A fused kernel, or its node in the graph, reported an error.
+    pub fn fused(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Fused(error.into())
     }
 
     /// An option that makes no sense for this layer.

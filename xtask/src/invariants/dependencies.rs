@@ -25,7 +25,7 @@ const RULES: &[Rule] = &[
     Rule { package: "lexmax-report", ours: &["lexmax-records"], libtorch: false },
     Rule { package: "lexmax-output", ours: &["lexmax-autograd", "lexmax-kernels"], libtorch: true },
     Rule { package: "lexmax-autograd", ours: &[], libtorch: true },
-    Rule { package: "lexmax-optim", ours: &[], libtorch: true },
+    Rule { package: "lexmax-optim", ours: &["lexmax-autograd", "lexmax-kernels"], libtorch: true },
     Rule { package: "lexmax-full", ours: FAMILY, libtorch: true },
     Rule { package: "lexmax-sampled", ours: FAMILY, libtorch: true },
     Rule { package: "lexmax-hierarchical", ours: FAMILY, libtorch: true },
@@ -69,7 +69,7 @@ const RULES: &[Rule] = &[
     Rule { package: "xtask", ours: &[], libtorch: false },
 ];
 
-const FAMILY: &[&str] = &["lexmax-kernels", "lexmax-output"];
+const FAMILY: &[&str] = &["lexmax-autograd", "lexmax-kernels", "lexmax-output"];
 
 /// Heavy libraries that exactly one package may name: what begins with the name (polars-core too) belongs there.
 const ONLY_IN: [(&str, &str); 2] = [("polars", "lexmax-report"), ("plotters", "lexmax-report")];

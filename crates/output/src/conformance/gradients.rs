@@ -3,7 +3,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::subject::{Case, ROWS, Subject, normal};
+use super::subject::{Case, ROWS, Subject, dense_gradient, normal};
 use crate::{LossOptions, Reduction};
 use lexmax_kernels::seed::generator;
 use rand::RngExt;
@@ -35,7 +35,7 @@ fn finite_differences(case: &Case<'_>, options: LossOptions) {
     let mut tensors = subject.variables();
     tensors.push(("hidden".to_owned(), subject.hidden.shallow_clone()));
     for (name, tensor) in tensors {
-        let gradient = tensor.grad();
+        let gradient = dense_gradient(&tensor);
         assert!(gradient.defined(), "{}: {name} has no gradient", case.name);
         let (flat, gradient) = (tensor.detach().view(-1), gradient.view(-1));
         for _ in 0..PROBES.min(tensor.numel()) {
@@ -69,9 +69,9 @@ fn every_parameter_learns(case: &Case<'_>) {
     before.backward().unwrap();
     let variables = subject.variables();
     for (name, variable) in &variables {
-        assert!(variable.grad().defined(), "{}: {name} got no gradient", case.name);
+        assert!(dense_gradient(variable).defined(), "{}: {name} got no gradient", case.name);
         let _guard = tch::no_grad_guard();
-        let _ = variable.shallow_clone().g_sub_(&(variable.grad() * 1e-3));
+        let _ = variable.shallow_clone().g_sub_(&(dense_gradient(variable) * 1e-3));
     }
     let after = subject.loss();
     let (before, after) = (before.value().unwrap(), after.value().unwrap());

@@ -1,9 +1,9 @@
 //! The laws that every output layer obeys, as one suite: a layer that passes can be used wherever another one can.
 //!
 //! A test of a layer names it, says how it is built and which options it refuses, and calls [`check`]. The suite builds
-//! the layer in f64, f32 and bf16, with every loss option, on the reference
-//! path and on the fastest one, and panics at the first law that does not hold: it is meant
-//! for test code.
+//! the layer in f64, f32 and bf16, with every loss option, on the reference path and
+//! on the fastest one, there also with row-sparse gradients, and panics at the first law that does not hold: it is meant for
+//! test code.
 //!
 //! ```no_run
 //! # fn build_my_layer(_: &lexmax_output::BuildContext<'_>, _: lexmax_output::LossOptions)
@@ -32,7 +32,7 @@ mod probabilities;
 mod subject;
 
 use crate::fused::Compute;
-pub use subject::{Builder, Case, Subject};
+pub use subject::{Builder, Case, Subject, dense_gradient};
 
 /// Runs every law on a layer.
 ///
@@ -45,6 +45,12 @@ pub fn check(case: &Case<'_>) {
         subject::PATH.set(path);
         laws(case);
     }
+    // What trains with dense gradients trains with row-sparse ones.
+    subject::SPARSE.set(true);
+    losses::check(case);
+    gradients::check(case);
+    paths::check(case);
+    subject::SPARSE.set(false);
     paths::check(case);
 }
 

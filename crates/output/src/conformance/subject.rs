@@ -44,6 +44,11 @@ thread_local! {
     pub(super) static PATH: Cell<Compute> = const { Cell::new(Compute::Fastest) };
 }
 
+thread_local! {
+    /// Whether layers are built with row-sparse gradients, beside [`PATH`].
+    pub(super) static SPARSE: Cell<bool> = const { Cell::new(false) };
+}
+
 pub(super) const ROWS: i64 = 11;
 const SEED: u64 = 20;
 
@@ -73,6 +78,7 @@ impl Case<'_> {
         let mut context = BuildContext::new(store.root(), self.vocab_size, self.hidden_size, SEED);
         context.counts = Some(&counts);
         context.compute = path;
+        context.sparse_gradients = SPARSE.get();
         let layer = (self.build)(&context, options)?;
         let mut rng = generator(SEED, "conformance/parameters", 0);
         let mut named: Vec<_> = store.variables().into_iter().collect();
@@ -145,6 +151,12 @@ pub(super) fn difference(a: &Tensor, b: &Tensor) -> f64 {
         return 0.0;
     }
     (a.to_kind(Kind::Double) - b.to_kind(Kind::Double)).abs().max().double_value(&[])
+}
+
+/// The gradient of a tensor, dense, whatever its layout; undefined where there is none.
+pub fn dense_gradient(tensor: &Tensor) -> Tensor {
+    let gradient = tensor.grad();
+    if gradient.defined() && gradient.is_sparse() { gradient.to_dense(None, false) } else { gradient }
 }
 
 /// Largest absolute value, in f64.

@@ -5,9 +5,9 @@ use lexmax_kernels::linear_ce::{self, Gradients, Options, RowLosses, Upstream};
 use tch::{Kind, Tensor};
 
 use super::Terms;
-use super::scratch::{Scratch, Scratched};
-use super::slices::{slice, slice_mut};
+use super::scratch::{FusedKind, Scratch};
 use crate::{Linear, OutputError, Result};
+use lexmax_autograd::cpu::{slice, slice_mut};
 
 /// Inputs of the node, in this order; the bias may be undefined.
 const HIDDEN: usize = 0;
@@ -70,7 +70,7 @@ impl LinearCrossEntropy {
         Ok(outputs.remove(0))
     }
 
-    fn options<T: Scratched>(&self) -> Result<Options<'_, T>> {
+    fn options<T: FusedKind>(&self) -> Result<Options<'_, T>> {
         Ok(Options {
             ignore_index: None,
             label_smoothing: self.label_smoothing,
@@ -83,7 +83,7 @@ impl LinearCrossEntropy {
         })
     }
 
-    fn forward_in<T: Scratched>(
+    fn forward_in<T: FusedKind>(
         &mut self,
         context: &mut ForwardContext<'_>,
     ) -> lexmax_autograd::Result<Tensor> {
@@ -162,7 +162,7 @@ impl LinearCrossEntropy {
     }
 
     /// Sweeps again, now that the factor of each row is known.
-    fn sweep_again<T: Scratched>(
+    fn sweep_again<T: FusedKind>(
         &self,
         context: &BackwardContext<'_>,
     ) -> lexmax_autograd::Result<Vec<Option<Tensor>>> {
@@ -223,7 +223,7 @@ impl Inputs {
         Ok(Self { hidden: there(HIDDEN)?.f_contiguous()?, weight: there(WEIGHT)?.f_contiguous()?, bias })
     }
 
-    fn linear<T: Scratched>(&self) -> Result<linear_ce::Linear<'_, T>> {
+    fn linear<T: FusedKind>(&self) -> Result<linear_ce::Linear<'_, T>> {
         Ok(linear_ce::Linear {
             hidden: slice(&self.hidden)?,
             weight: slice(&self.weight)?,
@@ -249,7 +249,7 @@ impl Made {
         Ok(Self(made))
     }
 
-    fn slices<T: Scratched>(&mut self) -> Result<Gradients<'_, T>> {
+    fn slices<T: FusedKind>(&mut self) -> Result<Gradients<'_, T>> {
         let mut gradients = Gradients::default();
         for (index, tensor) in &mut self.0 {
             let into = Some(slice_mut(tensor)?);

@@ -6,12 +6,11 @@
 mod function;
 mod queries;
 mod scratch;
-mod slices;
 
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-pub use scratch::Scratch;
+pub use scratch::{FusedKind, Kept, Scratch};
 
 use crate::{Batch, Linear, Reduction, Result, TrainingLoss};
 use function::{Factor, LinearCrossEntropy};

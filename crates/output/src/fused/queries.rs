@@ -5,9 +5,9 @@ use lexmax_kernels::{linear_ce, seed::Generator};
 use rand::RngExt;
 use tch::{Kind, Tensor};
 
-use super::scratch::{Scratch, Scratched};
-use super::slices::slice;
+use super::scratch::{FusedKind, Scratch};
 use crate::{Linear, OutputError, Result, TopK};
+use lexmax_autograd::cpu::slice;
 
 impl Linear<'_> {
     fn shape(&self) -> LogitShape {
@@ -36,7 +36,7 @@ pub(crate) fn sample(linear: Linear<'_>, rng: &mut Generator, scratch: &Scratch)
     }
 }
 
-fn top_k_in<T: Scratched>(linear: Linear<'_>, k: i64, scratch: &Scratch) -> Result<TopK> {
+fn top_k_in<T: FusedKind>(linear: Linear<'_>, k: i64, scratch: &Scratch) -> Result<TopK> {
     let shape = linear.shape();
     let k_usize = usize::try_from(k).unwrap_or(usize::MAX);
     let top = with_slices::<T, _>(linear, |slices| {
@@ -49,7 +49,7 @@ fn top_k_in<T: Scratched>(linear: Linear<'_>, k: i64, scratch: &Scratch) -> Resu
     })
 }
 
-fn sample_in<T: Scratched>(linear: Linear<'_>, seed: u64, scratch: &Scratch) -> Result<Tensor> {
+fn sample_in<T: FusedKind>(linear: Linear<'_>, seed: u64, scratch: &Scratch) -> Result<Tensor> {
     let shape = linear.shape();
     let ids = with_slices::<T, _>(linear, |slices| {
         scratch.with(|workspace| query::sample(slices, seed, &shape, workspace))
@@ -57,7 +57,7 @@ fn sample_in<T: Scratched>(linear: Linear<'_>, seed: u64, scratch: &Scratch) -> 
     Ok(Tensor::f_from_slice(&ids)?)
 }
 
-fn with_slices<T: Scratched, R>(
+fn with_slices<T: FusedKind, R>(
     linear: Linear<'_>,
     run: impl FnOnce(linear_ce::Linear<'_, T>) -> std::result::Result<R, lexmax_kernels::KernelError>,
 ) -> Result<R> {

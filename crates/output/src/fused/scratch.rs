@@ -5,59 +5,66 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lexmax_kernels::Element;
 use lexmax_kernels::linear_ce::Workspace;
 
-/// Workspaces of one layer, shared with the nodes of the graph that it makes. At most 32 MiB for each kind that is used.
-#[derive(Debug, Clone, Default)]
-pub struct Scratch {
-    single: Kept<f32>,
-    double: Kept<f64>,
-}
-
-/// A workspace and the threads it was made for.
+/// A workspace that is kept from call to call, shared with the nodes of the graph that a layer makes.
 #[derive(Debug)]
-pub(super) struct Kept<T>(Arc<Mutex<Option<ForThreads<T>>>>);
+pub struct Kept<W>(Arc<Mutex<Option<ForThreads<W>>>>);
 
 /// The number of threads, and the workspace for so many.
-type ForThreads<T> = (usize, Workspace<T>);
+type ForThreads<W> = (usize, W);
 
-impl<T> Clone for Kept<T> {
+impl<W> Clone for Kept<W> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<T> Default for Kept<T> {
+impl<W> Default for Kept<W> {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(None)))
     }
 }
 
-/// The kinds that have a workspace.
-pub(super) trait Scratched: Element + tch::kind::Element + Default {
-    fn kept(scratch: &Scratch) -> &Kept<Self>;
+impl<W> Kept<W> {
+    /// Runs a call with the workspace, which `new` makes for as many threads as libtorch has: one setting governs both.
+    pub fn with<R>(&self, new: impl FnOnce(usize) -> W, run: impl FnOnce(&mut W) -> R) -> R {
+        let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
+        // A workspace holds no state between calls, so one that a panic left behind is as good as new.
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.as_ref().is_none_or(|(made_for, _)| *made_for != threads) {
+            *kept = None;
+        }
+        run(&mut kept.get_or_insert_with(|| (threads, new(threads))).1)
+    }
 }
 
-impl Scratched for f32 {
-    fn kept(scratch: &Scratch) -> &Kept<Self> {
+/// Workspaces of one layer's sweeps over classes. At most 32 MiB for each kind that is used.
+#[derive(Debug, Clone, Default)]
+pub struct Scratch {
+    single: Kept<Workspace<f32>>,
+    double: Kept<Workspace<f64>>,
+}
+
+/// The kinds that the fused path computes in: f32 and f64.
+pub trait FusedKind: Element + tch::kind::Element + Default {
+    #[doc(hidden)]
+    fn kept(scratch: &Scratch) -> &Kept<Workspace<Self>>;
+}
+
+impl FusedKind for f32 {
+    fn kept(scratch: &Scratch) -> &Kept<Workspace<Self>> {
         &scratch.single
     }
 }
 
-impl Scratched for f64 {
-    fn kept(scratch: &Scratch) -> &Kept<Self> {
+impl FusedKind for f64 {
+    fn kept(scratch: &Scratch) -> &Kept<Workspace<Self>> {
         &scratch.double
     }
 }
 
 impl Scratch {
-    /// Runs a call with the layer's workspace, for as many threads as libtorch has: one setting governs both.
-    pub(super) fn with<T: Scratched, R>(&self, run: impl FnOnce(&mut Workspace<T>) -> R) -> R {
-        let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
-        // A workspace holds no state between calls, so one that a panic left behind is as good as new.
-        let mut kept = T::kept(self).0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (made_for, workspace) = kept.get_or_insert_with(|| (threads, Workspace::new(threads)));
-        if *made_for != threads {
-            (*made_for, *workspace) = (threads, Workspace::new(threads));
-        }
-        run(workspace)
+    /// Runs a call with the layer's workspace.
+    pub fn with<T: FusedKind, R>(&self, run: impl FnOnce(&mut Workspace<T>) -> R) -> R {
+        T::kept(self).with(Workspace::new, run)
     }
 }
