@@ -17,7 +17,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The ABI of std::string that torch-sys assumes too.
     println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
+    // libtorch's loops over threads are templates of its headers, on OpenMP.
     cc::Build::new()
+        .flag_if_supported("-fopenmp")
         .cpp(true)
         .std("c++20")
         .opt_level(1)
@@ -27,7 +29,31 @@ fn main() -> Result<(), Box<dyn Error>> {
         .include(include)
         .file("src/shim.cpp")
         .try_compile("lexmax_autograd_shim")?;
+    link_openmp()
+}
+
+/// Links the OpenMP library that libtorch brings, so that there is one pool of threads; the compiler's where it brings none.
+fn link_openmp() -> Result<(), Box<dyn Error>> {
+    let lib = library_folder()?;
+    let names = std::fs::read_dir(&lib)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let brought = names.filter(|name| name.starts_with("libgomp") && name.contains(".so")).min();
+    match brought {
+        Some(name) => {
+            println!("cargo::rustc-link-search=native={}", lib.display());
+            println!("cargo::rustc-link-lib=dylib:+verbatim={name}");
+        }
+        None if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") => {
+            println!("cargo::rustc-link-lib=dylib=gomp");
+        }
+        None => {}
+    }
     Ok(())
+}
+
+/// Where torch-sys found the libraries.
+fn library_folder() -> Result<PathBuf, Box<dyn Error>> {
+    let lib = env::var_os("DEP_TCH_LIBTORCH_LIB").ok_or("torch-sys did not say where libtorch lies")?;
+    Ok(PathBuf::from(lib))
 }
 
 /// Where `torch/csrc/...` lies: LIBTORCH_INCLUDE names the folder above it, as for torch-sys; without it the headers
@@ -37,6 +63,5 @@ fn include_folder() -> Result<PathBuf, Box<dyn Error>> {
     if let Some(root) = env::var_os("LIBTORCH_INCLUDE") {
         return Ok(PathBuf::from(root).join("include"));
     }
-    let lib = env::var_os("DEP_TCH_LIBTORCH_LIB").ok_or("torch-sys did not say where libtorch lies")?;
-    Ok(PathBuf::from(lib).join("../include"))
+    Ok(library_folder()?.join("../include"))
 }

@@ -1,4 +1,4 @@
-//! The border to the C++ shim: all unsafe code of the crate.
+//! The border to the C++ shim.
 
 use std::ffi::{c_char, c_void};
 use std::marker::PhantomData;
@@ -55,9 +55,34 @@ unsafe extern "C" {
     fn lexmax_autograd_saved(call: *mut RawCall, index: usize, take: bool, message: Message)
     -> *mut C_tensor;
     fn lexmax_autograd_set_grad_input(call: *mut RawCall, index: usize, grad: *const C_tensor);
+    fn lexmax_autograd_parallel(
+        count: usize,
+        work: *const c_void,
+        run: extern "C" fn(work: *const c_void, index: usize),
+        message: Message,
+    ) -> bool;
     fn lexmax_autograd_fail(call: *mut RawCall, bytes: *const c_char, length: usize);
     #[cfg(test)]
     fn lexmax_autograd_use_count(tensor: *const C_tensor) -> usize;
+}
+
+/// Calls `work` once with each of `0..count` on libtorch's threads; `work` must not panic (it would end the process).
+pub(crate) fn parallel(
+    count: usize,
+    work: &(dyn Fn(usize) + Sync),
+) -> std::result::Result<(), AutogradError> {
+    extern "C" fn run(work: *const c_void, index: usize) {
+        // SAFETY: `work` is the reference below, which outlives the call that it is passed to, and may be shared.
+        let work = unsafe { &*work.cast::<&(dyn Fn(usize) + Sync)>() };
+        work(index);
+    }
+    let mut text = String::new();
+    // SAFETY: the pointers live until the call returns, which is after the last use of them; a panic in `run` ends the
+    // process, since it is `extern "C"`, and so never reaches C++.
+    let done = unsafe {
+        lexmax_autograd_parallel(count, std::ptr::from_ref(&work).cast(), run, Message::to(&mut text))
+    };
+    if done { Ok(()) } else { Err(AutogradError::Torch { operation: "parallel loop".into(), message: text }) }
 }
 
 impl Message {

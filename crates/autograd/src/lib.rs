@@ -45,7 +45,8 @@
 //! - First derivatives only. A gradient made with `create_graph` carries a refusal, which fails the pass that would
 //!   differentiate it, rather than give a second derivative of zero.
 //!
-//! [`cpu`] gives tensors as slices, for functions whose arithmetic is plain Rust; [`sparse`] makes row-sparse gradients.
+//! [`cpu`] gives tensors as slices, for functions whose arithmetic is plain Rust; [`sparse`] makes row-sparse
+//! gradients; [`for_each_index`] runs a loop on libtorch's own threads.
 //!
 //! # Overhead
 //!
@@ -68,9 +69,11 @@ pub mod cpu;
 mod error;
 mod ffi;
 mod function;
+mod parallel;
 pub mod sparse;
 
 pub use apply::apply;
 pub use context::{BackwardContext, ForwardContext};
 pub use error::{AutogradError, BoxError, Result};
 pub use function::Function;
+pub use parallel::for_each_index;

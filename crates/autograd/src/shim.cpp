@@ -2,6 +2,7 @@
 // Every function that Rust calls catches all exceptions; every Rust callback catches all panics.
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/functions/basic_ops.h>
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/graph_task.h>
@@ -240,5 +241,15 @@ void lexmax_autograd_fail(Call* call, const char* bytes, size_t length) noexcept
 
 // How many hold the tensor: for tests of leaks.
 size_t lexmax_autograd_use_count(const Tensor* tensor) { return tensor->use_count(); }
+
+// Calls `run(work, index)` for each of 0..count on libtorch's threads between operations; `run` throws nothing.
+bool lexmax_autograd_parallel(size_t count, const void* work, void (*run)(const void* work, size_t index),
+                              Message message) {
+  return guarded(message, [&] {
+    at::parallel_for(0, static_cast<int64_t>(count), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t index = begin; index < end; ++index) run(work, static_cast<size_t>(index));
+    });
+  });
+}
 
 }  // extern "C"

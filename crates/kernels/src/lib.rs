@@ -20,4 +20,5 @@ mod tile;
 
 pub use element::Element;
 pub use error::{KernelError, Result};
+pub use pool::{Runner, set_runner};
 pub use simd::Level;

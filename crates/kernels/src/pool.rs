@@ -1,19 +1,122 @@
-//! Workers for one phase of a kernel: the calling thread and scoped threads beside it.
+//! Workers for one phase of a kernel: where they run, and who gets what.
 //!
-//! Threads live for one phase only (some milliseconds of matrix products; starting one costs some tens of microseconds),
-//! so nothing spins or waits between calls and libtorch's own threads find the cores free. Which worker does what is fixed
-//! by the plan, never by timing: results are the same bits from run to run.
+//! By default the calling thread and scoped threads beside it, which live for one phase only (starting one costs some tens of
+//! microseconds). A program that has a pool of threads already hands it over with [`set_runner`]: two pools on the same cores
+//! fight, since OpenMP's threads go on spinning for a while after each parallel region. Which worker does what is fixed by the
+//! plan, never by timing or by the runner: results are the same bits from run to run.
 
-/// Runs `work` once for each worker, the first on the calling thread; a panic in one comes back to the caller.
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Runs pieces of work on threads of its own.
+pub trait Runner: Send + Sync {
+    /// Calls `work` once with each of `0..count`, on any threads, and returns when all are done. `work` does not panic.
+    fn run(&self, count: usize, work: &(dyn Fn(usize) + Sync));
+}
+
+static RUNNER: OnceLock<&'static dyn Runner> = OnceLock::new();
+
+/// Lets all kernels of this process run on the threads of `runner` from now on. The first call decides; returns whether this
+/// was the first.
+///
+/// ```
+/// use lexmax_kernels::{Runner, set_runner};
+///
+/// struct OneAfterTheOther;
+///
+/// impl Runner for OneAfterTheOther {
+///     fn run(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {
+///         (0..count).for_each(work);
+///     }
+/// }
+///
+/// assert!(set_runner(&OneAfterTheOther));
+/// assert!(!set_runner(&OneAfterTheOther));
+/// ```
+pub fn set_runner(runner: &'static dyn Runner) -> bool {
+    RUNNER.set(runner).is_ok()
+}
+
+/// Runs `work` once for each worker; a panic in one comes back to the caller.
 pub(crate) fn on_each<W: Send>(workers: &mut [W], work: impl Fn(&mut W) + Sync) {
-    let Some((first, others)) = workers.split_first_mut() else { return };
-    if others.is_empty() {
-        return work(first);
+    match RUNNER.get() {
+        _ if workers.len() <= 1 => workers.iter_mut().for_each(work),
+        Some(runner) => on_runner(*runner, workers, work),
+        None => on_scoped_threads(workers, work),
     }
+}
+
+fn on_scoped_threads<W: Send>(workers: &mut [W], work: impl Fn(&mut W) + Sync) {
+    let Some((first, others)) = workers.split_first_mut() else { return };
     std::thread::scope(|scope| {
         for worker in others {
             scope.spawn(|| work(worker));
         }
         work(first);
     });
+}
+
+fn on_runner<W: Send>(runner: &dyn Runner, workers: &mut [W], work: impl Fn(&mut W) + Sync) {
+    // A worker is taken out of its slot, so that a runner that names an index twice does no harm.
+    let slots: Vec<Mutex<Option<&mut W>>> =
+        workers.iter_mut().map(|worker| Mutex::new(Some(worker))).collect();
+    let panicked: Mutex<Option<Box<dyn Any + Send>>> = Mutex::new(None);
+    let run = |index: usize| {
+        let worker =
+            slots.get(index).and_then(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(worker) = worker
+            && let Err(payload) = catch_unwind(AssertUnwindSafe(|| work(worker)))
+        {
+            *panicked.lock().unwrap_or_else(PoisonError::into_inner) = Some(payload);
+        }
+    };
+    runner.run(slots.len(), &run);
+    // What a runner left out is done here.
+    (0..slots.len()).for_each(run);
+    if let Some(payload) = panicked.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        resume_unwind(payload);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names some indices twice and forgets others.
+    struct Careless;
+
+    impl Runner for Careless {
+        fn run(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {
+            std::thread::scope(|scope| {
+                for index in (0..count).step_by(2).chain([0, count + 7]) {
+                    scope.spawn(move || work(index));
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn each_worker_runs_once_whatever_the_runner_does() {
+        for count in [1, 2, 5] {
+            let mut workers = vec![0; count];
+            on_runner(&Careless, &mut workers, |worker| *worker += 1);
+            assert_eq!(workers, vec![1; count]);
+            on_scoped_threads(&mut workers, |worker| *worker += 1);
+            assert_eq!(workers, vec![2; count]);
+        }
+    }
+
+    #[test]
+    fn a_panic_comes_back_after_all_are_done() {
+        let mut workers = vec![0, 1, 2];
+        let panic = catch_unwind(AssertUnwindSafe(|| {
+            on_runner(&Careless, &mut workers, |worker| {
+                assert!(*worker != 0, "worker zero");
+                *worker += 10;
+            });
+        }));
+        assert!(panic.is_err());
+        assert_eq!(workers, [0, 11, 12]);
+    }
 }

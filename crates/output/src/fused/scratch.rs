@@ -4,6 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lexmax_kernels::Element;
 use lexmax_kernels::linear_ce::Workspace;
+use lexmax_kernels::{Runner, set_runner};
+
+/// The kernels run on libtorch's threads, which are awake from the operation before.
+struct OnLibtorch;
+
+impl Runner for OnLibtorch {
+    fn run(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {
+        // Where libtorch refuses, the pool does what is left on the calling thread.
+        let _ = lexmax_autograd::for_each_index(count, work);
+    }
+}
 
 /// A workspace that is kept from call to call, shared with the nodes of the graph that a layer makes.
 #[derive(Debug)]
@@ -27,6 +38,8 @@ impl<W> Default for Kept<W> {
 impl<W> Kept<W> {
     /// Runs a call with the workspace, which `new` makes for as many threads as libtorch has: one setting governs both.
     pub fn with<R>(&self, new: impl FnOnce(usize) -> W, run: impl FnOnce(&mut W) -> R) -> R {
+        // A runner that the program has chosen before stays.
+        set_runner(&OnLibtorch);
         let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
         // A workspace holds no state between calls, so one that a panic left behind is as good as new.
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
