@@ -74,11 +74,9 @@ impl Full {
 
     fn linear<'a>(&'a self, hidden: &'a Tensor) -> Linear<'a> {
         Linear {
-            hidden,
-            weight: &self.weight,
-            bias: self.bias.as_ref(),
             temperature: self.config.temperature.divisor(self.vocab_size),
             soft_cap: self.config.soft_cap,
+            ..Linear::new(hidden, &self.weight, self.bias.as_ref())
         }
     }
 }

@@ -164,4 +164,13 @@ pub(crate) mod doors {
         }
         by_level!(level, sweep(values: &mut [f32]) -> ())
     }
+
+    pub fn log_sigmoid_all(level: Level, values: &mut [f32]) {
+        #[inline(always)]
+        unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
+            // SAFETY: as the caller.
+            unsafe { map::<V>(values, |x| x.log_sigmoid()) }
+        }
+        by_level!(level, sweep(values: &mut [f32]) -> ())
+    }
 }

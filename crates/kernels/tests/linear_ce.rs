@@ -68,15 +68,17 @@ struct Switches {
     z_loss: bool,
     focal: bool,
     cap: bool,
+    sigsoftmax: bool,
     temperature: bool,
     offset: bool,
     ignore: bool,
 }
 
 prop_compose! {
-    fn switches()(bits in any::<[bool; 9]>()) -> Switches {
-        let [bias, smoothing, class_weights, z_loss, focal, cap, temperature, offset, ignore] = bits;
-        Switches { bias, smoothing, class_weights, z_loss, focal: focal && !smoothing, cap, temperature, offset, ignore }
+    fn switches()(bits in any::<[bool; 10]>()) -> Switches {
+        let [bias, smoothing, class_weights, z_loss, focal, cap, temperature, offset, ignore, sigsoftmax] = bits;
+        let (focal, cap) = (focal && !smoothing, cap && !sigsoftmax);
+        Switches { bias, smoothing, class_weights, z_loss, focal, cap, sigsoftmax, temperature, offset, ignore }
     }
 }
 
@@ -89,6 +91,7 @@ impl Switches {
             z_loss: if self.z_loss { 0.01 } else { 0.0 },
             focal_gamma: if self.focal { 2.0 } else { 0.0 },
             soft_cap: self.cap.then_some(4.0),
+            sigsoftmax: self.sigsoftmax,
             temperature: if self.temperature { 1.5 } else { 1.0 },
             logit_offset: offset.filter(|_| self.offset),
         }
@@ -203,16 +206,20 @@ fn extreme_logits_stay_finite_and_right() {
     let mut problem = Problem::new(5, rows, size, vocab, 1e5);
     problem.bias = None;
     let rounded = Rounded::of(&problem);
-    let exact = naive_f64(problem.linear(), &problem.targets, &Options::default(), &problem.upstream);
-    assert!(exact.log_normaliser.iter().any(|x| *x > 1e5));
-    let plain = naive_f32(rounded.linear(), &problem.targets, &Options::default(), &rounded.upstream);
-    for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
-        let mut workspace = Workspace::new(1).with_level(level);
-        let upstream = Upstream::Rows(&rounded.upstream[..]);
-        let got = fused(rounded.linear(), &problem.targets, &Options::default(), upstream, &mut workspace);
-        assert!(got.loss.iter().chain(&got.d_weight).chain(&got.d_hidden).all(|x| x.is_finite()));
-        assert!(got.loss.iter().all(|x| *x >= 0.0));
-        compare(&got, &exact, Some(&plain), 1e-6).unwrap();
+    for sigsoftmax in [false, true] {
+        let (wide, options) =
+            (Options { sigsoftmax, ..Options::default() }, Options { sigsoftmax, ..Options::default() });
+        let exact = naive_f64(problem.linear(), &problem.targets, &wide, &problem.upstream);
+        assert!(exact.log_normaliser.iter().any(|x| *x > 1e5));
+        let plain = naive_f32(rounded.linear(), &problem.targets, &options, &rounded.upstream);
+        for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
+            let mut workspace = Workspace::new(1).with_level(level);
+            let upstream = Upstream::Rows(&rounded.upstream[..]);
+            let got = fused(rounded.linear(), &problem.targets, &options, upstream, &mut workspace);
+            assert!(got.loss.iter().chain(&got.d_weight).chain(&got.d_hidden).all(|x| x.is_finite()));
+            assert!(got.loss.iter().all(|x| *x >= 0.0));
+            compare(&got, &exact, Some(&plain), 1e-6).unwrap();
+        }
     }
 }
 
@@ -226,13 +233,15 @@ fn masked_classes_have_no_probability_and_no_gradient() {
     }
     let rounded = Rounded::of(&problem);
     let mut workspace = Workspace::new(1);
-    let got =
-        fused(rounded.linear(), &problem.targets, &Options::default(), Upstream::Same(1.0), &mut workspace);
-    assert!(got.loss.iter().all(|loss| loss.is_finite()));
-    assert!(
-        got.d_weight[..600 * 8].iter().all(|x| *x == 0.0)
-            && got.d_weight[600 * 8..].iter().all(|x| x.is_finite())
-    );
+    for sigsoftmax in [false, true] {
+        let options = Options { sigsoftmax, ..Options::default() };
+        let got = fused(rounded.linear(), &problem.targets, &options, Upstream::Same(1.0), &mut workspace);
+        assert!(got.loss.iter().all(|loss| loss.is_finite()));
+        assert!(
+            got.d_weight[..600 * 8].iter().all(|x| *x == 0.0)
+                && got.d_weight[600 * 8..].iter().all(|x| x.is_finite())
+        );
+    }
 }
 
 #[test]
@@ -270,6 +279,7 @@ fn bad_input_is_an_error_that_names_it() {
         Options { label_smoothing: 1.0, ..plain },
         Options { temperature: 0.0, ..plain },
         Options { soft_cap: Some(-1.0), ..plain },
+        Options { soft_cap: Some(4.0), sigsoftmax: true, ..plain },
         Options { z_loss: f64::NAN, ..plain },
         Options { focal_gamma: 1.0, label_smoothing: 0.1, ..plain },
         Options { class_weights: Some(&[1.0; 3]), ..plain },

@@ -18,6 +18,9 @@ fn log_probs(linear: Linear<'_, f64>, shape: &LogitShape, row: usize) -> Vec<f64
         .map(|class| {
             let dot: f64 = hidden.iter().zip(&linear.weight[class * size..]).map(|(a, b)| a * b).sum();
             let logit = (dot + linear.bias.map_or(0.0, |bias| bias[class])) / shape.temperature;
+            if shape.sigsoftmax {
+                return logit + logit.min(0.0) - (-logit.abs()).exp().ln_1p();
+            }
             shape.soft_cap.map_or(logit, |cap| cap * (logit / cap).tanh())
         })
         .collect();
@@ -29,11 +32,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn top_k_is_the_sorted_head(
-        seed: u64, rows in 1..40_usize, vocab in 1..1500_usize, share in 0.0..1.0_f64, cap: bool, threads in 1..4_usize,
+        seed: u64, rows in 1..40_usize, vocab in 1..1500_usize, share in 0.0..1.0_f64, transform in 0..3, threads in 1..4_usize,
         level in prop::sample::select(Level::ALL.to_vec()),
     ) {
         let k = 1 + (share * share * share * (vocab - 1) as f64) as usize;
-        let shape = LogitShape { soft_cap: cap.then_some(3.0), temperature: 0.7 };
+        let shape =
+            LogitShape { soft_cap: (transform == 1).then_some(3.0), sigsoftmax: transform == 2, temperature: 0.7 };
         let mut problem = Problem::new(seed, rows, 64, vocab, 1.5);
         // Equal classes: the smaller id comes first, also across blocks.
         let (first, last) = (problem.weight[..64].to_vec(), (vocab - 1) * 64);

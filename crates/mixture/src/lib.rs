@@ -5,6 +5,7 @@
 //! * [`Mixture`]: a weighted sum of `K` softmaxes over the same class weights.
 //! * [`Sigsoftmax`]: one softmax over a nonlinear function of the logits, at the cost of a plain one.
 
+mod fused;
 mod mos;
 mod mos_config;
 pub mod sigsoftmax;

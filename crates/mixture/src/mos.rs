@@ -1,15 +1,22 @@
 //! The mixture of softmaxes.
 
 use lexmax_kernels::seed::Generator;
+use lexmax_output::fused::{Scratch, Terms};
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss, sample_from,
-    top_k_of,
+    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss,
+    sample_from, top_k_of,
 };
 use tch::{Kind, Tensor};
 
 use crate::MixtureConfig;
+use crate::fused::{self, Inputs};
 
 pub(crate) const NAME: &str = "mos";
+
+/// Bytes that [`Mixture::top_k`] takes for the dense log-probabilities of the rows that it looks at together.
+const DENSE_BYTES: i64 = 32 << 20;
+/// Tensors `[rows, V]` that live at once while the components are mixed one after the other.
+const DENSE_TENSORS: i64 = 4;
 
 /// Mixture of `K` softmaxes (Yang et al. 2018, "Breaking the Softmax Bottleneck: A High-Rank RNN Language Model",
 /// arXiv 1711.03953), in log space throughout:
@@ -19,9 +26,10 @@ pub(crate) const NAME: &str = "mos";
 /// * Shapes: hidden `[N, D]`, `prior.weight` `P` `[K, D]` (none where `K = 1`: it could not change anything),
 ///   `latent.weight` `[K d, D]` and `latent.bias` `[K d]` with the rows of one component together, `weight` `W` `[V, d]`,
 ///   `bias` `[V]`.
-/// * Cost: `K` times that of a full softmax over width `d`. Memory in training: `K` times `[N, V]`, twice; without
-///   gradients the components take turns, `[N, V]` a few times.
-/// * When not to use it: where time or memory is short; the components share nothing of the products.
+/// * Cost: `K` times that of a full softmax over width `d`; a draw costs one component. Memory on the fused path: latent states
+///   `[N K, d]` and at most 32 MiB of tiles, `[N, V]` never; label smoothing needs `log p` of all classes and so takes the reference
+///   path's, which is `K` times `[N, V]`, twice. The top-k is dense, a few rows at a time, in some 32 MiB.
+/// * When not to use it: where time is short; the components share nothing of the products.
 ///
 /// ```
 /// use lexmax_kernels::seed::generator;
@@ -49,6 +57,8 @@ pub struct Mixture {
     latent_bias: Tensor,
     weight: Tensor,
     bias: Option<Tensor>,
+    /// Where the fused kernels are taken: their workspace.
+    scratch: Option<Scratch>,
     components: i64,
     latent_size: i64,
     loss: Loss,
@@ -73,6 +83,7 @@ impl Mixture {
             latent_bias: context.bias("latent.bias", components * latent_size)?,
             weight: context.class_weight(NAME, config.tied, latent_size)?,
             bias: if config.bias { Some(context.bias("bias", vocab_size)?) } else { None },
+            scratch: context.is_fused().then(Scratch::default),
             components,
             latent_size,
             loss,
@@ -93,16 +104,28 @@ impl Mixture {
         })
     }
 
+    /// The linear layer under all components, over latent states `[rows, d]`.
+    fn linear<'a>(&'a self, latent: &'a Tensor) -> Linear<'a> {
+        Linear::new(latent, &self.weight, self.bias.as_ref())
+    }
+
     /// Logits `[N, V]` of component `k`. Made one component at a time, so that without gradients only one lives.
     fn logits(&self, states: &States, k: i64) -> Result<Tensor> {
         let state = states.latent.f_narrow(1, k * self.latent_size, self.latent_size)?;
-        Ok(state.f_linear(&self.weight, self.bias.as_ref())?)
+        self.linear(&state).logits()
     }
 
     /// `log p(y)` of each row, `[N]`: a component's log-probabilities are reduced to those of the targets before mixing,
     /// so no mixed `[N, V]` is made.
     fn of_targets(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
         let states = self.states(hidden)?;
+        if let Some(scratch) = &self.scratch {
+            let (latent, targets) =
+                (self.rows(&states)?, targets.f_repeat_interleave_self_int(self.components, 0, None)?);
+            let log_probs = self.linear(&latent).log_prob(&targets, Some(scratch))?.into_tensor();
+            let joint = states.of_all(log_probs.f_view([-1, self.components])?)?;
+            return Ok(joint.f_logsumexp([1_i64].as_slice(), false)?);
+        }
         let terms = (0..self.components).map(|k| {
             let (logits, no_weight) = (self.logits(&states, k)?, None::<&Tensor>);
             let nll = logits.f_cross_entropy_loss(targets, no_weight, tch::Reduction::None, i64::MIN, 0.0)?;
@@ -110,6 +133,11 @@ impl Mixture {
         });
         let terms = terms.collect::<Result<Vec<_>>>()?;
         Ok(Tensor::f_cat(&terms, 1)?.f_logsumexp([1_i64].as_slice(), false)?)
+    }
+
+    /// Latent states `[N K, d]`: the rows of one token together.
+    fn rows(&self, states: &States) -> Result<Tensor> {
+        Ok(states.latent.f_reshape([-1, self.latent_size])?)
     }
 
     /// `log p(c)` of all classes, `[N, V]`.
@@ -134,6 +162,14 @@ impl States {
             Some(prior) => log_probs.f_add(&prior.f_narrow(1, k, 1)?)?,
         })
     }
+
+    /// The same for all components, `[N, K]`.
+    fn of_all(&self, log_probs: Tensor) -> Result<Tensor> {
+        Ok(match &self.log_prior {
+            None => log_probs,
+            Some(prior) => log_probs.f_add(prior)?,
+        })
+    }
 }
 
 impl OutputLayer for Mixture {
@@ -152,6 +188,21 @@ impl OutputLayer for Mixture {
     fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         // No case of its own for a batch of ignored rows: products with no rows give every parameter its zeros.
         let batch = self.loss.batch("mos.loss", hidden, targets)?;
+        if let Some(scratch) = &self.scratch {
+            let states = self.states(&batch.hidden)?;
+            let latent = self.rows(&states)?;
+            match (&states.log_prior, batch.factor()?) {
+                // One component is a softmax over a linear layer.
+                (None, _) => return batch.fused(self.linear(&latent), Terms::default(), scratch),
+                (Some(log_prior), Some(factor)) if !self.loss.needs_all_classes() => {
+                    let (weight, bias) = (&self.weight, self.bias.as_ref());
+                    let inputs = Inputs { latent: &latent, weight, bias, log_prior };
+                    return fused::loss(&batch, inputs, factor, scratch);
+                }
+                // A factor for each row is known in the backward pass only; smoothing needs all classes.
+                _ => {}
+            }
+        }
         if self.loss.needs_all_classes() {
             let all = self.mixed(&batch.hidden)?;
             let of_targets = all.f_gather(1, &batch.targets.f_unsqueeze(1)?, false)?.f_squeeze_dim(1)?;
@@ -173,12 +224,27 @@ impl OutputLayer for Mixture {
 
     fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         self.loss.check("mos.top_k", hidden, None)?;
-        top_k_of("mos.top_k", &self.mixed(hidden)?, k)
+        let _guard = tch::no_grad_guard();
+        let of_row = self.vocab_size * self.weight.kind().elt_size_in_bytes() as i64 * DENSE_TENSORS;
+        let parts = hidden.f_split((DENSE_BYTES / of_row).max(1), 0)?;
+        let parts = parts.iter().map(|rows| top_k_of("mos.top_k", &self.mixed(rows)?, k));
+        let (log_probs, ids): (Vec<_>, Vec<_>) =
+            parts.collect::<Result<Vec<_>>>()?.into_iter().map(|top| (top.log_probs, top.ids)).unzip();
+        Ok(TopK { log_probs: Tensor::f_cat(&log_probs, 0)?, ids: Tensor::f_cat(&ids, 0)? })
     }
 
     fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         self.loss.check("mos.sample", hidden, None)?;
-        sample_from(&self.mixed(hidden)?, rng)
+        let _guard = tch::no_grad_guard();
+        // First the component, then a class of it: one softmax for each row in place of `K`.
+        let states = self.states(hidden)?;
+        let mut latent = self.rows(&states)?;
+        if let Some(log_prior) = &states.log_prior {
+            let drawn = sample_from(log_prior, rng)?;
+            let first = Tensor::f_arange(drawn.size()[0], (Kind::Int64, drawn.device()))?;
+            latent = latent.f_index_select(0, &first.f_mul_scalar(self.components)?.f_add(&drawn)?)?;
+        }
+        self.linear(&latent).sample(rng, self.scratch.as_ref())
     }
 
     fn cost(&self, rows: u64) -> LayerCost {

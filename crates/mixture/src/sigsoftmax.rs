@@ -1,12 +1,15 @@
 //! Sigsoftmax: a softmax whose logits are multiplied, as probabilities, by their sigmoid.
 
 use lexmax_kernels::seed::Generator;
+use lexmax_output::fused::{Scratch, Terms};
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, LogProb, Loss, LossOptions, OutputLayer, Result, TopK, TrainingLoss,
-    dense, sample_logits,
+    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, LossOptions, OutputLayer, Result, TopK,
+    TrainingLoss,
 };
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
+
+pub use lexmax_output::sigsoftmax as transform;
 
 const NAME: &str = "sigsoftmax";
 
@@ -28,29 +31,13 @@ impl Default for SigsoftmaxConfig {
     }
 }
 
-/// `z + log sigmoid(z)`, of any shape: the logits whose softmax is the sigsoftmax of `z`, since
-/// `exp(z) sigmoid(z) = exp(z + log sigmoid(z))`. Stable for logits of any size.
-///
-/// ```
-/// use tch::Tensor;
-/// let transformed = lexmax_mixture::sigsoftmax::transform(&Tensor::from_slice(&[0.0_f64, -1e4]))?;
-/// assert!((transformed.double_value(&[0]) - 0.5_f64.ln()).abs() < 1e-12);
-/// assert_eq!(transformed.double_value(&[1]), -2e4);
-/// # Ok::<(), lexmax_output::OutputError>(())
-/// ```
-///
-/// # Errors
-/// libtorch refused.
-pub fn transform(logits: &Tensor) -> Result<Tensor> {
-    Ok(logits.f_add(&logits.f_log_sigmoid()?)?)
-}
-
 /// Sigsoftmax (Kanai et al. 2018, "Sigsoftmax: Reanalysis of the Softmax Bottleneck", arXiv 1805.10829):
 /// `p(c | h) = exp(z_c) sigmoid(z_c) / sum_j exp(z_j) sigmoid(z_j)`, `z = W h + b`. The log-probabilities are not linear in
 /// `h`, so their rank is not bounded by `D`.
 ///
 /// * Shapes: hidden `[N, D]`, `weight` `[V, D]`, `bias` `[V]`.
-/// * Cost: the products of a full softmax, and one more pass over logits `[N, V]`.
+/// * Cost: the products of a full softmax, and a logarithm and a root more for each logit. Memory: on the fused path at most 32 MiB
+///   of tiles, on the reference path one more `[N, V]` than a full softmax.
 /// * When not to use it: where a plain softmax already fits; unlike there, adding a number to all logits changes `p`.
 ///
 /// ```
@@ -76,6 +63,8 @@ pub struct Sigsoftmax {
     weight: Tensor,
     bias: Option<Tensor>,
     loss: Loss,
+    /// Where the fused kernels are taken: their workspace.
+    scratch: Option<Scratch>,
     vocab_size: i64,
     hidden_size: i64,
 }
@@ -90,12 +79,12 @@ impl Sigsoftmax {
         let loss = context.loss(NAME, config.loss.clone())?;
         let weight = context.class_weight(NAME, config.tied, hidden_size)?;
         let bias = if config.bias { Some(context.bias("bias", vocab_size)?) } else { None };
-        Ok(Self { weight, bias, loss, vocab_size, hidden_size })
+        let scratch = context.is_fused().then(Scratch::default);
+        Ok(Self { weight, bias, loss, scratch, vocab_size, hidden_size })
     }
 
-    /// Logits `[N, V]` after the transform.
-    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        transform(&hidden.f_linear(&self.weight, self.bias.as_ref())?)
+    fn linear<'a>(&'a self, hidden: &'a Tensor) -> Linear<'a> {
+        Linear { sigsoftmax: true, ..Linear::new(hidden, &self.weight, self.bias.as_ref()) }
     }
 }
 
@@ -114,7 +103,11 @@ impl OutputLayer for Sigsoftmax {
 
     fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         let batch = self.loss.batch("sigsoftmax.loss", hidden, targets)?;
-        let log_probs = self.logits(&batch.hidden)?.f_log_softmax(-1, None::<Kind>)?;
+        let linear = self.linear(&batch.hidden);
+        if let Some(scratch) = &self.scratch {
+            return batch.fused(linear, Terms::default(), scratch);
+        }
+        let log_probs = linear.logits()?.f_log_softmax(-1, None::<Kind>)?;
         let no_weight = None::<&Tensor>;
         let nll = log_probs.f_nll_loss(&batch.targets, no_weight, tch::Reduction::None, i64::MIN)?;
         batch.exact(&nll.f_neg()?, || Ok(log_probs))
@@ -122,22 +115,22 @@ impl OutputLayer for Sigsoftmax {
 
     fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("sigsoftmax.log_prob", hidden, Some(targets))?;
-        dense::log_prob(&self.logits(hidden)?, targets)
+        self.linear(hidden).log_prob(targets, self.scratch.as_ref())
     }
 
     fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
         self.loss.check("sigsoftmax.log_probs", hidden, None)?;
-        dense::log_probs(&self.logits(hidden)?)
+        self.linear(hidden).log_probs()
     }
 
     fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         self.loss.check("sigsoftmax.top_k", hidden, None)?;
-        dense::top_k("sigsoftmax.top_k", &self.logits(hidden)?, k)
+        self.linear(hidden).top_k("sigsoftmax.top_k", k, self.scratch.as_ref())
     }
 
     fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         self.loss.check("sigsoftmax.sample", hidden, None)?;
-        sample_logits(&self.logits(hidden)?, rng)
+        self.linear(hidden).sample(rng, self.scratch.as_ref())
     }
 
     fn cost(&self, rows: u64) -> LayerCost {

@@ -116,6 +116,24 @@ impl Batch<'_> {
         Ok(self.loss.class_weights.as_ref().map(gather).transpose()?)
     }
 
+    /// Factor of each row's loss, class weight included, in the final number: one for the sum, one over what the mean divides by.
+    /// `None` for the reduction `none`, where the backward pass brings one for each row.
+    ///
+    /// # Errors
+    /// libtorch refused.
+    pub fn factor(&self) -> Result<Option<f64>> {
+        Ok(match self.loss.options.reduction {
+            Reduction::None => None,
+            Reduction::Sum => Some(1.0),
+            Reduction::Mean => Some(1.0 / self.mean_divisor()?),
+        })
+    }
+
+    /// Class weights, `[V]`, where there are any.
+    pub fn class_weights(&self) -> Option<&Tensor> {
+        self.loss.class_weights.as_ref()
+    }
+
     /// A zero of the right shape that is connected to the hidden states: the loss when no row counts.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ pub use cost::{Cost, LayerCost};
 pub use counts::WordCounts;
 pub use error::{OutputError, Result};
 pub use layer::OutputLayer;
-pub use linear::{Linear, soft_cap};
+pub use linear::{Linear, sigsoftmax, soft_cap};
 pub use options::{Loss, LossOptions, Reduction};
 pub use pick::{sample_from, sample_logits, top_k_of};
 pub use value::{ExactNll, LogProb, TopK, TrainingLoss};

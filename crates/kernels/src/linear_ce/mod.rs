@@ -9,12 +9,15 @@
 //! * [`loss`]: losses alone, one sweep.
 //! * [`loss_and_gradients`]: both, where the factor of each row's loss in the final number is known before.
 //! * [`gradients`]: gradients after [`loss`], where that factor is known only then (reduction none).
+//! * [`mixture`]: both for a mixture of softmaxes over one layer.
 //!
 //! The idea of computing gradients together with the loss is that of Liger Kernel (Hsu et al. 2024, arXiv 2410.10989), the sweep
 //! with a running maximum that of Milakov and Gimelshein (2018, "Online normalizer calculation for softmax", arXiv
 //! 1805.02867).
 
+mod gather;
 mod input;
+pub mod mixture;
 mod options;
 mod plan;
 mod rows;
@@ -27,13 +30,13 @@ pub use workspace::{DEFAULT_MEMORY_LIMIT, Workspace, workspace_bytes};
 
 pub(crate) use input::counted_rows;
 pub(crate) use plan::{Plan, Sizes, Task};
-pub(crate) use rows::RowSums;
-pub(crate) use sweep::{Call, Job, Needs};
+pub(crate) use sweep::Call;
 
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::pool;
 use rows::RowLoss;
+use sweep::Needs;
 
 /// Losses of the rows and what was found on the way; each `[N]`, zero in ignored rows.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -53,6 +56,24 @@ pub enum Upstream<'a, T> {
     Same(f64),
     /// One for each row, `[N]`.
     Rows(&'a [T]),
+}
+
+impl<T: Element> Upstream<'_, T> {
+    fn of(&self, row: usize) -> f64 {
+        match self {
+            Self::Same(factor) => *factor,
+            Self::Rows(factors) => factors[row].to_f64(),
+        }
+    }
+
+    fn check(&self, op: &'static str, rows: usize) -> Result<()> {
+        match self {
+            Self::Same(_) => Ok(()),
+            Self::Rows(given) => {
+                KernelError::check_length(op, "upstream", given.len(), rows, "one for each row")
+            }
+        }
+    }
 }
 
 /// Where gradients go; those that are `None` are not computed.
@@ -174,9 +195,7 @@ fn run<'a, T: Element>(
         Mode::Both(upstream) => (Task::Gradients, upstream),
         Mode::Known(_, upstream) => (Task::GradientsOnly, upstream),
     };
-    if let Upstream::Rows(factors) = upstream {
-        KernelError::check_length(op, "upstream", factors.len(), rows, "one for each row")?;
-    }
+    upstream.check(op, rows)?;
     let mut out = RowLosses {
         loss: vec![0.0; rows],
         log_normaliser: vec![0.0; rows],
@@ -184,9 +203,7 @@ fn run<'a, T: Element>(
     };
     gradients.start();
     if counted.is_empty() {
-        if let Some(weight) = gradients.weight.filter(|_| !gradients.accumulate) {
-            weight.fill(T::default());
-        }
+        gradients.nothing_counted();
         return Ok(out);
     }
     let sizes = Sizes { rows: counted.len(), hidden_size: size, vocab_size, bytes: size_of::<T>() };
@@ -195,16 +212,7 @@ fn run<'a, T: Element>(
     let call = Call::new(linear, options, plan, workspace.level);
     let row_loss = RowLoss::new(options, vocab_size);
     let Workspace { workers, chunk, .. } = workspace;
-    let mut jobs = Vec::with_capacity(plan.threads);
-    let mut d_weight = gradients.weight;
-    for (thread, worker) in workers.iter_mut().enumerate() {
-        let share = d_weight.take().map(|rest| {
-            let (mine, rest) = rest.split_at_mut(worker.d_bias.len() * size);
-            d_weight = Some(rest);
-            mine
-        });
-        jobs.push(Job { thread, worker, d_weight: share });
-    }
+    let mut jobs = gather::jobs(workers, gradients.weight, size);
     for (number, rows) in counted.chunks(plan.chunk).enumerate() {
         chunk.gather(&linear, targets, rows);
         if !matches!(mode, Mode::Known(..)) {
@@ -221,7 +229,7 @@ fn run<'a, T: Element>(
                     (rounded, (known.log_normaliser[*row] - rounded).exp())
                 }
                 Mode::Loss | Mode::Both(_) => {
-                    let sums = over_threads(&jobs, at, call.classes_owner(chunk.targets[at]));
+                    let sums = gather::sums(&jobs, at, call.classes_owner(chunk.targets[at]));
                     out.loss[*row] = row_loss.loss(&sums, class_weight);
                     out.log_normaliser[*row] = sums.log_normaliser();
                     out.target_log_prob[*row] = sums.target_log_prob();
@@ -229,19 +237,14 @@ fn run<'a, T: Element>(
                 }
             };
             if task != Task::Forward {
-                let upstream = match upstream {
-                    Upstream::Same(factor) => factor,
-                    Upstream::Rows(factors) => factors[*row].to_f64(),
-                };
                 let factors =
                     row_loss.factors(out.log_normaliser[*row], out.target_log_prob[*row], class_weight);
-                let scale = upstream / options.temperature;
+                let scale = upstream.of(*row) / options.temperature;
                 let target_logit = out.target_log_prob[*row] + out.log_normaliser[*row];
                 chunk.max[at] = T::from_f64(max);
                 chunk.mass[at] = scale * factors.mass / sum;
                 chunk.spread[at] = T::from_f64(scale * factors.spread);
-                chunk.target[at] =
-                    scale * factors.target * options.cap_slope(target_logit, chunk.targets[at]);
+                chunk.target[at] = scale * factors.target * options.slope(target_logit, chunk.targets[at]);
             }
         }
         if task == Task::Forward {
@@ -254,35 +257,13 @@ fn run<'a, T: Element>(
         };
         pool::on_each(&mut jobs, |job| call.gradients(job, chunk, rows.len(), needs));
         if let Some(d_hidden) = &mut gradients.hidden {
-            for (at, row) in rows.iter().enumerate() {
-                let out = &mut d_hidden[row * size..(row + 1) * size];
-                for job in &jobs {
-                    for (out, part) in out.iter_mut().zip(&job.worker.d_hidden[at * size..(at + 1) * size]) {
-                        *out = *out + *part;
-                    }
-                }
-            }
+            gather::add_hidden(&jobs, rows, size, d_hidden);
         }
     }
     if let Some(d_bias) = gradients.bias {
-        let sums = jobs.iter().flat_map(|job| &job.worker.d_bias);
-        for (out, sum) in d_bias.iter_mut().zip(sums) {
-            *out = T::from_f64(out.to_f64() + sum);
-        }
+        gather::add_bias(&jobs, d_bias);
     }
     Ok(out)
-}
-
-/// A row's sums over all threads, in their order; its target's logit from the thread that has it.
-fn over_threads<T: Element>(jobs: &[Job<'_, '_, T>], row: usize, owner: usize) -> RowSums {
-    let mut total = Call::<T>::NO_SUMS;
-    for job in jobs {
-        let part = job.worker.sums[row];
-        total.add(part.max, part.sum);
-        total.weighted += part.weighted;
-    }
-    total.target_logit = jobs[owner].worker.sums[row].target_logit;
-    total
 }
 
 impl<T: Element> Gradients<'_, T> {
@@ -313,6 +294,13 @@ impl<T: Element> Gradients<'_, T> {
         }
         if let Some(bias) = self.bias.as_mut().filter(|_| !self.accumulate) {
             bias.fill(zero);
+        }
+    }
+
+    /// The weight's gradient where there is no chunk to overwrite it.
+    fn nothing_counted(self) {
+        if let Some(weight) = self.weight.filter(|_| !self.accumulate) {
+            weight.fill(T::default());
         }
     }
 }

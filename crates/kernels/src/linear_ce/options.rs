@@ -6,7 +6,7 @@ use crate::error::{KernelError, Result};
 use crate::tile::Transform;
 
 /// Options of the cross-entropy. With `z_c = cap tanh((W_c h + b_c) / (temperature cap)) + offset_c` (without cap: `z_c = (W_c h
-/// + b_c) / temperature + offset_c`), class weights `w` (all one where none are given), smoothing `e` and `p = softmax(z)`,
+/// + b_c) / temperature + offset_c`; with sigsoftmax `x_c + log sigmoid(x_c)` of that in place of `x_c`), class weights `w` (all one where none are given), smoothing `e` and `p = softmax(z)`,
 /// row `i` with target `y` costs
 ///
 /// `l_i = -(1 - e) w_y (1 - p_y)^gamma log p_y - e/V sum_c w_c log p_c + z_loss w_y (log sum_c exp z_c)^2`.
@@ -24,6 +24,9 @@ pub struct Options<'a, T> {
     pub focal_gamma: f64,
     /// Logits stay inside `(-cap, cap)` (Gemma 2, 2024, arXiv 2408.00118).
     pub soft_cap: Option<f64>,
+    /// Logits `z` become `z + log sigmoid(z)`, whose softmax is sigsoftmax (Kanai et al. 2018, "Sigsoftmax: Reanalysis of the
+    /// Softmax Bottleneck", arXiv 1805.10829). Not with a soft cap.
+    pub sigsoftmax: bool,
     /// Divides the logits before anything else; above zero.
     pub temperature: f64,
     /// Added to the logits, `[V]`: `tau log prior` of the logit-adjusted loss (Menon et al. 2021, arXiv 2007.07314). No gradient.
@@ -39,6 +42,7 @@ impl<T> Default for Options<'_, T> {
             z_loss: 0.0,
             focal_gamma: 0.0,
             soft_cap: None,
+            sigsoftmax: false,
             temperature: 1.0,
             logit_offset: None,
         }
@@ -67,16 +71,20 @@ impl<'a, T: Element> Options<'a, T> {
             bias: linear.bias,
             scale: 1.0 / self.temperature,
             cap: self.soft_cap,
+            sigsoftmax: self.sigsoftmax,
             offset: self.logit_offset,
         }
     }
 
-    /// Derivative of the soft cap at a class's logit.
-    pub(crate) fn cap_slope(&self, logit: f64, class: usize) -> f64 {
-        let Some(cap) = self.soft_cap else { return 1.0 };
+    /// Derivative of the soft cap or of sigsoftmax's transform at a class's logit, as [`Transform`] has it.
+    pub(crate) fn slope(&self, logit: f64, class: usize) -> f64 {
         let offset =
             self.logit_offset.and_then(|offset| offset.get(class)).map_or(0.0, |offset| offset.to_f64());
-        let share = (logit - offset) / cap;
+        let transformed = logit - offset;
+        if self.sigsoftmax {
+            return 2.0 - 2.0 / (1.0 + (1.0 + 4.0 * (-transformed).exp()).sqrt());
+        }
+        let share = self.soft_cap.map_or(0.0, |cap| transformed / cap);
         1.0 - share * share
     }
 
@@ -95,6 +103,7 @@ impl<'a, T: Element> Options<'a, T> {
         check("temperature", self.temperature, self.temperature > 0.0, "a finite number above zero")?;
         if let Some(cap) = self.soft_cap {
             check("soft_cap", cap, cap > 0.0, "a finite number above zero")?;
+            check("soft_cap", cap, !self.sigsoftmax, "none beside sigsoftmax")?;
         }
         if self.focal_gamma > 0.0 && smoothing > 0.0 {
             let expected =

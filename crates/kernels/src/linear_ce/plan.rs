@@ -60,18 +60,26 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub fn new(sizes: Sizes, threads: usize, memory_limit: usize, task: Task) -> Self {
+        Self::of_groups(1, sizes, threads, memory_limit, task)
+    }
+
+    /// A plan whose chunks hold whole groups of `group` neighbouring rows; `group` divides `sizes.rows`. The smallest chunk is one
+    /// group, whatever the limit.
+    pub fn of_groups(group: usize, sizes: Sizes, threads: usize, memory_limit: usize, task: Task) -> Self {
         let operations = 2 * sizes.rows * sizes.hidden_size * sizes.vocab_size;
         let most_threads = (operations / OPERATIONS_PER_THREAD).max(1);
         let block = BLOCK.min(sizes.vocab_size);
         let blocks = sizes.vocab_size.div_ceil(block);
         let threads = threads.clamp(1, most_threads.min(blocks));
-        let cut = Plan { threads, chunk: ROW_MULTIPLE.min(sizes.rows.max(1)), block, blocks, kept: 0 };
+        // Whole in lines, or in groups.
+        let whole = if group == 1 { ROW_MULTIPLE } else { group };
+        let least = ROW_MULTIPLE.next_multiple_of(group).min(sizes.rows.max(1));
+        let cut = Plan { threads, chunk: least, block, blocks, kept: 0 };
         let mut best = (f64::INFINITY, cut);
         for most_rows in (ROW_MULTIPLE..=MOST_ROWS).step_by(ROW_MULTIPLE) {
             let chunks = sizes.rows.max(1).div_ceil(most_rows);
-            // Chunks of equal size, whole in lines.
-            let chunk =
-                sizes.rows.max(1).div_ceil(chunks).next_multiple_of(ROW_MULTIPLE).min(sizes.rows.max(1));
+            // Chunks of equal size.
+            let chunk = sizes.rows.max(1).div_ceil(chunks).next_multiple_of(whole).min(sizes.rows.max(1));
             let mut candidate = Plan { chunk, ..cut };
             let bare = candidate.bytes(sizes, task);
             if bare > memory_limit {

@@ -42,9 +42,10 @@ impl<'a, T: Element> Call<'a, T> {
         }
     }
 
-    /// What a kept tile holds: exponentials, so that each is computed once; a capped logit is needed again.
+    /// What a kept tile holds: exponentials, so that each is computed once; a capped logit is needed again for
+    /// its slope, and so is one of sigsoftmax.
     fn keep(&self) -> Keep {
-        if self.transform.cap.is_some() { Keep::Logits } else { Keep::Exponentials }
+        if self.transform.is_affine() { Keep::Exponentials } else { Keep::Logits }
     }
 
     pub fn classes(&self, block: usize) -> std::ops::Range<usize> {

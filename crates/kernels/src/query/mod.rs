@@ -19,13 +19,15 @@ use crate::tile::normalise::Keep;
 pub struct LogitShape {
     /// Logits stay inside `(-cap, cap)`.
     pub soft_cap: Option<f64>,
+    /// Logits `z` become `z + log sigmoid(z)`.
+    pub sigsoftmax: bool,
     /// Divides the logits before anything else; above zero.
     pub temperature: f64,
 }
 
 impl Default for LogitShape {
     fn default() -> Self {
-        Self { soft_cap: None, temperature: 1.0 }
+        Self { soft_cap: None, sigsoftmax: false, temperature: 1.0 }
     }
 }
 
@@ -60,7 +62,8 @@ pub(crate) fn for_each_block<T: Element, S: Send>(
 ) -> Result<()> {
     let Question { op, linear, shape, keep } = question;
     linear.check(op)?;
-    let options = Options { soft_cap: shape.soft_cap, temperature: shape.temperature, ..Options::default() };
+    let LogitShape { soft_cap, sigsoftmax, temperature } = *shape;
+    let options = Options { soft_cap, sigsoftmax, temperature, ..Options::default() };
     let (rows, vocab_size, hidden_size) = (linear.rows(), linear.vocab_size(), linear.hidden_size);
     options.check(op, vocab_size)?;
     let sizes = Sizes { rows, hidden_size, vocab_size, bytes: size_of::<T>() };

@@ -61,6 +61,10 @@ macro_rules! array_arithmetic {
             Self(self.0.map(<$scalar>::abs))
         }
         #[inline(always)]
+        unsafe fn sqrt(self) -> Self {
+            Self(self.0.map(<$scalar>::sqrt))
+        }
+        #[inline(always)]
         unsafe fn with_sign_of(self, sign: Self) -> Self {
             Self(std::array::from_fn(|i| self.0[i].copysign(sign.0[i])))
         }
@@ -94,6 +98,11 @@ unsafe impl Vector for Array8<f32> {
         // SAFETY: no special instructions.
         unsafe { math::tanh(self) }
     }
+    #[inline(always)]
+    unsafe fn log_sigmoid(self) -> Self {
+        // SAFETY: no special instructions.
+        unsafe { math::log_sigmoid(self) }
+    }
 }
 
 // SAFETY: as above.
@@ -107,6 +116,10 @@ unsafe impl Vector for Array8<f64> {
     #[inline(always)]
     unsafe fn tanh(self) -> Self {
         Self(self.0.map(f64::tanh))
+    }
+    #[inline(always)]
+    unsafe fn log_sigmoid(self) -> Self {
+        Self(self.0.map(|x| x.min(0.0) - (-x.abs()).exp().ln_1p()))
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) unsafe trait Vector: Copy {
     /// The smaller; where `other` is not a number, `other`.
     unsafe fn min(self, other: Self) -> Self;
     unsafe fn abs(self) -> Self;
+    unsafe fn sqrt(self) -> Self;
     /// The magnitude of `self` with the sign of `sign`.
     unsafe fn with_sign_of(self, sign: Self) -> Self;
     /// `self` where `left >= right` or one of them is not a number, zero elsewhere.
@@ -38,6 +39,8 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn exp(self) -> Self;
     /// `tanh`, see [`super::math`].
     unsafe fn tanh(self) -> Self;
+    /// `log sigmoid`, see [`super::math`].
+    unsafe fn log_sigmoid(self) -> Self;
 }
 
 /// A register of f32, with what `exp` needs of the format.

@@ -20,7 +20,7 @@ pub(crate) struct Avx512(__m512);
 
 macro_rules! by_intrinsics {
     ($register:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
-     $mul_add:ident, $max:ident, $min:ident) => {
+     $mul_add:ident, $max:ident, $min:ident, $sqrt:ident) => {
         type Scalar = f32;
         const LANES: usize = $lanes;
 
@@ -76,6 +76,11 @@ macro_rules! by_intrinsics {
             Self(unsafe { $min(self.0, other.0) })
         }
         #[inline(always)]
+        unsafe fn sqrt(self) -> Self {
+            // SAFETY: the caller has the instruction.
+            Self(unsafe { $sqrt(self.0) })
+        }
+        #[inline(always)]
         unsafe fn exp(self) -> Self {
             // SAFETY: the caller has the instructions.
             unsafe { math::exp(self) }
@@ -84,6 +89,11 @@ macro_rules! by_intrinsics {
         unsafe fn tanh(self) -> Self {
             // SAFETY: the caller has the instructions.
             unsafe { math::tanh(self) }
+        }
+        #[inline(always)]
+        unsafe fn log_sigmoid(self) -> Self {
+            // SAFETY: the caller has the instructions.
+            unsafe { math::log_sigmoid(self) }
         }
     };
 }
@@ -102,7 +112,8 @@ unsafe impl Vector for Avx2 {
         _mm256_div_ps,
         _mm256_fmadd_ps,
         _mm256_max_ps,
-        _mm256_min_ps
+        _mm256_min_ps,
+        _mm256_sqrt_ps
     );
 
     #[inline(always)]
@@ -173,7 +184,8 @@ unsafe impl Vector for Avx512 {
         _mm512_div_ps,
         _mm512_fmadd_ps,
         _mm512_max_ps,
-        _mm512_min_ps
+        _mm512_min_ps,
+        _mm512_sqrt_ps
     );
 
     #[inline(always)]

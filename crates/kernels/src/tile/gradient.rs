@@ -15,8 +15,8 @@ pub enum From {
     Raw,
 }
 
-/// One sweep over one tile: `G_ci = (mass_i exp(z_ci - max_i) - spread_i w_c) (1 - (z_ci / cap)^2)`, where the target's
-/// own term is missing: the caller subtracts it.
+/// One sweep over one tile: `G_ci = (mass_i exp(z_ci - max_i) - spread_i w_c) f'`, where `f'` is the slope of the
+/// transform and the target's own term is missing: the caller subtracts it.
 #[derive(Debug)]
 pub struct Gradient<'a, T> {
     pub(crate) tile: &'a mut [T],
@@ -46,8 +46,8 @@ impl<T: Element> Gradient<'_, T> {
         }
         assert!(self.bias.as_ref().is_none_or(|bias| bias.len() == classes));
         assert!(
-            self.from != From::Exponentials || self.transform.cap.is_none(),
-            "a capped logit is needed again"
+            self.from != From::Exponentials || self.transform.is_affine(),
+            "the slope is a function of the logit"
         );
     }
 }
@@ -61,7 +61,6 @@ pub(crate) unsafe fn gradient<V: Vector<Scalar: Element>, const UNROLL: usize>(
     job: &mut Gradient<'_, V::Scalar>,
 ) {
     let (padded, stride) = (job.shape.padded(), job.shape.stride());
-    let number = V::Scalar::from_f64;
     for class in 0..job.shape.classes {
         // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every
         // register lies in its slice.
@@ -86,9 +85,8 @@ pub(crate) unsafe fn gradient<V: Vector<Scalar: Element>, const UNROLL: usize>(
                         None => result.sub(spread),
                     };
                 }
-                if let Some(cap) = job.transform.cap {
-                    let share = value.mul(V::splat(number(1.0 / cap)));
-                    result = result.mul(V::splat(number(1.0)).sub(share.mul(share)));
+                if !job.transform.is_affine() {
+                    result = job.transform.times_slope(result, value);
                 }
                 result.store(row_of.add(row));
                 sum = sum.add(result);

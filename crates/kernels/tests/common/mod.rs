@@ -139,6 +139,10 @@ macro_rules! naive {
                     .map(|c| {
                         let dot: $kind = h.iter().zip(&linear.weight[c * size..]).map(|(a, b)| a * b).sum();
                         let mut z = (dot + linear.bias.map_or(0.0, |b| b[c])) / temperature;
+                        if options.sigsoftmax {
+                            slope[c] *= 1.0 + 1.0 / (1.0 + z.exp());
+                            z += z.min(0.0) - (-z.abs()).exp().ln_1p();
+                        }
                         if let Some(cap) = options.soft_cap {
                             let t = (z / cap as $kind).tanh();
                             slope[c] *= 1.0 - t * t;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use lexmax_kernels::logspace::log_sum_exp;
 use lexmax_kernels::seed::generator;
 use lexmax_mixture::{Mixture, MixtureConfig, Sigsoftmax, SigsoftmaxConfig};
+use lexmax_output::fused::Compute;
 use lexmax_output::{BuildContext, LossOptions, OutputLayer};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -44,9 +45,14 @@ impl Head {
     }
 
     pub fn build(&self, vocab_size: i64, hidden_size: i64, kind: Kind) -> Built {
+        self.build_on(Compute::Fastest, vocab_size, hidden_size, kind)
+    }
+
+    pub fn build_on(&self, compute: Compute, vocab_size: i64, hidden_size: i64, kind: Kind) -> Built {
         let mut store = nn::VarStore::new(Device::Cpu);
         store.set_kind(kind);
-        let context = BuildContext::new(store.root(), vocab_size, hidden_size, 7);
+        let mut context = BuildContext::new(store.root(), vocab_size, hidden_size, 7);
+        context.compute = compute;
         let layer: Box<dyn OutputLayer> = match self {
             Self::Mixture(config) => Box::new(Mixture::new(&context, config).unwrap()),
             Self::Sigsoftmax(config) => Box::new(Sigsoftmax::new(&context, config).unwrap()),

@@ -5,6 +5,7 @@ use lexmax_kernels::linear_ce::{self, Gradients, Options, RowLosses, Upstream};
 use tch::{Kind, Tensor};
 
 use super::Terms;
+use super::made::scale_made;
 use super::scratch::{FusedKind, Scratch};
 use crate::{Linear, OutputError, Result};
 use lexmax_autograd::cpu::{slice, slice_mut};
@@ -33,10 +34,13 @@ pub(super) struct LinearCrossEntropy {
     focal_gamma: f64,
     temperature: f64,
     soft_cap: Option<f64>,
+    sigsoftmax: bool,
     factor: Factor,
     scratch: Scratch,
     /// What the forward sweep found, for the backward one where it has to sweep again.
     rows: RowLosses,
+    /// Of which inputs the forward sweep made the gradients, in the order in which they are saved.
+    made: Vec<usize>,
 }
 
 impl LinearCrossEntropy {
@@ -58,9 +62,11 @@ impl LinearCrossEntropy {
             focal_gamma: terms.focal_gamma,
             temperature: linear.temperature,
             soft_cap: linear.soft_cap,
+            sigsoftmax: linear.sigsoftmax,
             factor,
             scratch: scratch.clone(),
             rows: RowLosses::default(),
+            made: Vec::new(),
         }
     }
 
@@ -78,6 +84,7 @@ impl LinearCrossEntropy {
             z_loss: self.z_loss,
             focal_gamma: self.focal_gamma,
             soft_cap: self.soft_cap,
+            sigsoftmax: self.sigsoftmax,
             temperature: self.temperature,
             logit_offset: self.logit_offset.as_ref().map(slice).transpose()?,
         })
@@ -122,8 +129,9 @@ impl LinearCrossEntropy {
             })?,
         };
         if let Some(made) = made {
-            for (_, gradient) in made.0 {
+            for (index, gradient) in made.0 {
                 context.save(&gradient);
+                self.made.push(index);
             }
         } else if self.factor == Factor::OfEachRow {
             for tensor in
@@ -138,27 +146,6 @@ impl LinearCrossEntropy {
         };
         self.rows = rows;
         Ok(output)
-    }
-
-    /// Gradients that the forward sweep made, times the upstream gradient of the one output.
-    fn scale_made(&self, context: &BackwardContext<'_>) -> lexmax_autograd::Result<Vec<Option<Tensor>>> {
-        let upstream = context.grad_output(0)?.f_double_value(&[])?;
-        let mut gradients = vec![None, None, None];
-        let mut next = 0;
-        for (index, gradient) in gradients.iter_mut().enumerate() {
-            // The forward pass saved one for each input that needed it then, in order.
-            if !context.needs_input_grad(index) || next >= context.n_saved() {
-                continue;
-            }
-            let mut made = context.take_saved(next)?;
-            next += 1;
-            *gradient = Some(match upstream {
-                1.0 => made,
-                _ if context.keep_graph() => made.f_mul_scalar(upstream)?,
-                _ => made.f_mul_scalar_(upstream)?,
-            });
-        }
-        Ok(gradients)
     }
 
     /// Sweeps again, now that the factor of each row is known.
@@ -198,7 +185,7 @@ impl Function for LinearCrossEntropy {
 
     fn backward(&mut self, context: &BackwardContext<'_>) -> lexmax_autograd::Result<Vec<Option<Tensor>>> {
         match (self.factor, context.grad_output(0)?.kind()) {
-            (Factor::Known(_), _) => self.scale_made(context),
+            (Factor::Known(_), _) => scale_made(context, &self.made),
             (Factor::OfEachRow, Kind::Double) => self.sweep_again::<f64>(context),
             (Factor::OfEachRow, _) => self.sweep_again::<f32>(context),
         }

@@ -4,12 +4,14 @@
 //! Every layer that ends in a softmax over a linear layer can use it; [`Compute`] says when it is taken.
 
 mod function;
+mod made;
 mod queries;
 mod scratch;
 
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+pub use made::scale_made;
 pub use scratch::{FusedKind, Kept, Scratch};
 
 use crate::{Batch, Linear, Reduction, Result, TrainingLoss};
@@ -54,11 +56,7 @@ impl Batch<'_> {
     /// Shapes that do not fit; numbers out of range.
     pub fn fused(&self, linear: Linear<'_>, terms: Terms<'_>, scratch: &Scratch) -> Result<TrainingLoss> {
         let options = &self.loss.options;
-        let factor = match options.reduction {
-            Reduction::None => Factor::OfEachRow,
-            Reduction::Sum => Factor::Known(1.0),
-            Reduction::Mean => Factor::Known(1.0 / self.mean_divisor()?),
-        };
+        let factor = self.factor()?.map_or(Factor::OfEachRow, Factor::Known);
         let function = LinearCrossEntropy::new(
             linear,
             &self.targets,

@@ -11,7 +11,7 @@ use lexmax_autograd::cpu::slice;
 
 impl Linear<'_> {
     fn shape(&self) -> LogitShape {
-        LogitShape { soft_cap: self.soft_cap, temperature: self.temperature }
+        LogitShape { soft_cap: self.soft_cap, sigsoftmax: self.sigsoftmax, temperature: self.temperature }
     }
 }
 

@@ -1,0 +1,195 @@
+//! A mixture of softmaxes over one linear layer: loss and all gradients in the sweeps of one softmax over `N K` rows.
+//!
+//! The `K` components of a token share the class weight, so their latent states are `K` neighbouring rows of one linear layer.
+//! Chunks hold whole tokens. After the first sweep over a chunk every row's normaliser and target logit are known, and with them
+//! the token's `log p(y) = log sum_k exp(log pi_k + log p_k(y))` and the share of each component in it,
+//! `r_k = exp(log pi_k + log p_k(y) - log p(y))`. The gradient of component `k`'s logits is `r_k` times that of a softmax alone,
+//! so the second sweep is the plain one with a factor for each row, and nothing is computed again that one softmax would not.
+//!
+//! What an evaluation needs is less: [`super::loss`] of the `N K` rows gives `log p_k(y)`.
+
+use super::plan::{Plan, Sizes, Task};
+use super::sweep::{Call, Needs};
+use super::workspace::Workspace;
+use super::{Gradients, Linear, Options, Upstream, counted_rows, gather};
+use crate::element::Element;
+use crate::error::{KernelError, Result};
+use crate::logspace::log_sum_exp;
+use crate::pool;
+
+/// `p(c) = sum_k exp(log pi_k) softmax(z_k)_c`, the `z_k` not yet computed.
+#[derive(Debug, Clone, Copy)]
+pub struct Mixture<'a, T> {
+    /// The layer that all components share; hidden `[N K, D]`, the `K` rows of one token together.
+    pub linear: Linear<'a, T>,
+    /// `log pi`, `[N, K]`.
+    pub log_prior: &'a [T],
+    /// `K`.
+    pub components: usize,
+}
+
+/// Where gradients go; those that are `None` are not computed.
+#[derive(Debug)]
+pub struct MixtureGradients<'a, T> {
+    /// Those of the linear layer: hidden is `[N K, D]`.
+    pub linear: Gradients<'a, T>,
+    /// `[N, K]`, overwritten: `-w_y r_k` times the upstream factor, each `log pi_k` a variable of its own.
+    pub log_prior: Option<&'a mut [T]>,
+}
+
+impl<T> Default for MixtureGradients<'_, T> {
+    fn default() -> Self {
+        Self { linear: Gradients::default(), log_prior: None }
+    }
+}
+
+/// Loss of each token, `-w_y log p(y)`, `[N]` (zero where it is ignored), and the gradients of `sum_i upstream_i l_i`.
+///
+/// Cost: `6 N K D V` operations, up to `8 N K D V` where the memory limit does not let all logits of a chunk be kept; `2 N K D V`
+/// where no gradient is wanted. Memory: the workspace and two numbers for each of the `N K` rows.
+///
+/// Of the options those hold that do not look at more than `p(y)`: the ignored target, class weights, and what happens to logits.
+/// `log p(c)` of a mixture is no sum over its components, so label smoothing would need a third sweep; it is refused, as
+/// are the z-loss and the focal factor.
+///
+/// # Errors
+/// Slices that do not fit, a target that names no class, an option out of its range or refused.
+///
+/// ```
+/// use lexmax_kernels::linear_ce::{Linear, Options, Upstream, Workspace};
+/// use lexmax_kernels::linear_ce::mixture::{Mixture, MixtureGradients, loss_and_gradients};
+///
+/// // Two components; the second is certain of class 0, and has a third of the weight.
+/// let linear = Linear { hidden: &[0.0_f32, 99.0], weight: &[1.0, 0.0], bias: None, hidden_size: 1 };
+/// let log_prior = [(2.0_f32 / 3.0).ln(), (1.0_f32 / 3.0).ln()];
+/// let mut d_log_prior = [0.0; 2];
+/// let wanted = MixtureGradients { log_prior: Some(&mut d_log_prior), ..MixtureGradients::default() };
+/// let mixture = Mixture { linear, log_prior: &log_prior, components: 2 };
+/// let upstream = Upstream::Same(1.0);
+/// let loss = loss_and_gradients(mixture, &[0], &Options::default(), upstream, wanted, &mut Workspace::new(1))?;
+/// assert!((loss[0] + (2.0_f64 / 3.0).ln()).abs() < 1e-6); // 2/3 times 1/2 and 1/3 times 1
+/// assert!((d_log_prior[0] + 0.5).abs() < 1e-6); // half of p(y) comes from either
+/// # Ok::<(), lexmax_kernels::KernelError>(())
+/// ```
+pub fn loss_and_gradients<T: Element>(
+    mixture: Mixture<'_, T>,
+    targets: &[i64],
+    options: &Options<'_, T>,
+    upstream: Upstream<'_, T>,
+    wanted: MixtureGradients<'_, T>,
+    workspace: &mut Workspace<T>,
+) -> Result<Vec<f64>> {
+    let op = "linear_ce.mixture";
+    mixture.check(op)?;
+    let Mixture { linear, log_prior, components } = mixture;
+    let (rows, vocab_size, size) = (linear.rows(), linear.vocab_size(), linear.hidden_size);
+    let tokens = rows / components;
+    options.check(op, vocab_size)?;
+    check_options(op, options)?;
+    let counted = counted_rows(op, targets, tokens, vocab_size, options.ignore_index)?;
+    upstream.check(op, tokens)?;
+    let MixtureGradients { linear: mut gradients, log_prior: mut d_log_prior } = wanted;
+    gradients.check(op, rows, vocab_size, size)?;
+    if let Some(d_log_prior) = &mut d_log_prior {
+        let given = d_log_prior.len();
+        KernelError::check_length(op, "gradient of log_prior", given, rows, "N rows of K")?;
+        d_log_prior.fill(T::default());
+    }
+    let mut loss = vec![0.0; tokens];
+    let needs_sweep = gradients.hidden.is_some() || gradients.weight.is_some() || gradients.bias.is_some();
+    gradients.start();
+    if counted.is_empty() {
+        gradients.nothing_counted();
+        return Ok(loss);
+    }
+
+    let members: Vec<usize> =
+        counted.iter().flat_map(|token| token * components..(token + 1) * components).collect();
+    let of_rows: Vec<i64> =
+        targets.iter().flat_map(|target| std::iter::repeat_n(*target, components)).collect();
+    let sizes = Sizes { rows: members.len(), hidden_size: size, vocab_size, bytes: size_of::<T>() };
+    let task = if needs_sweep { Task::Gradients } else { Task::Forward };
+    let plan = Plan::of_groups(components, sizes, workspace.threads, workspace.memory_limit, task);
+    workspace.fit(&plan, sizes, task);
+    let call = Call::new(linear, options, plan, workspace.level);
+    let Workspace { workers, chunk, .. } = workspace;
+    let mut jobs = gather::jobs(workers, gradients.weight, size);
+    let (mut sums, mut shares) = (Vec::with_capacity(components), Vec::with_capacity(components));
+    for (number, rows) in members.chunks(plan.chunk).enumerate() {
+        chunk.gather(&linear, &of_rows, rows);
+        pool::on_each(&mut jobs, |job| call.sums(job.worker, job.thread, chunk, rows.len()));
+        for first in (0..rows.len()).step_by(components) {
+            let (token, class) = (rows[first] / components, chunk.targets[first]);
+            let owner = call.classes_owner(class);
+            let (group, priors) = (first..first + components, &log_prior[rows[first]..][..components]);
+            sums.clear();
+            sums.extend(group.map(|at| gather::sums(&jobs, at, owner)));
+            shares.clear();
+            shares.extend(sums.iter().zip(priors).map(|(row, prior)| prior.to_f64() + row.target_log_prob()));
+            let class_weight = options.class_weight(class);
+            loss[token] = -class_weight * share_out(&mut shares);
+            let factor = upstream.of(token) * class_weight;
+            for (k, (row, share)) in sums.iter().zip(&shares).enumerate() {
+                if let Some(d_log_prior) = &mut d_log_prior {
+                    d_log_prior[rows[first] + k] = T::from_f64(-factor * share);
+                }
+                let scale = factor * share / options.temperature;
+                chunk.max[first + k] = T::from_f64(row.max);
+                chunk.mass[first + k] = scale / row.sum;
+                chunk.target[first + k] = scale * options.slope(row.target_logit, class);
+            }
+        }
+        if !needs_sweep {
+            continue;
+        }
+        let needs = Needs {
+            hidden: gradients.hidden.is_some(),
+            bias: gradients.bias.is_some(),
+            add_weight: gradients.accumulate || number > 0,
+        };
+        pool::on_each(&mut jobs, |job| call.gradients(job, chunk, rows.len(), needs));
+        if let Some(d_hidden) = &mut gradients.hidden {
+            gather::add_hidden(&jobs, rows, size, d_hidden);
+        }
+    }
+    if let Some(d_bias) = gradients.bias {
+        gather::add_bias(&jobs, d_bias);
+    }
+    Ok(loss)
+}
+
+/// From `log pi_k + log p_k(y)` to `r_k`, in place; gives `log p(y)`. A target that no component gives any probability is
+/// shared evenly, so that the gradients stay finite where the loss does not.
+fn share_out(joint: &mut [f64]) -> f64 {
+    let log_prob = log_sum_exp(joint.iter().copied());
+    let even = 1.0 / joint.len() as f64;
+    for share in joint {
+        *share = if log_prob == f64::NEG_INFINITY { even } else { (*share - log_prob).exp() };
+    }
+    log_prob
+}
+
+impl<T: Element> Mixture<'_, T> {
+    fn check(&self, op: &'static str) -> Result<()> {
+        self.linear.check(op)?;
+        let (rows, components) = (self.linear.rows(), self.components);
+        if components == 0 || !rows.is_multiple_of(components) {
+            let expected = format!("at least 1 and a divisor of the {rows} rows of hidden");
+            return Err(KernelError::argument(op, "components", components, expected));
+        }
+        KernelError::check_length(op, "log_prior", self.log_prior.len(), rows, "N rows of K")
+    }
+}
+
+/// Refuses what needs more of the mixture than `p(y)`.
+fn check_options<T>(op: &'static str, options: &Options<'_, T>) -> Result<()> {
+    let refused = [
+        ("label_smoothing", options.label_smoothing),
+        ("z_loss", options.z_loss),
+        ("focal_gamma", options.focal_gamma),
+    ];
+    match refused.into_iter().find(|(_, value)| *value != 0.0) {
+        Some((name, value)) => Err(KernelError::argument(op, name, value, "none for a mixture")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,162 @@
+//! One training step of a mixture of softmaxes, and of a sigsoftmax: the fused path, the reference path, and the bare matrix
+//! products of the latter, with the memory that each takes beyond
+//! parameters, input and gradients.
+//!
+//! `cargo run --release -p lexmax-mixture --example step -- [ROWS HIDDEN VOCAB COMPONENTS [THREADS [REPEATS]]]`
+//!
+//! A step is the loss and the gradients of all parameters and of the hidden states. The two paths are held to each other before
+//! anything is timed; repeats are interleaved. Peak memory is the process's, as Linux counts it, and needs `/proc`.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Instant;
+
+use lexmax_kernels::seed::generator;
+use lexmax_mixture::{Mixture, MixtureConfig, Sigsoftmax, SigsoftmaxConfig};
+use lexmax_output::fused::Compute;
+use lexmax_output::{BuildContext, OutputLayer};
+use rand::RngExt;
+use tch::{Device, Tensor, nn};
+
+/// `N`, `D`, `V`, `K`.
+#[derive(Clone, Copy)]
+struct Sizes {
+    rows: i64,
+    hidden: i64,
+    vocab: i64,
+    components: i64,
+}
+
+/// A layer with its parameters and the way that it takes.
+struct Way {
+    name: &'static str,
+    layer: Box<dyn OutputLayer>,
+    variables: Vec<Tensor>,
+}
+
+impl Way {
+    fn new(name: &'static str, sizes: Sizes, compute: Compute) -> Self {
+        let store = nn::VarStore::new(Device::Cpu);
+        let mut context = BuildContext::new(store.root(), sizes.vocab, sizes.hidden, 1);
+        context.compute = compute;
+        let config = MixtureConfig { components: sizes.components, ..MixtureConfig::default() };
+        let layer: Box<dyn OutputLayer> = match sizes.components {
+            0 => Box::new(Sigsoftmax::new(&context, &SigsoftmaxConfig::default()).unwrap()),
+            _ => Box::new(Mixture::new(&context, &config).unwrap()),
+        };
+        let mut variables: Vec<_> = store.variables().into_iter().collect();
+        variables.sort_by(|a, b| a.0.cmp(&b.0));
+        Self { name, layer, variables: variables.into_iter().map(|(_, variable)| variable).collect() }
+    }
+
+    /// Loss and gradients.
+    fn step(&mut self, hidden: &Tensor, targets: &Tensor) -> (f64, Vec<Tensor>) {
+        let rng = &mut generator(1, "negatives", 0);
+        let loss = self.layer.loss(hidden, targets, rng).unwrap().into_tensor();
+        let mut inputs = vec![hidden];
+        inputs.extend(&self.variables);
+        let gradients = Tensor::run_backward(&[&loss], &inputs, false, false);
+        (loss.double_value(&[]), gradients)
+    }
+
+    /// Bytes by which the process grew at most in a step, without those of the gradients.
+    fn peak_bytes(&mut self, hidden: &Tensor, targets: &Tensor) -> Option<u64> {
+        let read = |key: &str| -> Option<u64> {
+            let status = std::fs::read_to_string("/proc/self/status").ok()?;
+            let line = status.lines().find(|line| line.starts_with(key))?.to_owned();
+            Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+        };
+        // Sets the high-water mark back to what is resident now.
+        std::fs::write("/proc/self/clear_refs", "5").ok()?;
+        let before = read("VmRSS:")?;
+        let (_, gradients) = self.step(hidden, targets);
+        let made: usize = gradients.iter().map(|tensor| tensor.numel() * size_of::<f32>()).sum();
+        Some(read("VmHWM:")?.saturating_sub(before + made as u64))
+    }
+}
+
+/// The `3 K` products with the class weight, and nothing else.
+fn bare_products(states: &[Tensor], weight: &Tensor) {
+    let transposed = weight.transpose(0, 1);
+    for state in states {
+        let logits = state.matmul(&transposed);
+        let _ = logits.matmul(weight);
+        let _ = logits.transpose(0, 1).matmul(state);
+    }
+}
+
+fn compare(sizes: Sizes, repeats: usize) {
+    let mut rng = generator(1, "step example", 0);
+    let draw: Vec<f32> = (0..sizes.rows * sizes.hidden).map(|_| rng.random::<f32>() - 0.5).collect();
+    let hidden = Tensor::from_slice(&draw).view([sizes.rows, sizes.hidden]).set_requires_grad(true);
+    let targets: Vec<i64> = (0..sizes.rows).map(|_| rng.random_range(0..sizes.vocab)).collect();
+    let targets = Tensor::from_slice(&targets);
+    let products = sizes.components.max(1);
+    let states: Vec<Tensor> = (0..products).map(|_| hidden.detach().tanh()).collect();
+
+    let mut ways =
+        [Way::new("fused", sizes, Compute::Fastest), Way::new("reference", sizes, Compute::Reference)];
+    let weight = ways[1].variables.last().unwrap().detach();
+    assert_eq!(weight.size(), [sizes.vocab, sizes.hidden]);
+    // What libtorch sets up at its first calls is not counted.
+    let small = Sizes { rows: 16, vocab: 64, ..sizes };
+    for compute in [Compute::Fastest, Compute::Reference] {
+        let targets = targets.narrow(0, 0, 16).remainder(64);
+        Way::new("small", small, compute).step(&hidden.narrow(0, 0, 16), &targets);
+    }
+    let memory: Vec<_> = ways.iter_mut().map(|way| way.peak_bytes(&hidden, &targets)).collect();
+    let [(loss, fused), (other, reference)] = ways.each_mut().map(|way| way.step(&hidden, &targets));
+    assert!((loss - other).abs() <= 1e-5 * other, "losses {loss} and {other}");
+    for (a, b) in fused.iter().zip(&reference) {
+        let (error, scale) = ((a - b).abs().max().double_value(&[]), b.abs().max().double_value(&[]));
+        assert!(error <= 1e-4 * scale, "gradients of {:?} differ by {error} of {scale}", b.size());
+    }
+    drop((fused, reference));
+
+    let mut times = vec![Vec::new(); 3];
+    for _ in 0..repeats {
+        for (way, times) in ways.iter_mut().zip(&mut times) {
+            let start = Instant::now();
+            let _ = way.step(&hidden, &targets);
+            times.push(start.elapsed().as_secs_f64());
+        }
+        let start = Instant::now();
+        tch::no_grad(|| bare_products(&states, &weight));
+        times[2].push(start.elapsed().as_secs_f64());
+    }
+    let Sizes { rows, hidden, vocab, components } = sizes;
+    let what = if components == 0 { "sigsoftmax".to_owned() } else { format!("mos of {components}") };
+    println!(
+        "{what}, N={rows} D={hidden} V={vocab}, {} threads, best and median of {repeats}",
+        tch::get_num_threads()
+    );
+    for times in &mut times {
+        times.sort_by(f64::total_cmp);
+    }
+    let (best, median) = (times[1][0], times[1][repeats / 2]);
+    for (index, times) in times.iter().enumerate() {
+        let name = ways.get(index).map_or("bare products", |way| way.name);
+        let held = memory.get(index).copied().flatten();
+        let held =
+            held.map_or(String::new(), |bytes| format!("{:8.1} MiB", bytes as f64 / f64::from(1 << 20)));
+        println!(
+            "{name:14} {:9.1} {:9.1} ms  {:5.3} {:5.3} of the reference  {held}",
+            times[0] * 1e3,
+            times[repeats / 2] * 1e3,
+            times[0] / best,
+            times[repeats / 2] / median,
+        );
+    }
+}
+
+fn main() {
+    let given: Vec<i64> = std::env::args().skip(1).map(|number| number.parse().unwrap()).collect();
+    let (rows, hidden, vocab, components) =
+        if given.len() >= 4 { (given[0], given[1], given[2], given[3]) } else { (256, 256, 33_278, 10) };
+    if let Some(threads) = given.get(4) {
+        tch::set_num_threads(i32::try_from(*threads).unwrap());
+    }
+    let repeats = given.get(5).map_or(3, |repeats| usize::try_from(*repeats).unwrap());
+    let sizes = Sizes { rows, hidden, vocab, components };
+    compare(sizes, repeats);
+    compare(Sizes { components: 0, ..sizes }, repeats);
+}
