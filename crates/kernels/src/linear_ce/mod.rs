@@ -167,6 +167,7 @@ fn run<'a, T: Element>(
     linear.check(op)?;
     let (rows, vocab_size, size) = (linear.rows(), linear.vocab_size(), linear.hidden_size);
     options.check(op, vocab_size)?;
+    options.check_rows(op, rows)?;
     let counted = counted_rows(op, targets, rows, vocab_size, options.ignore_index)?;
     gradients.check(op, rows, vocab_size, size)?;
     let (task, upstream) = match mode {
@@ -197,7 +198,7 @@ fn run<'a, T: Element>(
     let Workspace { workers, chunk, .. } = workspace;
     let mut jobs = Vec::with_capacity(plan.threads);
     let mut d_weight = gradients.weight;
-    for (thread, worker) in workers.iter_mut().enumerate() {
+    for (thread, worker) in workers[..plan.threads].iter_mut().enumerate() {
         let share = d_weight.take().map(|rest| {
             let (mine, rest) = rest.split_at_mut(worker.d_bias.len() * size);
             d_weight = Some(rest);
@@ -211,7 +212,7 @@ fn run<'a, T: Element>(
             pool::on_each(&mut jobs, |job| call.sums(job.worker, job.thread, chunk, rows.len()));
         }
         for (at, row) in rows.iter().enumerate() {
-            let class_weight = options.class_weight(chunk.targets[at]);
+            let target_weight = options.target_weight(*row, chunk.targets[at]);
             // exp(z - max) is summed to `sum`; with a known normaliser the maximum is that, rounded, and the rest the sum.
             let (max, sum) = match mode {
                 Mode::Known(known, _) => {
@@ -222,7 +223,7 @@ fn run<'a, T: Element>(
                 }
                 Mode::Loss | Mode::Both(_) => {
                     let sums = over_threads(&jobs, at, call.classes_owner(chunk.targets[at]));
-                    out.loss[*row] = row_loss.loss(&sums, class_weight);
+                    out.loss[*row] = row_loss.loss(&sums, target_weight);
                     out.log_normaliser[*row] = sums.log_normaliser();
                     out.target_log_prob[*row] = sums.target_log_prob();
                     (sums.max, sums.sum)
@@ -234,7 +235,7 @@ fn run<'a, T: Element>(
                     Upstream::Rows(factors) => factors[*row].to_f64(),
                 };
                 let factors =
-                    row_loss.factors(out.log_normaliser[*row], out.target_log_prob[*row], class_weight);
+                    row_loss.factors(out.log_normaliser[*row], out.target_log_prob[*row], target_weight);
                 let scale = upstream / options.temperature;
                 let target_logit = out.target_log_prob[*row] + out.log_normaliser[*row];
                 chunk.max[at] = T::from_f64(max);

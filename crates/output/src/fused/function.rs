@@ -1,22 +1,23 @@
 //! The fused loss as a node of libtorch's graph.
 
 use lexmax_autograd::{BackwardContext, ForwardContext, Function, apply};
-use lexmax_kernels::linear_ce::{self, Gradients, Options, RowLosses, Upstream};
+use lexmax_kernels::linear_ce::{Options, RowLosses, Upstream};
 use tch::{Kind, Tensor};
 
 use super::Terms;
 use super::scratch::{FusedKind, Scratch};
+use super::sweep::{Swept, take_made};
 use crate::{Linear, OutputError, Result};
-use lexmax_autograd::cpu::{slice, slice_mut};
+use lexmax_autograd::cpu::slice;
 
 /// Inputs of the node, in this order; the bias may be undefined.
 const HIDDEN: usize = 0;
 const WEIGHT: usize = 1;
 const BIAS: usize = 2;
 
-/// Factor of a row's loss in the output.
+/// Factor of a row's loss in the output of a fused node.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Factor {
+pub enum Factor {
     /// The output is the sum of the losses times this.
     Known(f64),
     /// The output is one loss a row; the factors are the upstream gradient.
@@ -37,6 +38,8 @@ pub(super) struct LinearCrossEntropy {
     scratch: Scratch,
     /// What the forward sweep found, for the backward one where it has to sweep again.
     rows: RowLosses,
+    /// Which saved tensor is the gradient of which input, where the forward sweep made them.
+    made: [Option<usize>; 3],
 }
 
 impl LinearCrossEntropy {
@@ -61,6 +64,7 @@ impl LinearCrossEntropy {
             factor,
             scratch: scratch.clone(),
             rows: RowLosses::default(),
+            made: [None; 3],
         }
     }
 
@@ -80,6 +84,7 @@ impl LinearCrossEntropy {
             soft_cap: self.soft_cap,
             temperature: self.temperature,
             logit_offset: self.logit_offset.as_ref().map(slice).transpose()?,
+            ..Options::default()
         })
     }
 
@@ -87,48 +92,25 @@ impl LinearCrossEntropy {
         &mut self,
         context: &mut ForwardContext<'_>,
     ) -> lexmax_autograd::Result<Tensor> {
-        let inputs = Inputs::of(|index| context.optional_input(index).map(Tensor::shallow_clone))?;
+        let (hidden, weight) = (context.input(HIDDEN)?, context.input(WEIGHT)?);
+        let bias = context.optional_input(BIAS);
+        let layer = Swept::new(hidden, weight, bias)?;
         let targets = self.targets.f_contiguous()?;
+        let targets = slice(&targets)?;
         let wanted = [HIDDEN, WEIGHT, BIAS].map(|index| context.needs_input_grad(index));
-        let out = (T::KIND, inputs.hidden.device());
-        let mut made = None;
+        let out = (T::KIND, hidden.device());
         let rows = match self.factor {
             Factor::Known(factor) if wanted.contains(&true) => {
-                let mut gradients = Made::new(&inputs, wanted)?;
-                let rows = self.scratch.with(|workspace| {
-                    let upstream = Upstream::Same(factor);
-                    let (linear, targets) = (inputs.linear::<T>()?, slice(&targets)?);
-                    let into = gradients.slices()?;
-                    Ok::<_, lexmax_autograd::BoxError>(linear_ce::loss_and_gradients(
-                        linear,
-                        targets,
-                        &self.options()?,
-                        upstream,
-                        into,
-                        workspace,
-                    )?)
-                })?;
-                made = Some(gradients);
+                let (options, upstream) = (self.options::<T>()?, Upstream::Same(factor));
+                let (rows, made) =
+                    layer.loss_and_gradients(targets, &options, upstream, wanted, &self.scratch)?;
+                self.made = made.into_array().map(|made| made.map(|gradient| context.save(&gradient)));
                 rows
             }
-            _ => self.scratch.with(|workspace| {
-                let (linear, targets) = (inputs.linear::<T>()?, slice(&targets)?);
-                Ok::<_, lexmax_autograd::BoxError>(linear_ce::loss(
-                    linear,
-                    targets,
-                    &self.options()?,
-                    workspace,
-                )?)
-            })?,
+            _ => layer.loss::<T>(targets, &self.options()?, &self.scratch)?,
         };
-        if let Some(made) = made {
-            for (_, gradient) in made.0 {
-                context.save(&gradient);
-            }
-        } else if self.factor == Factor::OfEachRow {
-            for tensor in
-                [Some(&inputs.hidden), Some(&inputs.weight), inputs.bias.as_ref()].into_iter().flatten()
-            {
+        if self.factor == Factor::OfEachRow {
+            for tensor in [Some(hidden), Some(weight), bias].into_iter().flatten() {
                 context.save(tensor);
             }
         }
@@ -142,23 +124,13 @@ impl LinearCrossEntropy {
 
     /// Gradients that the forward sweep made, times the upstream gradient of the one output.
     fn scale_made(&self, context: &BackwardContext<'_>) -> lexmax_autograd::Result<Vec<Option<Tensor>>> {
-        let upstream = context.grad_output(0)?.f_double_value(&[])?;
-        let mut gradients = vec![None, None, None];
-        let mut next = 0;
-        for (index, gradient) in gradients.iter_mut().enumerate() {
-            // The forward pass saved one for each input that needed it then, in order.
-            if !context.needs_input_grad(index) || next >= context.n_saved() {
-                continue;
-            }
-            let mut made = context.take_saved(next)?;
-            next += 1;
-            *gradient = Some(match upstream {
-                1.0 => made,
-                _ if context.keep_graph() => made.f_mul_scalar(upstream)?,
-                _ => made.f_mul_scalar_(upstream)?,
-            });
-        }
-        Ok(gradients)
+        let asked = self.made.iter().enumerate().map(|(index, saved)| {
+            saved
+                .filter(|_| context.needs_input_grad(index))
+                .map(|saved| take_made(context, saved))
+                .transpose()
+        });
+        asked.collect()
     }
 
     /// Sweeps again, now that the factor of each row is known.
@@ -166,24 +138,15 @@ impl LinearCrossEntropy {
         &self,
         context: &BackwardContext<'_>,
     ) -> lexmax_autograd::Result<Vec<Option<Tensor>>> {
-        let inputs = Inputs::of(|index| context.saved(index).ok())?;
+        let bias = if context.n_saved() > BIAS { Some(context.saved(BIAS)?) } else { None };
+        let layer = Swept::new(&context.saved(HIDDEN)?, &context.saved(WEIGHT)?, bias.as_ref())?;
         let wanted = [HIDDEN, WEIGHT, BIAS].map(|index| context.needs_input_grad(index));
         let targets = self.targets.f_contiguous()?;
         let upstream = context.grad_output(0)?.f_to_kind(T::KIND)?.f_contiguous()?;
-        let mut made = Made::new(&inputs, wanted)?;
-        self.scratch.with(|workspace| {
-            let (linear, targets) = (inputs.linear::<T>()?, slice(&targets)?);
-            let upstream = Upstream::Rows(slice(&upstream)?);
-            let into = made.slices()?;
-            let options = self.options()?;
-            linear_ce::gradients(linear, targets, &options, &self.rows, upstream, into, workspace)?;
-            Ok::<_, lexmax_autograd::BoxError>(())
-        })?;
-        let mut gradients = vec![None, None, None];
-        for (index, gradient) in made.0 {
-            gradients[index] = Some(gradient);
-        }
-        Ok(gradients)
+        let (options, upstream) = (self.options::<T>()?, Upstream::Rows(slice(&upstream)?));
+        let made =
+            layer.gradients(slice(&targets)?, &options, &self.rows, upstream, wanted, &self.scratch)?;
+        Ok(made.into_array().into())
     }
 }
 
@@ -206,59 +169,5 @@ impl Function for LinearCrossEntropy {
 
     fn name() -> &'static str {
         "fused linear cross-entropy"
-    }
-}
-
-/// The inputs, contiguous.
-struct Inputs {
-    hidden: Tensor,
-    weight: Tensor,
-    bias: Option<Tensor>,
-}
-
-impl Inputs {
-    fn of(get: impl Fn(usize) -> Option<Tensor>) -> lexmax_autograd::Result<Self> {
-        let there = |index| get(index).ok_or("hidden states and weight must be given");
-        let bias = get(BIAS).map(|bias| bias.f_contiguous()).transpose()?;
-        Ok(Self { hidden: there(HIDDEN)?.f_contiguous()?, weight: there(WEIGHT)?.f_contiguous()?, bias })
-    }
-
-    fn linear<T: FusedKind>(&self) -> Result<linear_ce::Linear<'_, T>> {
-        Ok(linear_ce::Linear {
-            hidden: slice(&self.hidden)?,
-            weight: slice(&self.weight)?,
-            bias: self.bias.as_ref().map(slice).transpose()?,
-            hidden_size: usize::try_from(self.weight.size()[1]).unwrap_or(0),
-        })
-    }
-}
-
-/// Fresh gradients of the wanted inputs, with the index of each.
-struct Made(Vec<(usize, Tensor)>);
-
-impl Made {
-    fn new(inputs: &Inputs, wanted: [bool; 3]) -> lexmax_autograd::Result<Self> {
-        let tensors = [Some(&inputs.hidden), Some(&inputs.weight), inputs.bias.as_ref()];
-        let mut made = Vec::new();
-        for (index, tensor) in tensors.into_iter().enumerate() {
-            if let Some(tensor) = tensor.filter(|_| wanted[index]) {
-                // Empty is enough: the kernels overwrite all of it.
-                made.push((index, Tensor::f_empty(tensor.size(), (tensor.kind(), tensor.device()))?));
-            }
-        }
-        Ok(Self(made))
-    }
-
-    fn slices<T: FusedKind>(&mut self) -> Result<Gradients<'_, T>> {
-        let mut gradients = Gradients::default();
-        for (index, tensor) in &mut self.0 {
-            let into = Some(slice_mut(tensor)?);
-            match *index {
-                HIDDEN => gradients.hidden = into,
-                WEIGHT => gradients.weight = into,
-                _ => gradients.bias = into,
-            }
-        }
-        Ok(gradients)
     }
 }
