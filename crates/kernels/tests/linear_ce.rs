@@ -103,7 +103,6 @@ impl Switches {
             logit_offset: offset.filter(|_| self.offset),
             row_weights: self.row_weights.then_some(row_weights),
             smoothed_classes: self.part.then_some(2000),
-            ..Options::default()
         }
     }
 
@@ -334,7 +333,7 @@ fn calls_that_take_turns_share_one_workspace_within_its_limit() {
         let problem = Problem::new(4, rows, size, vocab, 1.0);
         (Rounded::of(&problem), problem.targets)
     });
-    let mut turn = |workspace: &mut Workspace<f32>, which: usize| {
+    let turn = |workspace: &mut Workspace<f32>, which: usize| {
         let (rounded, targets) = &problems[which];
         fused(rounded.linear(), targets, &Options::default(), Upstream::Same(1.0), workspace)
     };

@@ -7,7 +7,7 @@ use lexmax_output::fused::{Factor, FusedKind, Scratch, Swept, take_made};
 use lexmax_output::{OutputError, Result};
 use tch::{Device, Kind, Tensor};
 
-use super::part::{Part, Pass, Spread};
+use super::part::{Part, Pass, Projected, Spread};
 
 /// Inputs of the node: these, then projection, weight and bias of each cluster. Biases may be undefined.
 const HIDDEN: usize = 0;
@@ -58,19 +58,16 @@ impl AdaptiveCrossEntropy {
         for (index, part) in self.clusters.iter_mut().enumerate().filter(|(_, part)| !part.is_empty()) {
             let first = FIRST_CLUSTER + PER_CLUSTER * index;
             let [projection, weight, bias] = [first, first + 1, first + 2];
-            let rows = part.gather(&hidden)?;
-            let projected = rows.f_linear(input(projection)?, None::<&Tensor>)?;
+            let through = input(projection)?.f_contiguous()?;
+            let projected = part.project::<T>(&hidden, &through, &self.scratch)?;
             let layer = Swept::new(&projected, input(weight)?, inputs[bias].as_ref())?;
-            let through = wanted[HIDDEN] || wanted[projection];
-            let layer_wanted = [through, wanted[weight], wanted[bias]];
+            let layer_wanted = [wanted[HIDDEN] || wanted[projection], wanted[weight], wanted[bias]];
             let made = part.sweep(&layer, self.spread, pass, layer_wanted, &self.scratch)?;
             if let Some(d_projected) = &made.hidden {
-                if wanted[projection] {
-                    gradients[projection] = Some(d_projected.f_tr()?.f_matmul(&rows)?);
-                }
-                if let Some(d_hidden) = &mut gradients[HIDDEN] {
-                    part.scatter::<T>(d_hidden, &d_projected.f_matmul(input(projection)?)?)?;
-                }
+                let d_hidden = gradients[HIDDEN].as_mut();
+                let made = Projected { hidden: &hidden, projection: &through, d_projected };
+                gradients[projection] =
+                    part.project_back::<T>(made, wanted[projection], d_hidden, &self.scratch)?;
             }
             gradients[weight] = made.weight;
             gradients[bias] = made.bias;

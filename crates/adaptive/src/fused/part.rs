@@ -2,9 +2,10 @@
 
 use lexmax_autograd::cpu::{slice, slice_mut};
 use lexmax_kernels::linear_ce::{Options, RowLosses, Upstream};
-use lexmax_output::Result;
+use lexmax_kernels::projection::Projection;
 use lexmax_output::fused::{FusedKind, Scratch, Swept, SweptGradients};
-use tch::Tensor;
+use lexmax_output::{OutputError, Result};
+use tch::{Device, Tensor};
 
 /// What is computed, and what each row of the batch counts for in it.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,14 @@ pub(super) struct Part {
     pub found: RowLosses,
 }
 
+/// What a cluster's projection was given, and the gradient of what it gave.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Projected<'a> {
+    pub hidden: &'a Tensor,
+    pub projection: &'a Tensor,
+    pub d_projected: &'a Tensor,
+}
+
 /// `e` and `V`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Spread {
@@ -51,27 +60,51 @@ impl Part {
         self.targets.is_empty()
     }
 
-    /// The rows of `hidden` `[N, D]` that visit.
-    pub fn gather(&self, hidden: &Tensor) -> Result<Tensor> {
-        let Some(rows) = &self.rows else { return Ok(hidden.shallow_clone()) };
-        let rows: Vec<i64> = rows.iter().map(|row| *row as i64).collect();
-        Ok(hidden.f_index_select(0, &Tensor::f_from_slice(&rows)?)?)
+    /// The rows of `hidden` `[N, D]` that visit, projected, `[M, d]`.
+    pub fn project<T: FusedKind>(
+        &self,
+        hidden: &Tensor,
+        projection: &Tensor,
+        scratch: &Scratch,
+    ) -> Result<Tensor> {
+        let size = [self.targets.len() as i64, projection.size()[0]];
+        let mut projected = Tensor::f_empty(size, (T::KIND, Device::Cpu))?;
+        let (into, of) = (slice_mut(&mut projected)?, self.projection::<T>(hidden, projection)?);
+        scratch.with(|workspace| of.forward(into, workspace)).map_err(OutputError::fused)?;
+        Ok(projected)
     }
 
-    /// Adds `values` `[M, D]` of the rows that visit to `sums` `[N, D]`, in the order of the rows.
-    pub fn scatter<T: FusedKind>(&self, sums: &mut Tensor, values: &Tensor) -> Result<()> {
-        let Some(rows) = &self.rows else {
-            let _ = sums.f_add_(values)?;
-            return Ok(());
-        };
-        let width = usize::try_from(sums.size()[1]).unwrap_or(0).max(1);
-        let (sums, values) = (slice_mut::<T>(sums)?, slice::<T>(values)?);
-        for (row, values) in rows.iter().zip(values.chunks_exact(width)) {
-            for (sum, value) in sums[row * width..(row + 1) * width].iter_mut().zip(values) {
-                *sum = *sum + *value;
-            }
-        }
-        Ok(())
+    /// The projection's gradient, where it is wanted; the hidden states' is added to `d_hidden` `[N, D]`, row by row.
+    pub fn project_back<T: FusedKind>(
+        &self,
+        made: Projected<'_>,
+        wanted: bool,
+        d_hidden: Option<&mut Tensor>,
+        scratch: &Scratch,
+    ) -> Result<Option<Tensor>> {
+        let Projected { hidden, projection, d_projected } = made;
+        let empty = || Tensor::f_empty(projection.size(), (T::KIND, Device::Cpu));
+        let mut gradient = wanted.then(empty).transpose()?;
+        let of = self.projection::<T>(hidden, projection)?;
+        let (d_projected, d_hidden) = (slice(d_projected)?, d_hidden.map(slice_mut).transpose()?);
+        let d_projection = gradient.as_mut().map(slice_mut).transpose()?;
+        scratch
+            .with(|workspace| of.gradients(d_projected, d_projection, d_hidden, workspace))
+            .map_err(OutputError::fused)?;
+        Ok(gradient)
+    }
+
+    fn projection<'a, T: FusedKind>(
+        &'a self,
+        hidden: &'a Tensor,
+        projection: &'a Tensor,
+    ) -> Result<Projection<'a, T>> {
+        Ok(Projection {
+            hidden: slice(hidden)?,
+            hidden_size: usize::try_from(hidden.size()[1]).unwrap_or(0),
+            rows: self.rows.as_deref(),
+            weight: slice(projection)?,
+        })
     }
 
     /// Sweeps the linear layer `[M, d] x [entries, d]` of this softmax; `wanted` are the gradients of hidden, weight, bias.
