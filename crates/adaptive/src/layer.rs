@@ -1,10 +1,14 @@
 //! The adaptive softmax layer.
 
 use lexmax_kernels::seed::Generator;
-use lexmax_output::{BuildContext, Cost, LayerCost, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss};
+use lexmax_output::fused::Scratch;
+use lexmax_output::{
+    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss,
+};
 use tch::{Kind, Tensor};
 
 use crate::AdaptiveConfig;
+use crate::fused::Fused;
 use crate::partition::Partition;
 use crate::tail::Tail;
 
@@ -48,8 +52,10 @@ pub struct Adaptive {
     pub(crate) partition: Partition,
     pub(crate) tails: Vec<Tail>,
     pub(crate) loss: Loss,
-    head_weight: Tensor,
-    head_bias: Option<Tensor>,
+    pub(crate) head_weight: Tensor,
+    pub(crate) head_bias: Option<Tensor>,
+    /// Where the fused kernels are taken.
+    pub(crate) fused: Option<Fused>,
     /// Expected share of the targets in each cluster, for the cost.
     shares: Vec<f64>,
     vocab_size: i64,
@@ -74,16 +80,23 @@ impl Adaptive {
         let tails = partition.clusters.iter().enumerate();
         let tails = tails.map(|(index, &cluster)| Tail::new(context, index, cluster, config.tail_bias));
         let tails = tails.collect::<Result<_>>()?;
-        Ok(Self { partition, tails, loss, head_weight, head_bias, shares, vocab_size, hidden_size })
+        let fused = if context.is_fused() { Some(Fused::new(context, &partition, &loss)?) } else { None };
+        Ok(Self { partition, tails, loss, head_weight, head_bias, fused, shares, vocab_size, hidden_size })
     }
 
-    fn head_logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        Ok(hidden.f_linear(&self.head_weight, self.head_bias.as_ref())?)
+    /// The workspace of fused queries.
+    pub(crate) fn scratch(&self) -> Option<&Scratch> {
+        self.fused.as_ref().map(|fused| &fused.scratch)
+    }
+
+    /// The softmax over the words of the shortlist and the clusters.
+    pub(crate) fn head<'a>(&'a self, hidden: &'a Tensor) -> Linear<'a> {
+        Linear::new(hidden, &self.head_weight, self.head_bias.as_ref())
     }
 
     /// Log-probabilities of the head entries, `[N, S + m]`.
     pub(crate) fn head_log_softmax(&self, hidden: &Tensor) -> Result<Tensor> {
-        Ok(self.head_logits(hidden)?.f_log_softmax(-1, None::<Kind>)?)
+        Ok(self.head(hidden).logits()?.f_log_softmax(-1, None::<Kind>)?)
     }
 
     /// Log-probabilities of all classes, `[N, V]`.
@@ -101,7 +114,7 @@ impl Adaptive {
     /// A cluster without rows is computed with none, so that its parameters get a gradient, of zeros.
     fn sparse(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
         let routing = self.partition.route(targets)?;
-        let mut of_targets = at_targets(&self.head_logits(hidden)?, &routing.head)?;
+        let mut of_targets = at_targets(&self.head(hidden).logits()?, &routing.head)?;
         for (tail, rows) in self.tails.iter().zip(&routing.rows) {
             let within = targets.f_index_select(0, rows)?.f_sub_scalar(tail.cluster.start)?;
             let logits = tail.logits(&hidden.f_index_select(0, rows)?)?;
@@ -133,6 +146,9 @@ impl OutputLayer for Adaptive {
     fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         // No case of its own for a batch of ignored rows: products with no rows give every parameter its zeros.
         let batch = self.loss.batch("adaptive.loss", hidden, targets)?;
+        if let Some(fused) = &self.fused {
+            return fused.loss(self, &batch);
+        }
         if self.loss.needs_all_classes() {
             let all = self.dense(&batch.hidden)?;
             let of_targets = all.f_gather(1, &batch.targets.f_unsqueeze(1)?, false)?.f_squeeze_dim(1)?;
@@ -144,6 +160,9 @@ impl OutputLayer for Adaptive {
 
     fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("adaptive.log_prob", hidden, Some(targets))?;
+        if let Some(fused) = &self.fused {
+            return fused.log_prob(self, hidden, targets);
+        }
         Ok(LogProb::from_normalised(self.sparse(hidden, targets)?))
     }
 
@@ -166,17 +185,18 @@ impl OutputLayer for Adaptive {
     fn cost(&self, rows: u64) -> LayerCost {
         let (n, d) = (rows as f64, self.hidden_size as f64);
         let element = self.head_weight.kind().elt_size_in_bytes() as f64;
-        let head = Cost::product(n, d, self.partition.head_size() as f64, element);
+        let head_products = Cost::product(n, d, self.partition.head_size() as f64, element);
         let tails = |share: &dyn Fn(f64) -> f64| {
             let costs =
                 self.tails.iter().zip(&self.shares).map(|(tail, &of)| tail.cost(n * share(of), d, element));
             costs.sum::<Cost>()
         };
-        let eval = head + tails(&|share| share);
+        let eval = head_products + tails(&|share| share);
         // Smoothing needs every class of every row.
-        let forward = if self.loss.needs_all_classes() { head + tails(&|_| 1.0) } else { eval };
-        let head_parameters = self.head_weight.numel() + self.head_bias.as_ref().map_or(0, Tensor::numel);
-        let parameters = head_parameters + self.tails.iter().map(Tail::parameters).sum::<usize>();
+        let forward = if self.loss.needs_all_classes() { head_products + tails(&|_| 1.0) } else { eval };
+        let head = [Some(&self.head_weight), self.head_bias.as_ref(), None];
+        let tails = self.tails.iter().map(Tail::parameters);
+        let parameters: usize = [head].into_iter().chain(tails).flatten().flatten().map(Tensor::numel).sum();
         LayerCost { train: forward.with_gradients(), eval, parameters: parameters as u64 }
     }
 }

@@ -4,6 +4,7 @@
 //! distribution is exactly normalised; what it gives up is the rank of the logits of rare words, not the normaliser.
 
 mod config;
+mod fused;
 mod layer;
 mod partition;
 mod sample;

@@ -69,6 +69,11 @@ impl Partition {
         self.clusters.iter().map(share).collect()
     }
 
+    /// The cluster of a class; `None` for the shortlist.
+    pub fn cluster_of(&self, class: i64) -> Option<usize> {
+        self.clusters.partition_point(|cluster| cluster.start <= class).checked_sub(1)
+    }
+
     /// Sorts the rows of targets `[N]` by part, with one look at the device.
     pub fn route(&self, targets: &Tensor) -> Result<Routing> {
         if self.clusters.is_empty() {

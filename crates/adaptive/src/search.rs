@@ -1,10 +1,12 @@
 //! Exact top-k that scores a cluster only for the rows where it can matter.
 
-use lexmax_output::{OutputError, Result, TopK};
+use lexmax_output::fused::Scratch;
+use lexmax_output::{OutputError, Result, TopK, top_k_of};
 use tch::{Kind, Tensor};
 
 use crate::Adaptive;
 use crate::partition::rows_by_part;
+use crate::tail::Tail;
 
 /// The answer, and how much was scored for it.
 pub(crate) struct Search {
@@ -25,10 +27,13 @@ impl Adaptive {
         if !(1..=vocab_size).contains(&k) {
             return Err(OutputError::argument(op, "k", k, format!("1 <= k <= {vocab_size}")));
         }
-        let (shortlist, clusters) = (self.partition.shortlist, self.tails.len() as i64);
-        let head = self.head_log_softmax(hidden)?;
-        let mut top = Candidates::from_shortlist(&head.f_narrow(1, 0, shortlist)?, k)?;
-        let (bounds, order) = head.f_narrow(1, shortlist, clusters)?.f_sort(1, true)?;
+        let clusters = self.tails.len() as i64;
+        let (shortlist, bounds) = match self.scratch() {
+            Some(scratch) => self.best_of_head_fused(hidden, k, scratch)?,
+            None => self.best_of_head(hidden, k)?,
+        };
+        let mut top = Candidates::new(shortlist, k)?;
+        let (bounds, order) = bounds.f_sort(1, true)?;
         let mut scored_pairs = 0;
         for round in 0..clusters {
             let (bound, cluster) = (bounds.f_select(1, round)?, order.f_select(1, round)?);
@@ -41,13 +46,52 @@ impl Adaptive {
             }
             for (tail, rows) in self.tails.iter().zip(&rows_of_clusters).filter(|(_, rows)| rows.numel() > 0)
             {
-                let within = tail.log_softmax(&hidden.f_index_select(0, rows)?)?;
-                let log_probs = within.f_add(&bound.f_index_select(0, rows)?.f_unsqueeze(1)?)?;
-                top.offer(rows, &log_probs, tail.cluster.start)?;
+                let mut best = self.best_of_cluster(op, tail, &hidden.f_index_select(0, rows)?, k)?;
+                best.log_probs = best.log_probs.f_add(&bound.f_index_select(0, rows)?.f_unsqueeze(1)?)?;
+                best.ids = best.ids.f_add_scalar(tail.cluster.start)?;
+                top.offer(rows, &best)?;
                 scored_pairs += rows.size()[0];
             }
         }
         Ok(Search { top: TopK { log_probs: top.log_probs, ids: top.ids }, scored_pairs })
+    }
+
+    /// The best words of the shortlist, at most `k`, and the log-probabilities of the clusters, `[N, m]`.
+    fn best_of_head(&self, hidden: &Tensor, k: i64) -> Result<(TopK, Tensor)> {
+        let (shortlist, clusters) = (self.partition.shortlist, self.tails.len() as i64);
+        let head = self.head_log_softmax(hidden)?;
+        let words = top_k_of("adaptive.top_k", &head.f_narrow(1, 0, shortlist)?, k.min(shortlist))?;
+        Ok((words, head.f_narrow(1, shortlist, clusters)?))
+    }
+
+    /// The same by one sweep: among the best `k + m` entries of the head are the best `k` words, and the sweep's normaliser
+    /// makes log-probabilities of the clusters' logits.
+    fn best_of_head_fused(&self, hidden: &Tensor, k: i64, scratch: &Scratch) -> Result<(TopK, Tensor)> {
+        let (shortlist, clusters) = (self.partition.shortlist, self.tails.len() as i64);
+        let _guard = tch::no_grad_guard();
+        let entries = (k + clusters).min(shortlist + clusters);
+        let (best, log_normaliser) =
+            self.head(hidden).top_k_and_normaliser("adaptive.top_k", entries, scratch)?;
+        // Entries of clusters go to the end; enough words remain before them.
+        let is_word = best.ids.f_lt(shortlist)?;
+        let floor = Tensor::f_full([0_i64; 0], f64::NEG_INFINITY, (hidden.kind(), hidden.device()))?;
+        let words = best.log_probs.f_where_self(&is_word, &floor)?;
+        let (log_probs, places) = words.f_topk(k.min(shortlist), 1, true, true)?;
+        let ids = best.ids.f_gather(1, &places, false)?;
+        let of_clusters = |tensor: &Tensor| tensor.f_narrow(0, shortlist, clusters);
+        let bias = self.head_bias.as_ref().map(of_clusters).transpose()?;
+        let logits = hidden.f_linear(&of_clusters(&self.head_weight)?, bias.as_ref())?;
+        let bounds = logits.f_to_kind(Kind::Double)?.f_sub(&log_normaliser.f_unsqueeze(1)?)?;
+        Ok((TopK { log_probs, ids }, bounds.f_to_kind(hidden.kind())?))
+    }
+
+    /// The best words of a cluster by their log-probability within it, at most `k`, for the rows given.
+    fn best_of_cluster(&self, op: &'static str, tail: &Tail, hidden: &Tensor, k: i64) -> Result<TopK> {
+        let k = k.min(tail.cluster.size);
+        match self.scratch() {
+            Some(scratch) => tail.linear(&tail.project(hidden)?).top_k(op, k, Some(scratch)),
+            None => top_k_of(op, &tail.log_softmax(hidden)?, k),
+        }
     }
 }
 
@@ -59,15 +103,16 @@ struct Candidates {
 }
 
 impl Candidates {
-    fn from_shortlist(log_probs: &Tensor, k: i64) -> Result<Self> {
-        let (rows, shortlist) = log_probs.size2()?;
-        let (log_probs, ids) = log_probs.f_topk(k.min(shortlist), 1, true, true)?;
-        let missing = [rows, (k - shortlist).max(0)];
-        let floor = Tensor::f_full(missing, f64::NEG_INFINITY, (log_probs.kind(), log_probs.device()))?;
-        let nothing = Tensor::f_full(missing, -1, (Kind::Int64, log_probs.device()))?;
+    /// Starts with the best words of the shortlist.
+    fn new(words: TopK, k: i64) -> Result<Self> {
+        let (rows, found) = words.log_probs.size2()?;
+        let missing = [rows, k - found];
+        let (kind, device) = (words.log_probs.kind(), words.log_probs.device());
+        let floor = Tensor::f_full(missing, f64::NEG_INFINITY, (kind, device))?;
+        let nothing = Tensor::f_full(missing, -1, (Kind::Int64, device))?;
         Ok(Self {
-            log_probs: Tensor::f_cat(&[log_probs, floor], 1)?,
-            ids: Tensor::f_cat(&[ids, nothing], 1)?,
+            log_probs: Tensor::f_cat(&[words.log_probs, floor], 1)?,
+            ids: Tensor::f_cat(&[words.ids, nothing], 1)?,
             k,
         })
     }
@@ -79,11 +124,10 @@ impl Candidates {
         Ok(bound.f_gt_tensor(&kth)?.f_logical_or(&unfilled)?)
     }
 
-    /// Words `start..` with log-probabilities `[M, size]` enter the rows `[M]` where they are better.
-    fn offer(&mut self, rows: &Tensor, log_probs: &Tensor, start: i64) -> Result<()> {
-        let (best, ids) = log_probs.f_topk(self.k.min(log_probs.size()[1]), 1, true, true)?;
-        let both = Tensor::f_cat(&[self.log_probs.f_index_select(0, rows)?, best], 1)?;
-        let both_ids = Tensor::f_cat(&[self.ids.f_index_select(0, rows)?, ids.f_add_scalar(start)?], 1)?;
+    /// Words `[M, j]` of the rows `[M]` enter where they are better.
+    fn offer(&mut self, rows: &Tensor, words: &TopK) -> Result<()> {
+        let both = Tensor::f_cat(&[&self.log_probs.f_index_select(0, rows)?, &words.log_probs], 1)?;
+        let both_ids = Tensor::f_cat(&[&self.ids.f_index_select(0, rows)?, &words.ids], 1)?;
         let (kept, places) = both.f_topk(self.k, 1, true, true)?;
         self.log_probs = self.log_probs.f_index_copy(0, rows, &kept)?;
         self.ids = self.ids.f_index_copy(0, rows, &both_ids.f_gather(1, &places, false)?)?;

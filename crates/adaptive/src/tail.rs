@@ -1,6 +1,6 @@
 //! One cluster of the tail: a projection to its width and a softmax over its words.
 
-use lexmax_output::{BuildContext, Cost, Result};
+use lexmax_output::{BuildContext, Cost, Linear, Result};
 use tch::{Kind, Tensor};
 
 use crate::partition::Cluster;
@@ -26,10 +26,19 @@ impl Tail {
         })
     }
 
+    /// Hidden states `[M, D]` at the cluster's width, `[M, width]`.
+    pub fn project(&self, hidden: &Tensor) -> Result<Tensor> {
+        Ok(hidden.f_linear(&self.projection, None::<&Tensor>)?)
+    }
+
+    /// The softmax over the words, of projected hidden states.
+    pub fn linear<'a>(&'a self, projected: &'a Tensor) -> Linear<'a> {
+        Linear::new(projected, &self.weight, self.bias.as_ref())
+    }
+
     /// Logits `[M, size]` of hidden states `[M, D]`.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let no_bias = None::<&Tensor>;
-        Ok(hidden.f_linear(&self.projection, no_bias)?.f_linear(&self.weight, self.bias.as_ref())?)
+        self.linear(&self.project(hidden)?).logits()
     }
 
     /// Log-probabilities within the cluster, `[M, size]`: none is above zero, rounding included, because the largest
@@ -44,8 +53,8 @@ impl Tail {
         Cost::product(rows, hidden_size, width, element) + Cost::product(rows, width, size, element)
     }
 
-    /// Number of parameters.
-    pub fn parameters(&self) -> usize {
-        self.projection.numel() + self.weight.numel() + self.bias.as_ref().map_or(0, Tensor::numel)
+    /// Projection, weight and bias.
+    pub fn parameters(&self) -> [Option<&Tensor>; 3] {
+        [Some(&self.projection), Some(&self.weight), self.bias.as_ref()]
     }
 }

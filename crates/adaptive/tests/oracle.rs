@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::{Parameters, build, oracle_loss, oracle_row, rows, wave};
+use common::{Parameters, build_on, oracle_loss, oracle_row, rows, wave};
 use lexmax_adaptive::AdaptiveConfig;
+use lexmax_output::fused::Compute;
 use lexmax_output::{LossOptions, OutputLayer, Reduction};
 use proptest::prelude::*;
 use tch::Kind;
@@ -32,16 +33,17 @@ fn configs() -> impl Strategy<Value = (AdaptiveConfig, i64)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn values_and_gradients_equal_the_oracle(
         (config, vocab_size) in configs(),
         hidden_size in 1..8_i64,
         picks in prop::collection::vec(0..1000_i64, 1..7),
+        path in prop::sample::select(vec![Compute::Reference, Compute::Fastest]),
     ) {
         let targets: Vec<i64> = picks.iter().map(|pick| pick % vocab_size).collect();
-        let mut built = build(&config, vocab_size, hidden_size, Kind::Double);
+        let mut built = build_on(path, false, &config, [vocab_size, hidden_size], Kind::Double);
         let hidden = wave(&[targets.len() as i64, hidden_size], 9.1, 1.5).set_requires_grad(true);
         let dense_of = |parameters: &Parameters, hidden: &[Vec<f64>]| -> Vec<Vec<f64>> {
             hidden.iter().map(|row| oracle_row(parameters, &config.cutoffs, vocab_size, row)).collect()

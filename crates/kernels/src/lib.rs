@@ -1,6 +1,7 @@
 //! Numeric pieces that know no tensor: slices and numbers in, slices and numbers out.
 //!
 //! * [`linear_ce`]: exact linear cross-entropy, loss and all gradients, in tiles that stay in the cache; never `[N, V]`.
+//! * [`projection`]: some rows of the hidden states at another width, with gradients.
 //! * [`query`]: exact top-k and exact draws in the same sweep.
 //! * [`seed`]: one root seed, a generator of its own for every component.
 //! * [`logspace`]: sums of probabilities that are given by their logarithms, in f64.
@@ -13,6 +14,7 @@ mod error;
 pub mod linear_ce;
 pub mod logspace;
 mod pool;
+pub mod projection;
 pub mod query;
 pub mod seed;
 mod simd;

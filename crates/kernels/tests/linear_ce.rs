@@ -72,18 +72,27 @@ struct Switches {
     temperature: bool,
     offset: bool,
     ignore: bool,
+    row_weights: bool,
+    part: bool,
 }
 
 prop_compose! {
-    fn switches()(bits in any::<[bool; 10]>()) -> Switches {
-        let [bias, smoothing, class_weights, z_loss, focal, cap, temperature, offset, ignore, sigsoftmax] = bits;
+    fn switches()(bits in any::<[bool; 12]>()) -> Switches {
+        let [bias, smoothing, class_weights, z_loss, focal, cap, temperature, offset, ignore, row_weights, part, sigsoftmax] = bits;
         let (focal, cap) = (focal && !smoothing, cap && !sigsoftmax);
-        Switches { bias, smoothing, class_weights, z_loss, focal, cap, sigsoftmax, temperature, offset, ignore }
+        Switches {
+            bias, smoothing, class_weights, z_loss, focal, cap, sigsoftmax, temperature, offset, ignore, row_weights, part,
+        }
     }
 }
 
 impl Switches {
-    fn options<'a, T>(&self, class_weights: Option<&'a [T]>, offset: Option<&'a [T]>) -> Options<'a, T> {
+    fn options<'a, T>(
+        &self,
+        class_weights: Option<&'a [T]>,
+        row_weights: &'a [f64],
+        offset: Option<&'a [T]>,
+    ) -> Options<'a, T> {
         Options {
             ignore_index: self.ignore.then_some(-100),
             label_smoothing: if self.smoothing { 0.1 } else { 0.0 },
@@ -94,6 +103,8 @@ impl Switches {
             sigsoftmax: self.sigsoftmax,
             temperature: if self.temperature { 1.5 } else { 1.0 },
             logit_offset: offset.filter(|_| self.offset),
+            row_weights: self.row_weights.then_some(row_weights),
+            smoothed_classes: self.part.then_some(2000),
         }
     }
 
@@ -128,7 +139,7 @@ proptest! {
     ) {
         let mut problem = Problem::new(seed, rows, size, vocab, 2.0);
         switches.apply(&mut problem);
-        let options = switches.options(problem.class_weights.as_deref(), problem.offset.as_deref());
+        let options = switches.options(problem.class_weights.as_deref(), &problem.row_weights, problem.offset.as_deref());
         let hidden = cleaned(&problem.hidden);
         let exact = naive_f64(Linear { hidden: &hidden, ..problem.linear() }, &problem.targets, &options, &problem.upstream);
         let mut workspace = Workspace::new(threads).with_memory_limit(memory);
@@ -136,7 +147,7 @@ proptest! {
         compare(&got, &exact, None, 1e-11)?;
 
         let rounded = Rounded::of(&problem);
-        let options = switches.options(rounded.class_weights.as_deref(), rounded.offset.as_deref());
+        let options = switches.options(rounded.class_weights.as_deref(), &problem.row_weights, rounded.offset.as_deref());
         let hidden: Vec<f32> = hidden.iter().map(|x| *x as f32).collect();
         let plain = naive_f32(Linear { hidden: &hidden, ..rounded.linear() }, &problem.targets, &options, &rounded.upstream);
         let mut workspace = Workspace::new(threads).with_memory_limit(memory).with_level(level);
@@ -150,7 +161,7 @@ proptest! {
     ) {
         let mut problem = Problem::new(seed, rows, 24, vocab, 2.0);
         switches.apply(&mut problem);
-        let options = switches.options(problem.class_weights.as_deref(), problem.offset.as_deref());
+        let options = switches.options(problem.class_weights.as_deref(), &problem.row_weights, problem.offset.as_deref());
         let mut workspace = Workspace::new(2);
         let upstream = Upstream::Rows(&problem.upstream[..]);
         let both = fused(problem.linear(), &problem.targets, &options, upstream, &mut workspace);
@@ -285,6 +296,9 @@ fn bad_input_is_an_error_that_names_it() {
         Options { class_weights: Some(&[1.0; 3]), ..plain },
         Options { class_weights: Some(&[-1.0; 10]), ..plain },
         Options { logit_offset: Some(&[1.0; 11]), ..plain },
+        Options { row_weights: Some(&[1.0; 3]), ..plain },
+        Options { row_weights: Some(&[1.0, f64::NAN, 1.0, 1.0]), ..plain },
+        Options { smoothed_classes: Some(9), ..plain },
     ];
     for options in cases {
         assert!(fails(problem.linear(), &[0; 4], &options).contains("expected"), "{options:?}");
@@ -318,4 +332,30 @@ fn the_workspace_is_within_its_bound() {
         fused(rounded.linear(), &problem.targets, &Options::default(), Upstream::Same(1.0), &mut workspace);
     assert!(workspace.bytes() <= workspace_bytes::<f32>(100, 32, 3000, 2, limit, true));
     assert!(workspace.bytes() > 0);
+}
+
+#[test]
+fn calls_that_take_turns_share_one_workspace_within_its_limit() {
+    let limit = 6 << 20;
+    let mut workspace = Workspace::new(2).with_memory_limit(limit);
+    let problems = [(200, 40, 2000), (2, 1, 5000), (120, 2, 9000)].map(|(rows, size, vocab)| {
+        let problem = Problem::new(4, rows, size, vocab, 1.0);
+        (Rounded::of(&problem), problem.targets)
+    });
+    let turn = |workspace: &mut Workspace<f32>, which: usize| {
+        let (rounded, targets) = &problems[which];
+        fused(rounded.linear(), targets, &Options::default(), Upstream::Same(1.0), workspace)
+    };
+    let alone = [0, 1, 2].map(|which| turn(&mut Workspace::new(2).with_memory_limit(limit), which));
+    for which in [0, 1, 2, 1, 0, 2] {
+        let got = turn(&mut workspace, which);
+        assert_eq!((&got.loss, &got.d_hidden), (&alone[which].loss, &alone[which].d_hidden));
+        assert!(workspace.bytes() <= limit, "{} bytes after problem {which}", workspace.bytes());
+    }
+    // A problem of one thread between two of two leaves the second thread its buffers.
+    let mut workspace = Workspace::new(2);
+    turn(&mut workspace, 0);
+    let held = workspace.bytes();
+    turn(&mut workspace, 1);
+    assert!(workspace.bytes() >= held);
 }

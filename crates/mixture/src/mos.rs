@@ -1,7 +1,7 @@
 //! The mixture of softmaxes.
 
 use lexmax_kernels::seed::Generator;
-use lexmax_output::fused::{Scratch, Terms};
+use lexmax_output::fused::{Factor, Scratch, Terms};
 use lexmax_output::{
     BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss,
     sample_from, top_k_of,
@@ -194,7 +194,7 @@ impl OutputLayer for Mixture {
             match (&states.log_prior, batch.factor()?) {
                 // One component is a softmax over a linear layer.
                 (None, _) => return batch.fused(self.linear(&latent), Terms::default(), scratch),
-                (Some(log_prior), Some(factor)) if !self.loss.needs_all_classes() => {
+                (Some(log_prior), Factor::Known(factor)) if !self.loss.needs_all_classes() => {
                     let (weight, bias) = (&self.weight, self.bias.as_ref());
                     let inputs = Inputs { latent: &latent, weight, bias, log_prior };
                     return fused::loss(&batch, inputs, factor, scratch);

@@ -1,5 +1,6 @@
 //! One batch of a training loss: input checks on the way in, ignored rows left out, reduction on the way out.
 
+use lexmax_autograd::cpu::slice;
 use tch::{Kind, Tensor};
 
 use crate::value::TrainingLoss;
@@ -116,19 +117,6 @@ impl Batch<'_> {
         Ok(self.loss.class_weights.as_ref().map(gather).transpose()?)
     }
 
-    /// Factor of each row's loss, class weight included, in the final number: one for the sum, one over what the mean divides by.
-    /// `None` for the reduction `none`, where the backward pass brings one for each row.
-    ///
-    /// # Errors
-    /// libtorch refused.
-    pub fn factor(&self) -> Result<Option<f64>> {
-        Ok(match self.loss.options.reduction {
-            Reduction::None => None,
-            Reduction::Sum => Some(1.0),
-            Reduction::Mean => Some(1.0 / self.mean_divisor()?),
-        })
-    }
-
     /// Class weights, `[V]`, where there are any.
     pub fn class_weights(&self) -> Option<&Tensor> {
         self.loss.class_weights.as_ref()
@@ -214,6 +202,9 @@ fn check_targets(
 
 /// A sum is finite when every term is (or overflows, which the second look settles), and costs one pass over `[N, D]`.
 fn check_finite(op: &'static str, hidden: &Tensor, kept: Option<&Tensor>) -> Result<()> {
+    if is_finite_here(hidden) {
+        return Ok(());
+    }
     let _guard = tch::no_grad_guard();
     if hidden.f_sum(None::<Kind>)?.f_double_value(&[])?.is_finite() {
         return Ok(());
@@ -224,6 +215,18 @@ fn check_finite(op: &'static str, hidden: &Tensor, kept: Option<&Tensor>) -> Res
     }
     let row = original_row(kept, bad_rows.f_int64_value(&[0, 0])?)?;
     Err(OutputError::NotFinite { op, what: "hidden", row })
+}
+
+/// Whether a contiguous f32 or f64 tensor on the CPU is finite, by one pass on this thread (`false`: look again by other means):
+/// libtorch's sum would wake its pool, which then spins for a while and takes a core from the sweep that follows.
+fn is_finite_here(hidden: &Tensor) -> bool {
+    match hidden.kind() {
+        Kind::Float => slice::<f32>(hidden)
+            .is_ok_and(|all| all.iter().fold(true, |finite, number| finite & number.is_finite())),
+        Kind::Double => slice::<f64>(hidden)
+            .is_ok_and(|all| all.iter().fold(true, |finite, number| finite & number.is_finite())),
+        _ => false,
+    }
 }
 
 fn original_row(kept: Option<&Tensor>, position: i64) -> Result<i64> {

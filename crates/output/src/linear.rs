@@ -98,9 +98,23 @@ impl<'a> Linear<'a> {
     /// `k` outside `1..=V`.
     pub fn top_k(&self, op: &'static str, k: i64, scratch: Option<&Scratch>) -> Result<TopK> {
         match scratch {
-            Some(scratch) => fused::top_k(op, *self, k, scratch),
+            Some(scratch) => Ok(fused::top_k(op, *self, k, scratch)?.0),
             None => dense::top_k(op, &self.logits()?, k),
         }
+    }
+
+    /// As [`Linear::top_k`], and the log-normalisers `log sum_c exp z_c` of the rows, `[N]`, f64: with one of them any logit of
+    /// the row is a log-probability.
+    ///
+    /// # Errors
+    /// `k` outside `1..=V`.
+    pub fn top_k_and_normaliser(
+        &self,
+        op: &'static str,
+        k: i64,
+        scratch: &Scratch,
+    ) -> Result<(TopK, Tensor)> {
+        fused::top_k(op, *self, k, scratch)
     }
 
     /// One exact draw from the softmax of each row, `[N]`.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use lexmax_adaptive::{Adaptive, AdaptiveConfig};
 use lexmax_kernels::logspace::log_sum_exp;
 use lexmax_kernels::seed::generator;
+use lexmax_output::fused::Compute;
 use lexmax_output::{BuildContext, LossOptions, OutputLayer, Reduction};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -20,10 +21,18 @@ pub fn wave(shape: &[i64], phase: f64, scale: f64) -> Tensor {
     ((Tensor::arange(count, (Kind::Double, Device::Cpu)) * 1.73 + phase).sin() * scale).view(shape)
 }
 
+/// On the path that a user gets.
 pub fn build(config: &AdaptiveConfig, vocab_size: i64, hidden_size: i64, kind: Kind) -> Built {
+    build_on(Compute::Fastest, false, config, [vocab_size, hidden_size], kind)
+}
+
+pub fn build_on(path: Compute, sparse: bool, config: &AdaptiveConfig, sizes: [i64; 2], kind: Kind) -> Built {
     let mut store = nn::VarStore::new(Device::Cpu);
     store.set_kind(kind);
-    let layer = Adaptive::new(&BuildContext::new(store.root(), vocab_size, hidden_size, 7), config).unwrap();
+    let mut context = BuildContext::new(store.root(), sizes[0], sizes[1], 7);
+    context.compute = path;
+    context.sparse_gradients = sparse;
+    let layer = Adaptive::new(&context, config).unwrap();
     let built = Built { layer, store };
     for (index, (_, variable)) in built.variables().into_iter().enumerate() {
         let values = wave(&variable.size(), 0.37 + index as f64, 0.8).to_kind(kind);

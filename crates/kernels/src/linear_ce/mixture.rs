@@ -86,6 +86,7 @@ pub fn loss_and_gradients<T: Element>(
     let tokens = rows / components;
     options.check(op, vocab_size)?;
     check_options(op, options)?;
+    options.check_rows(op, tokens)?;
     let counted = counted_rows(op, targets, tokens, vocab_size, options.ignore_index)?;
     upstream.check(op, tokens)?;
     let MixtureGradients { linear: mut gradients, log_prior: mut d_log_prior } = wanted;
@@ -113,7 +114,7 @@ pub fn loss_and_gradients<T: Element>(
     workspace.fit(&plan, sizes, task);
     let call = Call::new(linear, options, plan, workspace.level);
     let Workspace { workers, chunk, .. } = workspace;
-    let mut jobs = gather::jobs(workers, gradients.weight, size);
+    let mut jobs = gather::jobs(&mut workers[..plan.threads], gradients.weight, size);
     let (mut sums, mut shares) = (Vec::with_capacity(components), Vec::with_capacity(components));
     for (number, rows) in members.chunks(plan.chunk).enumerate() {
         chunk.gather(&linear, &of_rows, rows);
@@ -126,7 +127,7 @@ pub fn loss_and_gradients<T: Element>(
             sums.extend(group.map(|at| gather::sums(&jobs, at, owner)));
             shares.clear();
             shares.extend(sums.iter().zip(priors).map(|(row, prior)| prior.to_f64() + row.target_log_prob()));
-            let class_weight = options.class_weight(class);
+            let class_weight = options.target_weight(token, class);
             loss[token] = -class_weight * share_out(&mut shares);
             let factor = upstream.of(token) * class_weight;
             for (k, (row, share)) in sums.iter().zip(&shares).enumerate() {

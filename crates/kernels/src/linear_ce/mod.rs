@@ -188,6 +188,7 @@ fn run<'a, T: Element>(
     linear.check(op)?;
     let (rows, vocab_size, size) = (linear.rows(), linear.vocab_size(), linear.hidden_size);
     options.check(op, vocab_size)?;
+    options.check_rows(op, rows)?;
     let counted = counted_rows(op, targets, rows, vocab_size, options.ignore_index)?;
     gradients.check(op, rows, vocab_size, size)?;
     let (task, upstream) = match mode {
@@ -212,14 +213,14 @@ fn run<'a, T: Element>(
     let call = Call::new(linear, options, plan, workspace.level);
     let row_loss = RowLoss::new(options, vocab_size);
     let Workspace { workers, chunk, .. } = workspace;
-    let mut jobs = gather::jobs(workers, gradients.weight, size);
+    let mut jobs = gather::jobs(&mut workers[..plan.threads], gradients.weight, size);
     for (number, rows) in counted.chunks(plan.chunk).enumerate() {
         chunk.gather(&linear, targets, rows);
         if !matches!(mode, Mode::Known(..)) {
             pool::on_each(&mut jobs, |job| call.sums(job.worker, job.thread, chunk, rows.len()));
         }
         for (at, row) in rows.iter().enumerate() {
-            let class_weight = options.class_weight(chunk.targets[at]);
+            let target_weight = options.target_weight(*row, chunk.targets[at]);
             // exp(z - max) is summed to `sum`; with a known normaliser the maximum is that, rounded, and the rest the sum.
             let (max, sum) = match mode {
                 Mode::Known(known, _) => {
@@ -230,7 +231,7 @@ fn run<'a, T: Element>(
                 }
                 Mode::Loss | Mode::Both(_) => {
                     let sums = gather::sums(&jobs, at, call.classes_owner(chunk.targets[at]));
-                    out.loss[*row] = row_loss.loss(&sums, class_weight);
+                    out.loss[*row] = row_loss.loss(&sums, target_weight);
                     out.log_normaliser[*row] = sums.log_normaliser();
                     out.target_log_prob[*row] = sums.target_log_prob();
                     (sums.max, sums.sum)
@@ -238,7 +239,7 @@ fn run<'a, T: Element>(
             };
             if task != Task::Forward {
                 let factors =
-                    row_loss.factors(out.log_normaliser[*row], out.target_log_prob[*row], class_weight);
+                    row_loss.factors(out.log_normaliser[*row], out.target_log_prob[*row], target_weight);
                 let scale = upstream.of(*row) / options.temperature;
                 let target_logit = out.target_log_prob[*row] + out.log_normaliser[*row];
                 chunk.max[at] = T::from_f64(max);

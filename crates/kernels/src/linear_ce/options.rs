@@ -10,6 +10,10 @@ use crate::tile::Transform;
 /// row `i` with target `y` costs
 ///
 /// `l_i = -(1 - e) w_y (1 - p_y)^gamma log p_y - e/V sum_c w_c log p_c + z_loss w_y (log sum_c exp z_c)^2`.
+///
+/// A linear layer that is one part of a larger distribution (the head or a cluster of an adaptive softmax) gets the part's share
+/// of the whole loss by [`row_weights`](Self::row_weights) in place of `w_y` and
+/// [`smoothed_classes`](Self::smoothed_classes) in place of `V`; `w_c` then weighs the smoothing alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options<'a, T> {
     /// Rows with this target cost nothing and get no gradient; what their hidden states hold does not matter.
@@ -18,6 +22,10 @@ pub struct Options<'a, T> {
     pub label_smoothing: f64,
     /// `w`, `[V]`, from zero up.
     pub class_weights: Option<&'a [T]>,
+    /// What stands for `w_y` in each row, `[N]`, from zero up; the target of a row of weight zero has no effect.
+    pub row_weights: Option<&'a [f64]>,
+    /// What stands for `V` in the smoothing, at least `V`.
+    pub smoothed_classes: Option<usize>,
     /// Weight of the squared log-normaliser, from zero up (PaLM, 2022, arXiv 2204.02311).
     pub z_loss: f64,
     /// `gamma`, from zero up (Lin et al. 2017, "Focal Loss for Dense Object Detection", arXiv 1708.02002). Not with smoothing.
@@ -39,6 +47,8 @@ impl<T> Default for Options<'_, T> {
             ignore_index: None,
             label_smoothing: 0.0,
             class_weights: None,
+            row_weights: None,
+            smoothed_classes: None,
             z_loss: 0.0,
             focal_gamma: 0.0,
             soft_cap: None,
@@ -50,18 +60,21 @@ impl<T> Default for Options<'_, T> {
 }
 
 impl<'a, T: Element> Options<'a, T> {
-    /// What the mean divides by: the class weights of the rows that count, summed (their number, where there are no weights).
+    /// What the mean divides by: the weights `w_y` of the rows that count, summed (their number, where there are no weights).
     /// `targets` are those that [`super::loss`] accepted.
     pub fn mean_divisor(&self, targets: &[i64]) -> f64 {
-        let counted = targets.iter().filter(|target| self.ignore_index != Some(**target));
-        counted.map(|target| usize::try_from(*target).map_or(0.0, |class| self.class_weight(class))).sum()
+        let counted = targets.iter().enumerate().filter(|(_, target)| self.ignore_index != Some(**target));
+        counted
+            .map(|(row, target)| usize::try_from(*target).map_or(0.0, |class| self.target_weight(row, class)))
+            .sum()
     }
 
-    /// `w_c`.
-    pub(crate) fn class_weight(&self, class: usize) -> f64 {
-        match self.class_weights {
-            Some(weights) => weights.get(class).map_or(0.0, |weight| weight.to_f64()),
-            None => 1.0,
+    /// `w_y` of a row with target `class`.
+    pub(crate) fn target_weight(&self, row: usize, class: usize) -> f64 {
+        match (self.row_weights, self.class_weights) {
+            (Some(weights), _) => weights.get(row).copied().unwrap_or(0.0),
+            (None, Some(weights)) => weights.get(class).map_or(0.0, |weight| weight.to_f64()),
+            (None, None) => 1.0,
         }
     }
 
@@ -120,9 +133,22 @@ impl<'a, T: Element> Options<'a, T> {
                 return Err(KernelError::argument(op, "class_weights", bad, "finite weights from zero up"));
             }
         }
+        if let Some(classes) = self.smoothed_classes.filter(|classes| *classes < vocab_size) {
+            let expected = format!("at least {vocab_size}, the classes of the linear layer");
+            return Err(KernelError::argument(op, "smoothed_classes", classes, expected));
+        }
         if let Some(offset) = self.logit_offset {
             KernelError::check_length(op, "logit_offset", offset.len(), vocab_size, "one for each class")?;
         }
         Ok(())
+    }
+
+    pub(crate) fn check_rows(&self, op: &'static str, rows: usize) -> Result<()> {
+        let Some(weights) = self.row_weights else { return Ok(()) };
+        KernelError::check_length(op, "row_weights", weights.len(), rows, "one for each row of hidden")?;
+        match weights.iter().find(|weight| !(0.0..f64::INFINITY).contains(*weight)) {
+            Some(bad) => Err(KernelError::argument(op, "row_weights", bad, "finite weights from zero up")),
+            None => Ok(()),
+        }
     }
 }

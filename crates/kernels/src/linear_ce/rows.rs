@@ -40,7 +40,7 @@ pub(crate) struct RowFactors {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RowLoss {
     smoothing: f64,
-    /// `e / V`.
+    /// `e / V`, with the `V` of the whole distribution.
     spread: f64,
     /// `sum_c w_c`.
     total_weight: f64,
@@ -56,32 +56,32 @@ impl RowLoss {
         };
         Self {
             smoothing: options.label_smoothing,
-            spread: options.label_smoothing / vocab_size as f64,
+            spread: options.label_smoothing / options.smoothed_classes.unwrap_or(vocab_size) as f64,
             total_weight,
             z_loss: options.z_loss,
             focal_gamma: options.focal_gamma,
         }
     }
 
-    /// `l_i`, from the row's sums and its target's class weight.
-    pub fn loss(&self, row: &RowSums, class_weight: f64) -> f64 {
+    /// `l_i`, from the row's sums and `w_y`.
+    pub fn loss(&self, row: &RowSums, target_weight: f64) -> f64 {
         let log_normaliser = row.log_normaliser();
         let log_prob = row.target_log_prob();
-        let mut loss = -(1.0 - self.smoothing) * class_weight * self.focal(log_prob).0 * log_prob;
+        let mut loss = -(1.0 - self.smoothing) * target_weight * self.focal(log_prob).0 * log_prob;
         if self.spread > 0.0 {
             loss -= self.spread * (row.weighted - self.total_weight * log_normaliser);
         }
         if self.z_loss > 0.0 {
-            loss += self.z_loss * class_weight * log_normaliser * log_normaliser;
+            loss += self.z_loss * target_weight * log_normaliser * log_normaliser;
         }
         loss
     }
 
     /// Factors of the gradient with respect to `z`.
-    pub fn factors(&self, log_normaliser: f64, target_log_prob: f64, class_weight: f64) -> RowFactors {
-        let target = (1.0 - self.smoothing) * class_weight * self.focal(target_log_prob).1;
+    pub fn factors(&self, log_normaliser: f64, target_log_prob: f64, target_weight: f64) -> RowFactors {
+        let target = (1.0 - self.smoothing) * target_weight * self.focal(target_log_prob).1;
         let mass =
-            target + self.spread * self.total_weight + 2.0 * self.z_loss * class_weight * log_normaliser;
+            target + self.spread * self.total_weight + 2.0 * self.z_loss * target_weight * log_normaliser;
         RowFactors { mass, spread: self.spread, target }
     }
 

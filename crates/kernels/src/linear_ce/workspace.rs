@@ -53,11 +53,22 @@ impl<T: Element> Workspace<T> {
         self.workers.iter().map(Worker::bytes).sum::<usize>() + self.chunk.bytes()
     }
 
-    /// Makes the buffers fit.
+    /// Makes the buffers fit. Calls of different sizes that take turns find what the larger ones left, threads that a small one
+    /// does not start included, as long as all of it stays within the limit.
     pub(crate) fn fit(&mut self, plan: &Plan, sizes: Sizes, task: Task) {
-        self.workers.truncate(plan.threads);
-        self.workers.resize_with(plan.threads, Worker::default);
-        for (thread, worker) in self.workers.iter_mut().enumerate() {
+        self.fit_buffers(plan, sizes, task);
+        if self.bytes() > self.memory_limit.max(plan.bytes(sizes, task)) {
+            self.workers.clear();
+            self.chunk = Chunk::default();
+            self.fit_buffers(plan, sizes, task);
+        }
+    }
+
+    fn fit_buffers(&mut self, plan: &Plan, sizes: Sizes, task: Task) {
+        if self.workers.len() < plan.threads {
+            self.workers.resize_with(plan.threads, Worker::default);
+        }
+        for (thread, worker) in self.workers[..plan.threads].iter_mut().enumerate() {
             worker.fit(plan, sizes, task, thread);
         }
         self.chunk.fit(plan.chunk, sizes.hidden_size);

@@ -74,7 +74,7 @@ pub(crate) fn for_each_block<T: Element, S: Send>(
     for first in (0..rows).step_by(plan.chunk) {
         let count = plan.chunk.min(rows - first);
         chunk.gather_rows(&linear, first..first + count);
-        let mut jobs: Vec<_> = workers
+        let mut jobs: Vec<_> = workers[..plan.threads]
             .iter_mut()
             .enumerate()
             .map(|(thread, worker)| (thread, worker, new_state(count)))

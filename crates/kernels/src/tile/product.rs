@@ -4,14 +4,14 @@ use super::Shape;
 use crate::element::Element;
 
 /// A matrix in a slice: element `(i, j)` is at `i * row + j * column`.
-struct Matrix<'a, T> {
-    data: &'a [T],
-    row: usize,
-    column: usize,
+pub(crate) struct Matrix<'a, T> {
+    pub data: &'a [T],
+    pub row: usize,
+    pub column: usize,
 }
 
 /// `out (+)= left right`, `out` row-major `[m, n]` with distance `stride` between rows; `left [m, k]`, `right [k, n]`.
-fn product<T: Element>(
+pub(crate) fn product<T: Element>(
     out: &mut [T],
     stride: usize,
     [m, n, k]: [usize; 3],

@@ -13,6 +13,7 @@ pub struct Problem {
     pub bias: Option<Vec<f64>>,
     pub targets: Vec<i64>,
     pub class_weights: Option<Vec<f64>>,
+    pub row_weights: Vec<f64>,
     pub offset: Option<Vec<f64>>,
     pub upstream: Vec<f64>,
     pub size: usize,
@@ -37,12 +38,15 @@ impl Problem {
             .into_iter()
             .map(|u| ((u * vocab_size as f64) as i64).min(vocab_size as i64 - 1))
             .collect();
+        // Some rows have no target of their own.
+        let row_weights = draw(rows, 1.0, 0.25).into_iter().map(|weight| weight.max(0.0)).collect();
         Self {
             hidden,
             weight,
             bias: Some(bias),
             targets,
             class_weights: Some(class_weights),
+            row_weights,
             offset: Some(offset),
             upstream,
             size,
@@ -117,6 +121,7 @@ macro_rules! naive {
         ) -> Answer {
             let (rows, vocab, size) = (linear.rows(), linear.vocab_size(), linear.hidden_size);
             let weight_of = |c: usize| options.class_weights.map_or(1.0, |w| w[c]);
+            let smoothed = options.smoothed_classes.unwrap_or(vocab) as $kind;
             let (e, gamma) = (options.label_smoothing as $kind, options.focal_gamma as $kind);
             let z_loss = options.z_loss as $kind;
             let temperature = options.temperature as $kind;
@@ -133,6 +138,7 @@ macro_rules! naive {
             let mut d_bias: Vec<$kind> = vec![0.0; vocab];
             for i in (0..rows).filter(|i| Some(targets[*i]) != options.ignore_index) {
                 let y = targets[i] as usize;
+                let w_y = options.row_weights.map_or(weight_of(y), |weights| weights[i] as $kind);
                 let h = &linear.hidden[i * size..(i + 1) * size];
                 let mut slope: Vec<$kind> = vec![1.0 / temperature; vocab];
                 let z: Vec<$kind> = (0..vocab)
@@ -165,17 +171,16 @@ macro_rules! naive {
                 };
                 let spread: $kind = (0..vocab).map(|c| weight_of(c) * log_p[c]).sum();
                 let total: $kind = (0..vocab).map(weight_of).sum();
-                let loss = -(1.0 - e) * weight_of(y) * f * log_p[y] - e / vocab as $kind * spread
-                    + z_loss * weight_of(y) * lse * lse;
+                let loss = -(1.0 - e) * w_y * f * log_p[y] - e / smoothed * spread + z_loss * w_y * lse * lse;
                 out.loss[i] = f64::from(loss);
                 out.log_normaliser[i] = f64::from(lse);
                 out.target_log_prob[i] = f64::from(log_p[y]);
                 for c in 0..vocab {
                     let p = log_p[c].exp();
                     let one = if c == y { 1.0 } else { 0.0 };
-                    let g = (1.0 - e) * weight_of(y) * df * (p - one)
-                        + e / vocab as $kind * (total * p - weight_of(c))
-                        + 2.0 * z_loss * weight_of(y) * lse * p;
+                    let g = (1.0 - e) * w_y * df * (p - one)
+                        + e / smoothed * (total * p - weight_of(c))
+                        + 2.0 * z_loss * w_y * lse * p;
                     let g = upstream[i] * g * slope[c];
                     d_bias[c] += g;
                     for d in 0..size {

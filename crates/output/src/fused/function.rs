@@ -1,23 +1,24 @@
 //! The fused loss as a node of libtorch's graph.
 
 use lexmax_autograd::{BackwardContext, ForwardContext, Function, apply};
-use lexmax_kernels::linear_ce::{self, Gradients, Options, RowLosses, Upstream};
+use lexmax_kernels::linear_ce::{Options, RowLosses, Upstream};
 use tch::{Kind, Tensor};
 
 use super::Terms;
 use super::made::scale_made;
 use super::scratch::{FusedKind, Scratch};
+use super::sweep::Swept;
 use crate::{Linear, OutputError, Result};
-use lexmax_autograd::cpu::{slice, slice_mut};
+use lexmax_autograd::cpu::slice;
 
 /// Inputs of the node, in this order; the bias may be undefined.
 const HIDDEN: usize = 0;
 const WEIGHT: usize = 1;
 const BIAS: usize = 2;
 
-/// Factor of a row's loss in the output.
+/// Factor of a row's loss in the output of a fused node.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Factor {
+pub enum Factor {
     /// The output is the sum of the losses times this.
     Known(f64),
     /// The output is one loss a row; the factors are the upstream gradient.
@@ -87,6 +88,7 @@ impl LinearCrossEntropy {
             sigsoftmax: self.sigsoftmax,
             temperature: self.temperature,
             logit_offset: self.logit_offset.as_ref().map(slice).transpose()?,
+            ..Options::default()
         })
     }
 
@@ -94,49 +96,30 @@ impl LinearCrossEntropy {
         &mut self,
         context: &mut ForwardContext<'_>,
     ) -> lexmax_autograd::Result<Tensor> {
-        let inputs = Inputs::of(|index| context.optional_input(index).map(Tensor::shallow_clone))?;
+        let (hidden, weight) = (context.input(HIDDEN)?, context.input(WEIGHT)?);
+        let bias = context.optional_input(BIAS);
+        let layer = Swept::new(hidden, weight, bias)?;
         let targets = self.targets.f_contiguous()?;
+        let targets = slice(&targets)?;
         let wanted = [HIDDEN, WEIGHT, BIAS].map(|index| context.needs_input_grad(index));
-        let out = (T::KIND, inputs.hidden.device());
-        let mut made = None;
+        let out = (T::KIND, hidden.device());
         let rows = match self.factor {
             Factor::Known(factor) if wanted.contains(&true) => {
-                let mut gradients = Made::new(&inputs, wanted)?;
-                let rows = self.scratch.with(|workspace| {
-                    let upstream = Upstream::Same(factor);
-                    let (linear, targets) = (inputs.linear::<T>()?, slice(&targets)?);
-                    let into = gradients.slices()?;
-                    Ok::<_, lexmax_autograd::BoxError>(linear_ce::loss_and_gradients(
-                        linear,
-                        targets,
-                        &self.options()?,
-                        upstream,
-                        into,
-                        workspace,
-                    )?)
-                })?;
-                made = Some(gradients);
+                let (options, upstream) = (self.options::<T>()?, Upstream::Same(factor));
+                let (rows, made) =
+                    layer.loss_and_gradients(targets, &options, upstream, wanted, &self.scratch)?;
+                for (index, gradient) in made.into_array().into_iter().enumerate() {
+                    if let Some(gradient) = gradient {
+                        context.save(&gradient);
+                        self.made.push(index);
+                    }
+                }
                 rows
             }
-            _ => self.scratch.with(|workspace| {
-                let (linear, targets) = (inputs.linear::<T>()?, slice(&targets)?);
-                Ok::<_, lexmax_autograd::BoxError>(linear_ce::loss(
-                    linear,
-                    targets,
-                    &self.options()?,
-                    workspace,
-                )?)
-            })?,
+            _ => layer.loss::<T>(targets, &self.options()?, &self.scratch)?,
         };
-        if let Some(made) = made {
-            for (index, gradient) in made.0 {
-                context.save(&gradient);
-                self.made.push(index);
-            }
-        } else if self.factor == Factor::OfEachRow {
-            for tensor in
-                [Some(&inputs.hidden), Some(&inputs.weight), inputs.bias.as_ref()].into_iter().flatten()
-            {
+        if self.factor == Factor::OfEachRow {
+            for tensor in [Some(hidden), Some(weight), bias].into_iter().flatten() {
                 context.save(tensor);
             }
         }
@@ -153,24 +136,15 @@ impl LinearCrossEntropy {
         &self,
         context: &BackwardContext<'_>,
     ) -> lexmax_autograd::Result<Vec<Option<Tensor>>> {
-        let inputs = Inputs::of(|index| context.saved(index).ok())?;
+        let bias = if context.n_saved() > BIAS { Some(context.saved(BIAS)?) } else { None };
+        let layer = Swept::new(&context.saved(HIDDEN)?, &context.saved(WEIGHT)?, bias.as_ref())?;
         let wanted = [HIDDEN, WEIGHT, BIAS].map(|index| context.needs_input_grad(index));
         let targets = self.targets.f_contiguous()?;
         let upstream = context.grad_output(0)?.f_to_kind(T::KIND)?.f_contiguous()?;
-        let mut made = Made::new(&inputs, wanted)?;
-        self.scratch.with(|workspace| {
-            let (linear, targets) = (inputs.linear::<T>()?, slice(&targets)?);
-            let upstream = Upstream::Rows(slice(&upstream)?);
-            let into = made.slices()?;
-            let options = self.options()?;
-            linear_ce::gradients(linear, targets, &options, &self.rows, upstream, into, workspace)?;
-            Ok::<_, lexmax_autograd::BoxError>(())
-        })?;
-        let mut gradients = vec![None, None, None];
-        for (index, gradient) in made.0 {
-            gradients[index] = Some(gradient);
-        }
-        Ok(gradients)
+        let (options, upstream) = (self.options::<T>()?, Upstream::Rows(slice(&upstream)?));
+        let made =
+            layer.gradients(slice(&targets)?, &options, &self.rows, upstream, wanted, &self.scratch)?;
+        Ok(made.into_array().into())
     }
 }
 
@@ -193,59 +167,5 @@ impl Function for LinearCrossEntropy {
 
     fn name() -> &'static str {
         "fused linear cross-entropy"
-    }
-}
-
-/// The inputs, contiguous.
-struct Inputs {
-    hidden: Tensor,
-    weight: Tensor,
-    bias: Option<Tensor>,
-}
-
-impl Inputs {
-    fn of(get: impl Fn(usize) -> Option<Tensor>) -> lexmax_autograd::Result<Self> {
-        let there = |index| get(index).ok_or("hidden states and weight must be given");
-        let bias = get(BIAS).map(|bias| bias.f_contiguous()).transpose()?;
-        Ok(Self { hidden: there(HIDDEN)?.f_contiguous()?, weight: there(WEIGHT)?.f_contiguous()?, bias })
-    }
-
-    fn linear<T: FusedKind>(&self) -> Result<linear_ce::Linear<'_, T>> {
-        Ok(linear_ce::Linear {
-            hidden: slice(&self.hidden)?,
-            weight: slice(&self.weight)?,
-            bias: self.bias.as_ref().map(slice).transpose()?,
-            hidden_size: usize::try_from(self.weight.size()[1]).unwrap_or(0),
-        })
-    }
-}
-
-/// Fresh gradients of the wanted inputs, with the index of each.
-struct Made(Vec<(usize, Tensor)>);
-
-impl Made {
-    fn new(inputs: &Inputs, wanted: [bool; 3]) -> lexmax_autograd::Result<Self> {
-        let tensors = [Some(&inputs.hidden), Some(&inputs.weight), inputs.bias.as_ref()];
-        let mut made = Vec::new();
-        for (index, tensor) in tensors.into_iter().enumerate() {
-            if let Some(tensor) = tensor.filter(|_| wanted[index]) {
-                // Empty is enough: the kernels overwrite all of it.
-                made.push((index, Tensor::f_empty(tensor.size(), (tensor.kind(), tensor.device()))?));
-            }
-        }
-        Ok(Self(made))
-    }
-
-    fn slices<T: FusedKind>(&mut self) -> Result<Gradients<'_, T>> {
-        let mut gradients = Gradients::default();
-        for (index, tensor) in &mut self.0 {
-            let into = Some(slice_mut(tensor)?);
-            match *index {
-                HIDDEN => gradients.hidden = into,
-                WEIGHT => gradients.weight = into,
-                _ => gradients.bias = into,
-            }
-        }
-        Ok(gradients)
     }
 }

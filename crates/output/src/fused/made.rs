@@ -13,15 +13,23 @@ pub fn scale_made(
     context: &BackwardContext<'_>,
     inputs: &[usize],
 ) -> lexmax_autograd::Result<Vec<Option<Tensor>>> {
-    let upstream = context.grad_output(0)?.f_double_value(&[])?;
     let mut gradients: Vec<_> = (0..context.n_inputs()).map(|_| None).collect();
     for (saved, input) in inputs.iter().enumerate().filter(|(_, input)| context.needs_input_grad(**input)) {
-        let mut made = context.take_saved(saved)?;
-        gradients[*input] = Some(match upstream {
-            1.0 => made,
-            _ if context.keep_graph() => made.f_mul_scalar(upstream)?,
-            _ => made.f_mul_scalar_(upstream)?,
-        });
+        gradients[*input] = Some(take_made(context, saved)?);
     }
     Ok(gradients)
+}
+
+/// A gradient that the forward sweep made and saved, times the upstream gradient of the node's one output, a scalar.
+///
+/// # Errors
+/// No such saved tensor, or one that was changed in place meanwhile.
+pub fn take_made(context: &BackwardContext<'_>, saved: usize) -> lexmax_autograd::Result<Tensor> {
+    let upstream = context.grad_output(0)?.f_double_value(&[])?;
+    let mut made = context.take_saved(saved)?;
+    Ok(match upstream {
+        1.0 => made,
+        _ if context.keep_graph() => made.f_mul_scalar(upstream)?,
+        _ => made.f_mul_scalar_(upstream)?,
+    })
 }

@@ -7,15 +7,18 @@ mod function;
 mod made;
 mod queries;
 mod scratch;
+mod sweep;
 
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-pub use made::scale_made;
+pub use function::Factor;
+pub use made::{scale_made, take_made};
 pub use scratch::{FusedKind, Kept, Scratch};
+pub use sweep::{Swept, SweptGradients};
 
 use crate::{Batch, Linear, Reduction, Result, TrainingLoss};
-use function::{Factor, LinearCrossEntropy};
+use function::LinearCrossEntropy;
 
 /// Which of two ways to the same numbers a layer takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -55,21 +58,42 @@ impl Batch<'_> {
     /// # Errors
     /// Shapes that do not fit; numbers out of range.
     pub fn fused(&self, linear: Linear<'_>, terms: Terms<'_>, scratch: &Scratch) -> Result<TrainingLoss> {
-        let options = &self.loss.options;
-        let factor = self.factor()?.map_or(Factor::OfEachRow, Factor::Known);
         let function = LinearCrossEntropy::new(
             linear,
             &self.targets,
-            options.label_smoothing,
+            self.loss.options.label_smoothing,
             self.loss.class_weights.as_ref(),
             terms,
-            factor,
+            self.factor()?,
             scratch,
         );
-        let value = function.apply(linear)?;
-        let value = if options.reduction == Reduction::None { self.reduce(&value)? } else { value };
+        let loss = self.exact_from_node(&function.apply(linear)?)?;
         let exact = terms.z_loss == 0.0 && terms.focal_gamma == 0.0 && terms.logit_offset.is_none();
-        Ok(if exact { TrainingLoss::exact(value) } else { TrainingLoss::surrogate(value) })
+        Ok(if exact { loss } else { TrainingLoss::surrogate(loss.into_tensor()) })
+    }
+
+    /// What a node of this batch makes of the losses of its rows.
+    ///
+    /// # Errors
+    /// libtorch refused.
+    pub fn factor(&self) -> Result<Factor> {
+        Ok(match self.loss.options.reduction {
+            Reduction::None => Factor::OfEachRow,
+            Reduction::Sum => Factor::Known(1.0),
+            Reduction::Mean => Factor::Known(1.0 / self.mean_divisor()?),
+        })
+    }
+
+    /// The exact training loss from the output of a node that applied [`Batch::factor`] and all other options: a scalar, or
+    /// one loss `[M]` for each row that counts.
+    ///
+    /// # Errors
+    /// libtorch refused.
+    pub fn exact_from_node(&self, output: &Tensor) -> Result<TrainingLoss> {
+        Ok(TrainingLoss::exact(match self.loss.options.reduction {
+            Reduction::None => self.reduce(output)?,
+            _ => output.shallow_clone(),
+        }))
     }
 }
 

@@ -6,8 +6,8 @@ use rand::RngExt;
 use tch::{Kind, Tensor};
 
 use super::scratch::{FusedKind, Scratch};
+use super::sweep::Swept;
 use crate::{Linear, OutputError, Result, TopK};
-use lexmax_autograd::cpu::slice;
 
 impl Linear<'_> {
     fn shape(&self) -> LogitShape {
@@ -15,8 +15,13 @@ impl Linear<'_> {
     }
 }
 
-/// The exact `k` most probable classes of each row.
-pub(crate) fn top_k(op: &'static str, linear: Linear<'_>, k: i64, scratch: &Scratch) -> Result<TopK> {
+/// The exact `k` most probable classes of each row, and the rows' log-normalisers.
+pub(crate) fn top_k(
+    op: &'static str,
+    linear: Linear<'_>,
+    k: i64,
+    scratch: &Scratch,
+) -> Result<(TopK, Tensor)> {
     let vocab_size = linear.weight.size()[0];
     if !(1..=vocab_size).contains(&k) {
         return Err(OutputError::argument(op, "k", k, format!("1 <= k <= {vocab_size}")));
@@ -36,17 +41,18 @@ pub(crate) fn sample(linear: Linear<'_>, rng: &mut Generator, scratch: &Scratch)
     }
 }
 
-fn top_k_in<T: FusedKind>(linear: Linear<'_>, k: i64, scratch: &Scratch) -> Result<TopK> {
+fn top_k_in<T: FusedKind>(linear: Linear<'_>, k: i64, scratch: &Scratch) -> Result<(TopK, Tensor)> {
     let shape = linear.shape();
     let k_usize = usize::try_from(k).unwrap_or(usize::MAX);
     let top = with_slices::<T, _>(linear, |slices| {
         scratch.with(|workspace| query::top_k(slices, k_usize, &shape, workspace))
     })?;
     let rows = linear.hidden.size()[0];
-    Ok(TopK {
+    let answer = TopK {
         log_probs: Tensor::f_from_slice(&top.log_probs)?.f_to_kind(T::KIND)?.f_view([rows, k])?,
         ids: Tensor::f_from_slice(&top.ids)?.f_view([rows, k])?,
-    })
+    };
+    Ok((answer, Tensor::f_from_slice(&top.log_normaliser)?))
 }
 
 fn sample_in<T: FusedKind>(linear: Linear<'_>, seed: u64, scratch: &Scratch) -> Result<Tensor> {
@@ -61,14 +67,10 @@ fn with_slices<T: FusedKind, R>(
     linear: Linear<'_>,
     run: impl FnOnce(linear_ce::Linear<'_, T>) -> std::result::Result<R, lexmax_kernels::KernelError>,
 ) -> Result<R> {
-    let detached = |tensor: &Tensor| tensor.f_detach()?.f_contiguous();
-    let (hidden, weight) = (detached(linear.hidden)?, detached(linear.weight)?);
-    let bias = linear.bias.map(detached).transpose()?;
-    let slices = linear_ce::Linear {
-        hidden: slice(&hidden)?,
-        weight: slice(&weight)?,
-        bias: bias.as_ref().map(slice).transpose()?,
-        hidden_size: usize::try_from(weight.size()[1]).unwrap_or(0),
-    };
-    run(slices).map_err(|error| OutputError::Fused(Box::new(error)))
+    let detached = Swept::new(
+        &linear.hidden.f_detach()?,
+        &linear.weight.f_detach()?,
+        linear.bias.map(Tensor::f_detach).transpose()?.as_ref(),
+    )?;
+    run(detached.linear()?).map_err(|error| OutputError::Fused(Box::new(error)))
 }

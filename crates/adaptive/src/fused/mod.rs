@@ -1,0 +1,160 @@
+//! The fused path: loss, gradients and log-probabilities of the targets in one sweep over each softmax that a row visits, as
+//! one node of libtorch's graph. Logits `[N, S + m]` or `[M, |C_i|]` are never made whole.
+
+mod node;
+mod part;
+
+use lexmax_autograd::cpu::slice;
+use lexmax_output::fused::{Factor, Scratch};
+use lexmax_output::{Batch, BuildContext, LogProb, Loss, Result, TrainingLoss};
+use tch::{Kind, Tensor};
+
+use crate::Adaptive;
+use crate::partition::Partition;
+use node::AdaptiveCrossEntropy;
+use part::{Part, Spread};
+
+/// What a layer on the fused path keeps.
+#[derive(Debug)]
+pub(crate) struct Fused {
+    /// The workspace of all sweeps, head and clusters in turn.
+    pub scratch: Scratch,
+    sparse_gradients: bool,
+    spread: Spread,
+    /// Weights of the entries in the smoothing, of the head and then of each cluster; empty without smoothing.
+    weights: Vec<Option<Tensor>>,
+}
+
+impl Fused {
+    pub fn new(context: &BuildContext<'_>, partition: &Partition, loss: &Loss) -> Result<Self> {
+        let options = loss.options();
+        let weights = if loss.needs_all_classes() {
+            smoothing_weights(partition, options.class_weights.as_deref(), context)?
+        } else {
+            Vec::new()
+        };
+        let classes = usize::try_from(context.vocab_size).unwrap_or(0);
+        Ok(Self {
+            scratch: Scratch::default(),
+            sparse_gradients: context.sparse_gradients,
+            spread: Spread { smoothing: options.label_smoothing, classes },
+            weights,
+        })
+    }
+
+    /// The training loss with all shared options.
+    pub fn loss(&self, layer: &Adaptive, batch: &Batch<'_>) -> Result<TrainingLoss> {
+        let weights = batch.row_weights()?.map(|weights| weights.f_to_kind(Kind::Double)).transpose()?;
+        let weights = weights.as_ref().map(slice::<f64>).transpose()?;
+        let parts = self.parts(&layer.partition, &batch.targets, weights, self.spread.smoothing > 0.0)?;
+        let output = self.run(layer, &batch.hidden, parts, self.spread, batch.factor()?)?;
+        batch.exact_from_node(&output)
+    }
+
+    /// Log-probabilities of the targets, `[N]`.
+    pub fn log_prob(&self, layer: &Adaptive, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
+        let parts = self.parts(&layer.partition, targets, None, false)?;
+        let spread = Spread { smoothing: 0.0, ..self.spread };
+        let losses = self.run(layer, hidden, parts, spread, Factor::OfEachRow)?;
+        Ok(LogProb::from_normalised(losses.f_neg()?))
+    }
+
+    /// The rows, targets and weights of each softmax, the head's first. Without smoothing a cluster sees the rows whose target
+    /// it holds; with smoothing it sees all, the others with a weight of zero.
+    fn parts(
+        &self,
+        partition: &Partition,
+        targets: &Tensor,
+        weights: Option<&[f64]>,
+        smoothed: bool,
+    ) -> Result<Vec<Part>> {
+        let targets = targets.f_contiguous()?;
+        let targets = slice::<i64>(&targets)?;
+        let mut parts: Vec<Part> = Vec::new();
+        parts.resize_with(1 + partition.clusters.len(), Part::default);
+        let (head, clusters) = parts.split_at_mut(1);
+        // With smoothing the entries have weights of their own, which must not become those of the targets.
+        let one_each = smoothed.then(|| vec![1.0; targets.len()]);
+        head[0].weights = weights.map(<[f64]>::to_vec).or(one_each);
+        for part in clusters.iter_mut() {
+            if smoothed {
+                part.targets = vec![0; targets.len()];
+                part.weights = Some(vec![0.0; targets.len()]);
+            } else {
+                part.rows = Some(Vec::new());
+                part.weights = weights.map(|_| Vec::new());
+            }
+        }
+        for (row, &target) in targets.iter().enumerate() {
+            let Some(index) = partition.cluster_of(target) else {
+                head[0].targets.push(target);
+                continue;
+            };
+            head[0].targets.push(partition.shortlist + index as i64);
+            let (part, within) = (&mut clusters[index], target - partition.clusters[index].start);
+            let weight = weights.map_or(1.0, |weights| weights[row]);
+            match &mut part.rows {
+                None => {
+                    part.targets[row] = within;
+                    part.weights.iter_mut().for_each(|weights| weights[row] = weight);
+                }
+                Some(rows) => {
+                    rows.push(row);
+                    part.targets.push(within);
+                    part.weights.iter_mut().for_each(|weights| weights.push(weight));
+                }
+            }
+        }
+        if smoothed {
+            for (part, weights) in parts.iter_mut().zip(&self.weights) {
+                part.spread = weights.as_ref().map(Tensor::shallow_clone);
+            }
+        }
+        Ok(parts)
+    }
+
+    fn run(
+        &self,
+        layer: &Adaptive,
+        hidden: &Tensor,
+        mut parts: Vec<Part>,
+        spread: Spread,
+        factor: Factor,
+    ) -> Result<Tensor> {
+        let clusters = parts.split_off(1);
+        let node = AdaptiveCrossEntropy {
+            head: parts.remove(0),
+            clusters,
+            spread,
+            factor,
+            scratch: self.scratch.clone(),
+            sparse: self.sparse_gradients,
+            saved: Vec::new(),
+            shapes: Vec::new(),
+        };
+        let mut inputs = vec![Some(hidden), Some(&layer.head_weight), layer.head_bias.as_ref()];
+        inputs.extend(layer.tails.iter().flat_map(|tail| tail.parameters()));
+        node.apply(&inputs)
+    }
+}
+
+/// What each entry weighs in the smoothing: a word its class weight, a cluster's entry in the head the sum of its words'.
+fn smoothing_weights(
+    partition: &Partition,
+    class_weights: Option<&[f64]>,
+    context: &BuildContext<'_>,
+) -> Result<Vec<Option<Tensor>>> {
+    let tensor = |weights: &[f64]| Tensor::f_from_slice(weights)?.f_to_kind(context.kind());
+    let words =
+        |start: i64, size: i64| class_weights.map(|weights| &weights[start as usize..][..size as usize]);
+    let shortlist = partition.shortlist;
+    let mut head = words(0, shortlist).map_or_else(|| vec![1.0; shortlist as usize], <[f64]>::to_vec);
+    let mut all = vec![None];
+    for cluster in &partition.clusters {
+        let words = words(cluster.start, cluster.size);
+        head.push(words.map_or(cluster.size as f64, |words| words.iter().sum()));
+        all.push(words.map(tensor).transpose()?);
+    }
+    all[0] = Some(tensor(&head)?);
+    Ok(all)
+}

@@ -1,0 +1,51 @@
+//! The fused node beyond what the conformance suite of the layers sees.
+#![allow(clippy::unwrap_used)]
+
+use lexmax_output::fused::{Scratch, Terms};
+use lexmax_output::{Linear, Loss, LossOptions, Reduction};
+use tch::{Device, Kind, Tensor};
+
+fn wave(shape: &[i64], phase: f64) -> Tensor {
+    let count = shape.iter().product::<i64>();
+    (Tensor::arange(count, (Kind::Double, Device::Cpu)) * 1.73 + phase).sin().view(shape)
+}
+
+/// A pass may ask for the gradients of some inputs only: each must get its own.
+#[test]
+fn gradients_of_a_part_of_the_inputs() {
+    let inputs = [wave(&[3, 4], 0.1), wave(&[6, 4], 0.2), wave(&[6], 0.3)].map(|x| x.set_requires_grad(true));
+    let [hidden, weight, bias] = &inputs;
+    let targets = Tensor::from_slice(&[5_i64, 0, 2]);
+    for reduction in [Reduction::Mean, Reduction::None] {
+        let options = LossOptions { reduction, ..LossOptions::default() };
+        let loss = Loss::new("test", options, 6, 4, Device::Cpu, Kind::Double).unwrap();
+        let batch = loss.batch("test", hidden, &targets).unwrap();
+        let scratch = Scratch::default();
+        let run = |wanted: &[&Tensor]| {
+            let loss =
+                batch.fused(Linear::new(hidden, weight, Some(bias)), Terms::default(), &scratch).unwrap();
+            Tensor::f_run_backward(&[loss.tensor().sum(Kind::Double)], wanted, false, false).unwrap()
+        };
+        let all = run(&[hidden, weight, bias]);
+        for (index, input) in inputs.iter().enumerate() {
+            assert_eq!(run(&[input]), &all[index..=index], "input {index} alone, {reduction:?}");
+        }
+    }
+}
+
+/// A parameter that changes between the two passes is refused, the bias as well.
+#[test]
+fn a_change_between_the_passes_is_refused() {
+    let options = LossOptions { reduction: Reduction::None, ..LossOptions::default() };
+    let loss = Loss::new("test", options, 6, 4, Device::Cpu, Kind::Double).unwrap();
+    for changed in 0..3 {
+        let inputs = [wave(&[3, 4], 0.1), wave(&[6, 4], 0.2), wave(&[6], 0.3)];
+        let inputs = inputs.map(|x| x.set_requires_grad(true));
+        let [hidden, weight, bias] = &inputs;
+        let batch = loss.batch("test", hidden, &Tensor::from_slice(&[5_i64, 0, 2])).unwrap();
+        let linear = Linear::new(&batch.hidden, weight, Some(bias));
+        let rows = batch.fused(linear, Terms::default(), &Scratch::default()).unwrap();
+        let _ = tch::no_grad(|| inputs[changed].shallow_clone().g_mul_scalar_(2.0));
+        assert!(rows.tensor().sum(Kind::Double).f_backward().is_err(), "input {changed}");
+    }
+}
