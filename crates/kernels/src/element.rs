@@ -5,6 +5,7 @@ use std::ops::{Add, Mul, Sub};
 use crate::simd::Level;
 use crate::simd::portable::Array8;
 use crate::tile::gradient::{Gradient, gradient};
+use crate::tile::judge::{Judge, judge};
 use crate::tile::normalise::{Normalise, normalise};
 use crate::tile::scan::any_above;
 
@@ -37,6 +38,8 @@ pub trait Element:
     fn normalise(level: Level, job: &mut Normalise<'_, Self>);
     #[doc(hidden)]
     fn gradient(level: Level, job: &mut Gradient<'_, Self>);
+    #[doc(hidden)]
+    fn judge(level: Level, job: &mut Judge<'_, Self>);
     #[doc(hidden)]
     fn any_above(level: Level, values: &[Self], thresholds: &[Self]) -> bool;
 }
@@ -97,6 +100,10 @@ impl Element for f32 {
         job.check();
         by_level!(level, gradient(job: &mut Gradient<'_, f32>) -> ())
     }
+    fn judge(level: Level, job: &mut Judge<'_, f32>) {
+        job.check();
+        by_level!(level, judge(job: &mut Judge<'_, f32>) -> ())
+    }
     fn any_above(level: Level, values: &[f32], thresholds: &[f32]) -> bool {
         assert!(values.len() == thresholds.len() && values.len().is_multiple_of(crate::tile::ROW_MULTIPLE));
         by_level!(level, any_above(values: &[f32], thresholds: &[f32]) -> bool)
@@ -121,6 +128,11 @@ impl Element for f64 {
         job.check();
         // SAFETY: arrays need no special instructions; the job was checked.
         unsafe { gradient::<Array8<f64>, 2>(job) }
+    }
+    fn judge(_: Level, job: &mut Judge<'_, f64>) {
+        job.check();
+        // SAFETY: arrays need no special instructions; the job was checked.
+        unsafe { judge::<Array8<f64>, 2>(job) }
     }
     fn any_above(_: Level, values: &[f64], thresholds: &[f64]) -> bool {
         assert!(values.len() == thresholds.len() && values.len().is_multiple_of(crate::tile::ROW_MULTIPLE));

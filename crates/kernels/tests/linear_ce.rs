@@ -91,6 +91,7 @@ impl Switches {
             soft_cap: self.cap.then_some(4.0),
             temperature: if self.temperature { 1.5 } else { 1.0 },
             logit_offset: offset.filter(|_| self.offset),
+            filter: None,
         }
     }
 
