@@ -2,8 +2,8 @@
 
 use std::ops::{Add, Mul, Sub};
 
-use crate::simd::Level;
 use crate::simd::portable::Array8;
+use crate::simd::{Level, Vector};
 use crate::tile::gradient::{Gradient, gradient};
 use crate::tile::judge::{Judge, judge};
 use crate::tile::normalise::{Normalise, normalise};
@@ -141,39 +141,39 @@ impl Element for f64 {
     }
 }
 
-/// Test doors to the vector functions.
-#[cfg(test)]
-pub(crate) mod doors {
-    use super::*;
-    use crate::simd::Vector;
+/// Applies a function to every number of a slice whose length is made whole with zeros.
+#[inline(always)]
+unsafe fn map<V: Vector<Scalar = f32>>(values: &mut [f32], function: impl Fn(V) -> V) {
+    let mut whole = values.chunks_exact_mut(V::LANES);
+    for chunk in &mut whole {
+        // SAFETY: a whole chunk has `LANES` numbers; the caller has the instructions.
+        unsafe { function(V::load(chunk.as_ptr())).store(chunk.as_mut_ptr()) };
+    }
+    let rest = whole.into_remainder();
+    let mut padded = [0.0; 16];
+    padded[..rest.len()].copy_from_slice(rest);
+    // SAFETY: the buffer has at least `LANES` numbers; the caller has the instructions.
+    unsafe { function(V::load(padded.as_ptr())).store(padded.as_mut_ptr()) };
+    rest.copy_from_slice(&padded[..rest.len()]);
+}
 
-    /// Applies a function to every number of a slice whose length is made whole with zeros.
+/// `exp` of every number: what the sweeps compute, for measurements and tests.
+pub(crate) fn exp_all(level: Level, values: &mut [f32]) {
     #[inline(always)]
-    unsafe fn map<V: Vector<Scalar = f32>>(values: &mut [f32], function: impl Fn(V) -> V) {
-        for chunk in values.chunks_mut(V::LANES) {
-            let mut whole = [0.0; 16];
-            whole[..chunk.len()].copy_from_slice(chunk);
-            // SAFETY: the buffer has at least `LANES` numbers; the caller has the instructions.
-            unsafe { function(V::load(whole.as_ptr())).store(whole.as_mut_ptr()) };
-            chunk.copy_from_slice(&whole[..chunk.len()]);
-        }
+    unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
+        // SAFETY: as the caller.
+        unsafe { map::<V>(values, |x| x.exp()) }
     }
+    by_level!(level, sweep(values: &mut [f32]) -> ())
+}
 
-    pub fn exp_all(level: Level, values: &mut [f32]) {
-        #[inline(always)]
-        unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
-            // SAFETY: as the caller.
-            unsafe { map::<V>(values, |x| x.exp()) }
-        }
-        by_level!(level, sweep(values: &mut [f32]) -> ())
+/// `tanh` of every number, for tests.
+#[cfg(test)]
+pub(crate) fn tanh_all(level: Level, values: &mut [f32]) {
+    #[inline(always)]
+    unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
+        // SAFETY: as the caller.
+        unsafe { map::<V>(values, |x| x.tanh()) }
     }
-
-    pub fn tanh_all(level: Level, values: &mut [f32]) {
-        #[inline(always)]
-        unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
-            // SAFETY: as the caller.
-            unsafe { map::<V>(values, |x| x.tanh()) }
-        }
-        by_level!(level, sweep(values: &mut [f32]) -> ())
-    }
+    by_level!(level, sweep(values: &mut [f32]) -> ())
 }

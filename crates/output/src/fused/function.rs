@@ -5,6 +5,7 @@ use lexmax_kernels::linear_ce::{self, Gradients, Options, RowLosses, Upstream};
 use tch::{Kind, Tensor};
 
 use super::Terms;
+use super::filter::{Filtered, GradientFilter};
 use super::scratch::{FusedKind, Scratch};
 use crate::{Linear, OutputError, Result};
 use lexmax_autograd::cpu::{slice, slice_mut};
@@ -33,6 +34,7 @@ pub(super) struct LinearCrossEntropy {
     focal_gamma: f64,
     temperature: f64,
     soft_cap: Option<f64>,
+    filter: Option<GradientFilter>,
     factor: Factor,
     scratch: Scratch,
     /// What the forward sweep found, for the backward one where it has to sweep again.
@@ -58,6 +60,7 @@ impl LinearCrossEntropy {
             focal_gamma: terms.focal_gamma,
             temperature: linear.temperature,
             soft_cap: linear.soft_cap,
+            filter: terms.filter.cloned(),
             factor,
             scratch: scratch.clone(),
             rows: RowLosses::default(),
@@ -70,6 +73,13 @@ impl LinearCrossEntropy {
         Ok(outputs.remove(0))
     }
 
+    /// Tells the layer what its gradients leave out.
+    fn remember(&self, filtered: Option<Filtered>) {
+        if let Some(filter) = &self.filter {
+            filter.remember(filtered);
+        }
+    }
+
     fn options<T: FusedKind>(&self) -> Result<Options<'_, T>> {
         Ok(Options {
             ignore_index: None,
@@ -80,6 +90,7 @@ impl LinearCrossEntropy {
             soft_cap: self.soft_cap,
             temperature: self.temperature,
             logit_offset: self.logit_offset.as_ref().map(slice).transpose()?,
+            filter: self.filter.as_ref().map(|filter| filter.rule),
         })
     }
 
@@ -109,6 +120,7 @@ impl LinearCrossEntropy {
                     )?)
                 })?;
                 made = Some(gradients);
+                self.remember(rows.filtered);
                 rows
             }
             _ => self.scratch.with(|workspace| {
@@ -176,7 +188,9 @@ impl LinearCrossEntropy {
             let upstream = Upstream::Rows(slice(&upstream)?);
             let into = made.slices()?;
             let options = self.options()?;
-            linear_ce::gradients(linear, targets, &options, &self.rows, upstream, into, workspace)?;
+            let rows = &self.rows;
+            let filtered = linear_ce::gradients(linear, targets, &options, rows, upstream, into, workspace)?;
+            self.remember(filtered);
             Ok::<_, lexmax_autograd::BoxError>(())
         })?;
         let mut gradients = vec![None, None, None];

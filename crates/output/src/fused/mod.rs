@@ -3,6 +3,7 @@
 //!
 //! Every layer that ends in a softmax over a linear layer can use it; [`Compute`] says when it is taken.
 
+mod filter;
 mod function;
 mod queries;
 mod scratch;
@@ -10,6 +11,7 @@ mod scratch;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+pub use filter::{Filtered, GradientFilter};
 pub use scratch::{FusedKind, Kept, Scratch};
 
 use crate::{Batch, Linear, Reduction, Result, TrainingLoss};
@@ -42,6 +44,8 @@ pub struct Terms<'a> {
     pub focal_gamma: f64,
     /// Added to the logits of the loss, `[V]`: `tau log prior`.
     pub logit_offset: Option<&'a Tensor>,
+    /// Leaves classes without probability to speak of out of the gradients; the loss stays exact. Not with label smoothing.
+    pub filter: Option<&'a GradientFilter>,
 }
 
 impl Batch<'_> {
