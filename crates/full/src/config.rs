@@ -21,8 +21,24 @@ pub struct FullConfig {
     pub focal_gamma: f64,
     /// `tau`: the training loss sees `z_c + tau log prior_c`; the layer's distribution stays that of `z`.
     pub logit_adjustment: f64,
+    /// Leaves classes out of the gradients to which no row of a chunk (at most 512) gives a probability above this; the loss stays
+    /// exact, targets are always kept, and [`lexmax_output::OutputLayer::left_out`] tells the mass that was dropped. `None` is
+    /// exact gradients. Fused path only: where a layer computes in plain ATen (`compute = "reference"`, other devices and kinds)
+    /// the key is refused, since nothing would be filtered there. Not with label smoothing. (Cut Cross-Entropy, Wijmans et al.
+    /// 2025, arXiv 2411.09009.)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient_filter: Option<f64>,
+    /// Whether the filter also applies to the gradients of weight and bias; `false` keeps these exact and filters that of the hidden
+    /// states alone. Only with `gradient_filter`.
+    #[serde(skip_serializing_if = "is_true")]
+    pub filter_weight: bool,
     /// Options of the loss that all families share.
     pub loss: LossOptions,
+}
+
+/// What is off is not written, so configurations without a filter look as they always did.
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 impl Default for FullConfig {
@@ -35,6 +51,8 @@ impl Default for FullConfig {
             z_loss: 0.0,
             focal_gamma: 0.0,
             logit_adjustment: 0.0,
+            gradient_filter: None,
+            filter_weight: true,
             loss: LossOptions::default(),
         }
     }
@@ -96,6 +114,16 @@ impl FullConfig {
         check("z_loss", self.z_loss, self.z_loss >= 0.0, "a finite number from zero up")?;
         check("focal_gamma", self.focal_gamma, self.focal_gamma >= 0.0, "a finite number from zero up")?;
         check("logit_adjustment", self.logit_adjustment, true, "a finite number")?;
+        if let Some(eps) = self.gradient_filter {
+            check("gradient_filter", eps, eps > 0.0 && eps < 1.0, "a number between zero and one")?;
+            if self.loss.label_smoothing > 0.0 {
+                let why = "with label smoothing every class has a gradient that does not vanish with its probability";
+                return Err(OutputError::refused(layer, "gradient_filter", why));
+            }
+        } else if !self.filter_weight {
+            let why = "without `gradient_filter` nothing is filtered";
+            return Err(OutputError::refused(layer, "filter_weight", why));
+        }
         if self.focal_gamma > 0.0 && self.loss.label_smoothing > 0.0 {
             let why = "the focal factor is defined on the probability of one target, not of a smoothed one";
             return Err(OutputError::refused(layer, "label_smoothing", why));

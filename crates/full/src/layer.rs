@@ -1,9 +1,10 @@
 //! The exact softmax layer.
 
 use lexmax_kernels::seed::Generator;
-use lexmax_output::fused::{Scratch, Terms};
+use lexmax_output::fused::{Filtered, GradientFilter, Scratch, Terms};
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss,
+    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputError, OutputLayer, Result, TopK,
+    TrainingLoss,
 };
 use tch::{Kind, Tensor};
 
@@ -47,6 +48,8 @@ pub struct Full {
     loss: Loss,
     /// Where the fused kernels are taken: their workspace.
     scratch: Option<Scratch>,
+    /// Where gradients are filtered: the rule.
+    filter: Option<GradientFilter>,
     vocab_size: i64,
     hidden_size: i64,
 }
@@ -55,10 +58,15 @@ impl Full {
     /// Builds the layer with parameters `weight` `[V, D]` and `bias` `[V]`.
     ///
     /// # Errors
-    /// An option out of its range; tying without an embedding `[V, D]`; a logit adjustment without counts.
+    /// An option out of its range; tying without an embedding `[V, D]`; a logit adjustment without counts; a gradient filter
+    /// where the fused path is not taken.
     pub fn new(context: &BuildContext<'_>, config: &FullConfig) -> Result<Self> {
         let loss = context.loss(NAME, config.loss.clone())?;
         config.validate(context.vocab_size)?;
+        if config.gradient_filter.is_some() && !context.is_fused() {
+            let why = "the reference path computes exact gradients; only the fused path (f32 or f64 on a CPU) filters";
+            return Err(OutputError::refused(NAME, "gradient_filter", why));
+        }
         let adjustment = if config.logit_adjustment == 0.0 {
             None
         } else {
@@ -69,7 +77,9 @@ impl Full {
         let bias = if config.bias { Some(context.bias("bias", context.vocab_size)?) } else { None };
         let (vocab_size, hidden_size) = (context.vocab_size, context.hidden_size);
         let scratch = context.is_fused().then(Scratch::default);
-        Ok(Self { weight, bias, config: config.clone(), adjustment, loss, scratch, vocab_size, hidden_size })
+        let filter = config.gradient_filter.map(|eps| GradientFilter::new(eps, !config.filter_weight));
+        let config = config.clone();
+        Ok(Self { weight, bias, config, adjustment, loss, scratch, filter, vocab_size, hidden_size })
     }
 
     fn linear<'a>(&'a self, hidden: &'a Tensor) -> Linear<'a> {
@@ -96,6 +106,9 @@ impl OutputLayer for Full {
 
     fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         let batch = self.loss.batch("full.loss", hidden, targets)?;
+        if let Some(filter) = &self.filter {
+            filter.forget();
+        }
         if batch.is_empty() {
             return batch.nothing();
         }
@@ -104,6 +117,7 @@ impl OutputLayer for Full {
                 z_loss: self.config.z_loss,
                 focal_gamma: self.config.focal_gamma,
                 logit_offset: self.adjustment.as_ref(),
+                filter: self.filter.as_ref(),
             };
             return batch.fused(self.linear(&batch.hidden), terms, scratch);
         }
@@ -143,6 +157,10 @@ impl OutputLayer for Full {
     fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         self.loss.check("full.sample", hidden, None)?;
         self.linear(hidden).sample(rng, self.scratch.as_ref())
+    }
+
+    fn left_out(&self) -> Option<Filtered> {
+        self.filter.as_ref().and_then(GradientFilter::last)
     }
 
     fn cost(&self, rows: u64) -> LayerCost {

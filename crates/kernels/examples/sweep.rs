@@ -5,66 +5,17 @@
 //! Prints the best and the median of interleaved repeats and their ratios. The answer is checked before anything is timed.
 #![allow(clippy::unwrap_used)]
 
+mod floor;
+
 use std::time::Instant;
 
+use floor::{Floor, best_and_median};
 use lexmax_kernels::linear_ce::{
     Gradients, Linear, Options, Upstream, Workspace, loss, loss_and_gradients, workspace_bytes,
 };
 use lexmax_kernels::seed::generator;
 use lexmax_kernels::{Level, logspace::log_sum_exp};
 use rand::RngExt;
-
-/// Row-major product of `[m, k]` and `[k, n]` by strides `(row, column)`, classes or rows shared by the threads.
-struct Bare<'a> {
-    sizes: [usize; 3],
-    left: (&'a [f32], [usize; 2]),
-    right: (&'a [f32], [usize; 2]),
-}
-
-impl Bare<'_> {
-    fn run(&self, out: &mut [f32], threads: usize) {
-        let [m, n, k] = self.sizes;
-        let share = m.div_ceil(threads);
-        std::thread::scope(|scope| {
-            for (thread, out) in out.chunks_mut(share * n).enumerate() {
-                let (left, right) = (&self.left, &self.right);
-                let mut work = move || {
-                    let left_data = &left.0[thread * share * left.1[0]..];
-                    let rows = out.len() / n;
-                    // SAFETY: the caller's sizes and strides fit the slices; `out` is borrowed for this thread alone.
-                    unsafe {
-                        gemm::gemm(
-                            rows,
-                            n,
-                            k,
-                            out.as_mut_ptr(),
-                            1,
-                            n as isize,
-                            false,
-                            left_data.as_ptr(),
-                            left.1[1] as isize,
-                            left.1[0] as isize,
-                            right.0.as_ptr(),
-                            right.1[1] as isize,
-                            right.1[0] as isize,
-                            1.0,
-                            1.0,
-                            false,
-                            false,
-                            false,
-                            gemm::Parallelism::None,
-                        );
-                    }
-                };
-                if threads == 1 {
-                    work()
-                } else {
-                    scope.spawn(work);
-                }
-            }
-        });
-    }
-}
 
 fn main() {
     let given: Vec<usize> = std::env::args().skip(1).map(|number| number.parse().unwrap()).collect();
@@ -97,18 +48,10 @@ fn main() {
     check(linear, &targets, &got.loss, &d_bias);
 
     let mut forward = Workspace::new(threads);
-    let mut logits = vec![0.0_f32; rows * vocab];
+    let mut floor = Floor::new(&linear);
     let mut times: [Vec<f64>; 3] = Default::default();
     for _ in 0..repeats {
-        let start = Instant::now();
-        let transposed = [1, size];
-        Bare { sizes: [rows, vocab, size], left: (&hidden, [size, 1]), right: (&weight, transposed) }
-            .run(&mut logits, threads);
-        Bare { sizes: [rows, size, vocab], left: (&logits, [vocab, 1]), right: (&weight, [size, 1]) }
-            .run(&mut d_hidden, threads);
-        Bare { sizes: [vocab, size, rows], left: (&logits, [1, vocab]), right: (&hidden, [size, 1]) }
-            .run(&mut d_weight, threads);
-        times[0].push(start.elapsed().as_secs_f64());
+        times[0].push(floor.seconds(&linear, threads));
         let start = Instant::now();
         fused(&mut d_hidden, &mut d_weight, &mut d_bias);
         times[1].push(start.elapsed().as_secs_f64());
@@ -123,15 +66,11 @@ fn main() {
     );
     let bytes = workspace_bytes::<f32>(rows, size, vocab, threads, 32 << 20, true);
     println!("workspace at most {:.1} MiB", bytes as f64 / f64::from(1 << 20));
-    let of = |times: &mut Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        (times[0], times[times.len() / 2])
-    };
-    let floor = of(&mut times[0]);
+    let floor = best_and_median(&mut times[0]);
     for (name, index, share) in
         [("three bare products", 0, 1.0), ("loss and gradients", 1, 1.0), ("loss alone", 2, 1.0 / 3.0)]
     {
-        let (best, median) = of(&mut times[index]);
+        let (best, median) = best_and_median(&mut times[index]);
         println!(
             "{name:20} {:9.1} {:9.1} ms  {:6.1} GFLOP/s  {:5.3} {:5.3} of the floor",
             best * 1e3,

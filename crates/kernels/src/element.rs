@@ -2,9 +2,10 @@
 
 use std::ops::{Add, Mul, Sub};
 
-use crate::simd::Level;
 use crate::simd::portable::Array8;
+use crate::simd::{Level, Vector};
 use crate::tile::gradient::{Gradient, gradient};
+use crate::tile::judge::{Judge, judge};
 use crate::tile::normalise::{Normalise, normalise};
 use crate::tile::scan::any_above;
 
@@ -37,6 +38,8 @@ pub trait Element:
     fn normalise(level: Level, job: &mut Normalise<'_, Self>);
     #[doc(hidden)]
     fn gradient(level: Level, job: &mut Gradient<'_, Self>);
+    #[doc(hidden)]
+    fn judge(level: Level, job: &mut Judge<'_, Self>);
     #[doc(hidden)]
     fn any_above(level: Level, values: &[Self], thresholds: &[Self]) -> bool;
 }
@@ -97,6 +100,10 @@ impl Element for f32 {
         job.check();
         by_level!(level, gradient(job: &mut Gradient<'_, f32>) -> ())
     }
+    fn judge(level: Level, job: &mut Judge<'_, f32>) {
+        job.check();
+        by_level!(level, judge(job: &mut Judge<'_, f32>) -> ())
+    }
     fn any_above(level: Level, values: &[f32], thresholds: &[f32]) -> bool {
         assert!(values.len() == thresholds.len() && values.len().is_multiple_of(crate::tile::ROW_MULTIPLE));
         by_level!(level, any_above(values: &[f32], thresholds: &[f32]) -> bool)
@@ -122,6 +129,11 @@ impl Element for f64 {
         // SAFETY: arrays need no special instructions; the job was checked.
         unsafe { gradient::<Array8<f64>, 2>(job) }
     }
+    fn judge(_: Level, job: &mut Judge<'_, f64>) {
+        job.check();
+        // SAFETY: arrays need no special instructions; the job was checked.
+        unsafe { judge::<Array8<f64>, 2>(job) }
+    }
     fn any_above(_: Level, values: &[f64], thresholds: &[f64]) -> bool {
         assert!(values.len() == thresholds.len() && values.len().is_multiple_of(crate::tile::ROW_MULTIPLE));
         // SAFETY: arrays need no special instructions; the lengths were checked.
@@ -129,48 +141,50 @@ impl Element for f64 {
     }
 }
 
-/// Test doors to the vector functions.
-#[cfg(test)]
-pub(crate) mod doors {
-    use super::*;
-    use crate::simd::Vector;
+/// Applies a function to every number of a slice whose length is made whole with zeros.
+#[inline(always)]
+unsafe fn map<V: Vector<Scalar = f32>>(values: &mut [f32], function: impl Fn(V) -> V) {
+    let mut whole = values.chunks_exact_mut(V::LANES);
+    for chunk in &mut whole {
+        // SAFETY: a whole chunk has `LANES` numbers; the caller has the instructions.
+        unsafe { function(V::load(chunk.as_ptr())).store(chunk.as_mut_ptr()) };
+    }
+    let rest = whole.into_remainder();
+    let mut padded = [0.0; 16];
+    padded[..rest.len()].copy_from_slice(rest);
+    // SAFETY: the buffer has at least `LANES` numbers; the caller has the instructions.
+    unsafe { function(V::load(padded.as_ptr())).store(padded.as_mut_ptr()) };
+    rest.copy_from_slice(&padded[..rest.len()]);
+}
 
-    /// Applies a function to every number of a slice whose length is made whole with zeros.
+/// `exp` of every number: what the sweeps compute, for measurements and tests.
+pub(crate) fn exp_all(level: Level, values: &mut [f32]) {
     #[inline(always)]
-    unsafe fn map<V: Vector<Scalar = f32>>(values: &mut [f32], function: impl Fn(V) -> V) {
-        for chunk in values.chunks_mut(V::LANES) {
-            let mut whole = [0.0; 16];
-            whole[..chunk.len()].copy_from_slice(chunk);
-            // SAFETY: the buffer has at least `LANES` numbers; the caller has the instructions.
-            unsafe { function(V::load(whole.as_ptr())).store(whole.as_mut_ptr()) };
-            chunk.copy_from_slice(&whole[..chunk.len()]);
-        }
+    unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
+        // SAFETY: as the caller.
+        unsafe { map::<V>(values, |x| x.exp()) }
     }
+    by_level!(level, sweep(values: &mut [f32]) -> ())
+}
 
-    pub fn exp_all(level: Level, values: &mut [f32]) {
-        #[inline(always)]
-        unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
-            // SAFETY: as the caller.
-            unsafe { map::<V>(values, |x| x.exp()) }
-        }
-        by_level!(level, sweep(values: &mut [f32]) -> ())
+/// `tanh` of every number, for tests.
+#[cfg(test)]
+pub(crate) fn tanh_all(level: Level, values: &mut [f32]) {
+    #[inline(always)]
+    unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
+        // SAFETY: as the caller.
+        unsafe { map::<V>(values, |x| x.tanh()) }
     }
+    by_level!(level, sweep(values: &mut [f32]) -> ())
+}
 
-    pub fn tanh_all(level: Level, values: &mut [f32]) {
-        #[inline(always)]
-        unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
-            // SAFETY: as the caller.
-            unsafe { map::<V>(values, |x| x.tanh()) }
-        }
-        by_level!(level, sweep(values: &mut [f32]) -> ())
+/// `log sigmoid` of every number, for tests.
+#[cfg(test)]
+pub(crate) fn log_sigmoid_all(level: Level, values: &mut [f32]) {
+    #[inline(always)]
+    unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
+        // SAFETY: as the caller.
+        unsafe { map::<V>(values, |x| x.log_sigmoid()) }
     }
-
-    pub fn log_sigmoid_all(level: Level, values: &mut [f32]) {
-        #[inline(always)]
-        unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
-            // SAFETY: as the caller.
-            unsafe { map::<V>(values, |x| x.log_sigmoid()) }
-        }
-        by_level!(level, sweep(values: &mut [f32]) -> ())
-    }
+    by_level!(level, sweep(values: &mut [f32]) -> ())
 }

@@ -4,6 +4,7 @@
 //! * [`projection`]: some rows of the hidden states at another width, with gradients.
 //! * [`query`]: exact top-k and exact draws in the same sweep.
 //! * [`seed`]: one root seed, a generator of its own for every component.
+//! * [`measure`]: doors for measuring a machine beside what the plan counts with.
 //! * [`logspace`]: sums of probabilities that are given by their logarithms, in f64.
 //!
 //! Matrix products come from the `gemm` crate, one call on one thread at a time over that thread's own block; the sweeps
@@ -13,6 +14,7 @@ mod element;
 mod error;
 pub mod linear_ce;
 pub mod logspace;
+pub mod measure;
 mod pool;
 pub mod projection;
 pub mod query;

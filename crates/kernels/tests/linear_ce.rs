@@ -105,6 +105,7 @@ impl Switches {
             logit_offset: offset.filter(|_| self.offset),
             row_weights: self.row_weights.then_some(row_weights),
             smoothed_classes: self.part.then_some(2000),
+            filter: None,
         }
     }
 

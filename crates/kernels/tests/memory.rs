@@ -5,7 +5,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lexmax_kernels::linear_ce::{
-    Gradients, Linear, Options, Upstream, Workspace, loss_and_gradients, workspace_bytes,
+    Filter, Gradients, Linear, Options, Upstream, Workspace, filtered_workspace_bytes, loss_and_gradients,
+    workspace_bytes,
 };
 
 struct Counting;
@@ -34,9 +35,9 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn a_call_allocates_no_more_than_it_says() {
     let (size, vocab) = (48, 9000);
-    for (rows, threads, limit) in
-        [(300, 1, 32 << 20), (300, 2, 32 << 20), (300, 2, 6 << 20), (17, 1, 32 << 20)]
-    {
+    let filter = Some(Filter { eps: 1e-4, exact_weight: false });
+    let cases = [(300, 1, 32 << 20), (300, 2, 32 << 20), (300, 2, 6 << 20), (17, 1, 32 << 20)];
+    for ((rows, threads, limit), filter) in cases.iter().flat_map(|case| [(*case, None), (*case, filter)]) {
         let hidden = vec![0.01_f32; rows * size];
         let weight = vec![0.02_f32; vocab * size];
         let targets = vec![3_i64; rows];
@@ -47,17 +48,13 @@ fn a_call_allocates_no_more_than_it_says() {
         let mut workspace = Workspace::new(threads).with_memory_limit(limit);
         let wanted =
             Gradients { hidden: Some(&mut d_hidden), weight: Some(&mut d_weight), ..Gradients::default() };
-        loss_and_gradients(
-            linear,
-            &targets,
-            &Options::default(),
-            Upstream::Same(1.0),
-            wanted,
-            &mut workspace,
-        )
-        .unwrap();
+        let options = Options { filter, ..Options::default() };
+        loss_and_gradients(linear, &targets, &options, Upstream::Same(1.0), wanted, &mut workspace).unwrap();
         let used = PEAK.load(Ordering::Relaxed) - before;
-        let stated = workspace_bytes::<f32>(rows, size, vocab, threads, limit, true);
+        let stated = match filter {
+            None => workspace_bytes::<f32>(rows, size, vocab, threads, limit, true),
+            Some(_) => filtered_workspace_bytes::<f32>(rows, size, vocab, threads, limit),
+        };
         eprintln!("{rows} rows, {threads} threads, limit {limit}: {used} bytes at the peak, {stated} stated");
         assert!(
             used <= stated && stated <= limit,

@@ -67,7 +67,9 @@ proptest! {
             if let (Some(zero), Some(copy)) =
                 (seen.iter().position(|id| *id == 0), seen.iter().position(|id| *id == vocab as i64 - 1))
             {
-                prop_assert!(vocab == 1 || zero < copy);
+                // Products of the last few classes may sum in another order, so equal weights may give unequal logits.
+                let told_apart = got.log_probs[row * k + copy] > got.log_probs[row * k + zero];
+                prop_assert!(vocab == 1 || zero < copy || told_apart);
             }
         }
     }

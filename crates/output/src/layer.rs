@@ -3,6 +3,7 @@
 use lexmax_kernels::seed::Generator;
 use tch::Tensor;
 
+use crate::fused::Filtered;
 use crate::{LayerCost, LogProb, Result, TopK, TrainingLoss};
 
 /// A distribution over `V` classes from hidden states `[N, D]`.
@@ -63,6 +64,11 @@ pub trait OutputLayer: std::fmt::Debug {
     /// libtorch refused.
     fn refresh(&mut self) -> Result<()> {
         Ok(())
+    }
+
+    /// What the gradients of the last step left out, for a layer that filters them; `None` where gradients are exact.
+    fn left_out(&self) -> Option<Filtered> {
+        None
     }
 
     /// Cost of a step over `rows` rows, counted from the sizes.

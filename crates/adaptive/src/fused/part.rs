@@ -145,7 +145,9 @@ impl Part {
                     }
                 };
                 let upstream = Upstream::Rows(factors);
-                layer.gradients(&self.targets, &options, &self.found, upstream, wanted, scratch)
+                layer
+                    .gradients(&self.targets, &options, &self.found, upstream, wanted, scratch)
+                    .map(|(_, made)| made)
             }
         }
     }

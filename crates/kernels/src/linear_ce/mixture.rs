@@ -108,7 +108,8 @@ pub fn loss_and_gradients<T: Element>(
         counted.iter().flat_map(|token| token * components..(token + 1) * components).collect();
     let of_rows: Vec<i64> =
         targets.iter().flat_map(|target| std::iter::repeat_n(*target, components)).collect();
-    let sizes = Sizes { rows: members.len(), hidden_size: size, vocab_size, bytes: size_of::<T>() };
+    let sizes =
+        Sizes { rows: members.len(), hidden_size: size, vocab_size, bytes: size_of::<T>(), filtered: false };
     let task = if needs_sweep { Task::Gradients } else { Task::Forward };
     let plan = Plan::of_groups(components, sizes, workspace.threads, workspace.memory_limit, task);
     workspace.fit(&plan, sizes, task);
@@ -189,6 +190,9 @@ fn check_options<T>(op: &'static str, options: &Options<'_, T>) -> Result<()> {
         ("z_loss", options.z_loss),
         ("focal_gamma", options.focal_gamma),
     ];
+    if let Some(filter) = options.filter {
+        return Err(KernelError::argument(op, "filter", filter.eps, "none for a mixture"));
+    }
     match refused.into_iter().find(|(_, value)| *value != 0.0) {
         Some((name, value)) => Err(KernelError::argument(op, name, value, "none for a mixture")),
         None => Ok(()),

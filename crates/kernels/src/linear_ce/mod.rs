@@ -8,6 +8,7 @@
 //!
 //! * [`loss`]: losses alone, one sweep.
 //! * [`loss_and_gradients`]: both, where the factor of each row's loss in the final number is known before.
+//! * [`Filter`]: leaves classes without probability out of the gradient sweep.
 //! * [`gradients`]: gradients after [`loss`], where that factor is known only then (reduction none).
 //! * [`mixture`]: both for a mixture of softmaxes over one layer.
 //!
@@ -15,6 +16,8 @@
 //! with a running maximum that of Milakov and Gimelshein (2018, "Online normalizer calculation for softmax", arXiv
 //! 1805.02867).
 
+mod filter;
+mod filtered;
 mod gather;
 mod input;
 pub mod mixture;
@@ -24,9 +27,10 @@ mod rows;
 mod sweep;
 mod workspace;
 
+pub use filter::{Filter, Filtered};
 pub use input::Linear;
 pub use options::Options;
-pub use workspace::{DEFAULT_MEMORY_LIMIT, Workspace, workspace_bytes};
+pub use workspace::{DEFAULT_MEMORY_LIMIT, Workspace, filtered_workspace_bytes, workspace_bytes};
 
 pub(crate) use input::counted_rows;
 pub(crate) use plan::{Plan, Sizes, Task};
@@ -47,6 +51,8 @@ pub struct RowLosses {
     pub log_normaliser: Vec<f64>,
     /// `log p(y_i)`.
     pub target_log_prob: Vec<f64>,
+    /// What [`Options::filter`] left out of the gradients, where it is set and gradients were made.
+    pub filtered: Option<Filtered>,
 }
 
 /// Derivative of the final number with respect to each row's loss: `1 / mean_divisor` for the mean, 1 for the sum.
@@ -146,7 +152,7 @@ pub fn loss_and_gradients<T: Element>(
 }
 
 /// Gradients of `sum_i upstream_i l_i` when the losses are known already. Cost: `6 N D V` operations, since logits are computed
-/// again.
+/// again. Gives what [`Options::filter`] left out, where it is set.
 ///
 /// # Errors
 /// As [`loss_and_gradients`], and `rows` that are not those of as many targets.
@@ -158,14 +164,15 @@ pub fn gradients<T: Element>(
     upstream: Upstream<'_, T>,
     gradients: Gradients<'_, T>,
     workspace: &mut Workspace<T>,
-) -> Result<()> {
+) -> Result<Option<Filtered>> {
     let op = "linear_ce.gradients";
     for (what, known) in
         [("log_normaliser", &rows.log_normaliser), ("target_log_prob", &rows.target_log_prob)]
     {
         KernelError::check_length(op, what, known.len(), targets.len(), "one for each target")?;
     }
-    run(op, linear, targets, options, Mode::Known(rows, upstream), gradients, workspace).map(drop)
+    run(op, linear, targets, options, Mode::Known(rows, upstream), gradients, workspace)
+        .map(|rows| rows.filtered)
 }
 
 /// Which sweeps are made.
@@ -201,13 +208,20 @@ fn run<'a, T: Element>(
         loss: vec![0.0; rows],
         log_normaliser: vec![0.0; rows],
         target_log_prob: vec![0.0; rows],
+        filtered: None,
     };
     gradients.start();
+    if options.filter.is_some() && task != Task::Forward {
+        let entries = counted.len() as u64 * vocab_size as u64;
+        out.filtered = Some(Filtered { dropped_mass: 0.0, kept: entries, entries });
+    }
     if counted.is_empty() {
         gradients.nothing_counted();
         return Ok(out);
     }
-    let sizes = Sizes { rows: counted.len(), hidden_size: size, vocab_size, bytes: size_of::<T>() };
+    let filter = options.active_filter();
+    let filtered = filter.is_some();
+    let sizes = Sizes { rows: counted.len(), hidden_size: size, vocab_size, bytes: size_of::<T>(), filtered };
     let plan = Plan::new(sizes, workspace.threads, workspace.memory_limit, task);
     workspace.fit(&plan, sizes, task);
     let call = Call::new(linear, options, plan, workspace.level);
@@ -244,6 +258,7 @@ fn run<'a, T: Element>(
                 let target_logit = out.target_log_prob[*row] + out.log_normaliser[*row];
                 chunk.max[at] = T::from_f64(max);
                 chunk.mass[at] = scale * factors.mass / sum;
+                chunk.share[at] = 1.0 / sum;
                 chunk.spread[at] = T::from_f64(scale * factors.spread);
                 chunk.target[at] = scale * factors.target * options.slope(target_logit, chunk.targets[at]);
             }
@@ -256,10 +271,19 @@ fn run<'a, T: Element>(
             bias: gradients.bias.is_some(),
             add_weight: gradients.accumulate || number > 0,
         };
-        pool::on_each(&mut jobs, |job| call.gradients(job, chunk, rows.len(), needs));
+        let summed = task == Task::Gradients;
+        pool::on_each(&mut jobs, |job| match filter {
+            Some(filter) => call.filtered_gradients(job, chunk, rows.len(), needs, filter, summed),
+            None => call.gradients(job, chunk, rows.len(), needs),
+        });
         if let Some(d_hidden) = &mut gradients.hidden {
             gather::add_hidden(&jobs, rows, size, d_hidden);
         }
+    }
+    if filtered && task != Task::Forward {
+        let mut total = Filtered::default();
+        jobs.iter().for_each(|job| total.add(job.worker.gathered.filtered));
+        out.filtered = Some(total);
     }
     if let Some(d_bias) = gradients.bias {
         gather::add_bias(&jobs, d_bias);

@@ -1,5 +1,6 @@
 //! Options of the loss, with the meaning that every layer of the suite gives them.
 
+use super::filter::Filter;
 use super::input::Linear;
 use crate::element::Element;
 use crate::error::{KernelError, Result};
@@ -39,6 +40,8 @@ pub struct Options<'a, T> {
     pub temperature: f64,
     /// Added to the logits, `[V]`: `tau log prior` of the logit-adjusted loss (Menon et al. 2021, arXiv 2007.07314). No gradient.
     pub logit_offset: Option<&'a [T]>,
+    /// Leaves classes without probability to speak of out of the gradients. Not with smoothing.
+    pub filter: Option<Filter>,
 }
 
 impl<T> Default for Options<'_, T> {
@@ -55,6 +58,7 @@ impl<T> Default for Options<'_, T> {
             sigsoftmax: false,
             temperature: 1.0,
             logit_offset: None,
+            filter: None,
         }
     }
 }
@@ -123,6 +127,7 @@ impl<'a, T: Element> Options<'a, T> {
                 "none beside focal_gamma: the focal factor is that of one target, not of a smoothed one";
             return Err(KernelError::argument(op, "label_smoothing", smoothing, expected));
         }
+        self.check_filter(op)?;
         if let Some(weights) = self.class_weights {
             KernelError::check_length(op, "class_weights", weights.len(), vocab_size, "one for each class")?;
             let bad = weights

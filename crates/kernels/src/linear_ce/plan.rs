@@ -12,6 +12,7 @@
 //! byte as [`OPERATIONS_PER_BYTE`] operations of one thread. At `V = 33,278` everything is kept; at `V = 267,735` most is
 //! computed again.
 
+use super::filtered::Gathered;
 use crate::tile::{ROW_MULTIPLE, stride};
 
 /// Most classes of a block: with 128 to 512 rows its tile and its rows of the weight stay in the caches.
@@ -43,6 +44,8 @@ pub(crate) struct Sizes {
     pub vocab_size: usize,
     /// Bytes of a number.
     pub bytes: usize,
+    /// Whether gradients are filtered, which takes buffers of its own.
+    pub filtered: bool,
 }
 
 /// The cut.
@@ -56,6 +59,8 @@ pub(crate) struct Plan {
     pub blocks: usize,
     /// Blocks whose logits each thread keeps.
     pub kept: usize,
+    /// Whether the second sweep is filtered.
+    pub filtered: bool,
 }
 
 impl Plan {
@@ -71,10 +76,11 @@ impl Plan {
         let block = BLOCK.min(sizes.vocab_size);
         let blocks = sizes.vocab_size.div_ceil(block);
         let threads = threads.clamp(1, most_threads.min(blocks));
+        let filtered = sizes.filtered && task != Task::Forward;
         // Whole in lines, or in groups.
         let whole = if group == 1 { ROW_MULTIPLE } else { group };
         let least = ROW_MULTIPLE.next_multiple_of(group).min(sizes.rows.max(1));
-        let cut = Plan { threads, chunk: least, block, blocks, kept: 0 };
+        let cut = Plan { threads, chunk: least, block, blocks, kept: 0, filtered };
         let mut best = (f64::INFINITY, cut);
         for most_rows in (ROW_MULTIPLE..=MOST_ROWS).step_by(ROW_MULTIPLE) {
             let chunks = sizes.rows.max(1).div_ceil(most_rows);
@@ -145,6 +151,12 @@ impl Plan {
         let mut other = 0;
         if gradients {
             other += 8 * self.blocks.div_ceil(self.threads) * self.block;
+        }
+        if self.filtered {
+            let blocks = self.blocks.div_ceil(self.threads);
+            numbers +=
+                Gathered::<f32>::numbers(blocks, self.block, size, stride(rows)) + blocks * stride(rows);
+            other += Gathered::<f32>::other_bytes(self.block);
         }
         let per_thread = numbers * sizes.bytes + other + stride(rows) * ROW_BYTES + PACKING_SLAB;
         self.threads * per_thread + rows * size * sizes.bytes + stride(rows) * ROW_BYTES

@@ -18,6 +18,8 @@ pub(crate) struct Call<'a, T> {
     pub transform: Transform<'a, T>,
     pub class_weights: Option<&'a [T]>,
     pub smoothed: bool,
+    /// Whether maxima and sums of all blocks are kept for a filtered second sweep.
+    pub filtered: bool,
     pub plan: Plan,
     pub level: Level,
 }
@@ -37,6 +39,7 @@ impl<'a, T: Element> Call<'a, T> {
             transform: options.transform(&linear),
             class_weights: options.class_weights,
             smoothed: options.label_smoothing > 0.0,
+            filtered: plan.filtered,
             plan,
             level,
         }
@@ -94,9 +97,12 @@ impl<'a, T: Element> Call<'a, T> {
         for (index, block) in self.plan.blocks_of(thread).enumerate() {
             let keep = if index < self.plan.kept { self.keep() } else { Keep::Logits };
             self.sums_of_block(worker, index, block, keep, chunk, rows);
-            if index < self.plan.kept {
-                let start = index * stride(self.plan.chunk);
+            let start = index * stride(self.plan.chunk);
+            if index < self.plan.kept || self.filtered {
                 worker.block_max[start..start + rows].copy_from_slice(&worker.max[..rows]);
+            }
+            if self.filtered {
+                worker.gathered.block_sum[start..start + rows].copy_from_slice(&worker.sum[..rows]);
             }
         }
     }
@@ -148,6 +154,42 @@ impl<'a, T: Element> Call<'a, T> {
         }
     }
 
+    /// What the second sweep starts from: a block's tile, made again where it was not kept, and in [`Worker::mass`] the factor of each
+    /// row's exponentials.
+    pub fn reload(
+        &self,
+        worker: &mut Worker<T>,
+        index: usize,
+        block: usize,
+        chunk: &Chunk<T>,
+        rows: usize,
+    ) -> (Shape, From) {
+        let classes = self.classes(block);
+        let shape = Shape { rows, classes: classes.len() };
+        let Worker { tiles, block_max, mass, .. } = worker;
+        let from = if index >= self.plan.kept {
+            let tile = &mut tiles.as_mut_slice()[self.tile_range(index, shape)];
+            let hidden = &chunk.hidden[..rows * self.linear.hidden_size];
+            self.logits(tile, shape, self.weight(&classes), hidden);
+            From::Raw
+        } else if self.keep() == Keep::Exponentials {
+            From::Exponentials
+        } else {
+            From::Logits
+        };
+        mass[rows..].fill(T::default());
+        for (row, mass) in mass[..rows].iter_mut().enumerate() {
+            let mut factor = chunk.mass[row];
+            if from == From::Exponentials {
+                // These exponentials are relative to the maximum of their tile.
+                let tile_max = block_max[index * stride(self.plan.chunk) + row].to_f64();
+                factor *= (tile_max - chunk.max[row].to_f64()).exp();
+            }
+            *mass = T::from_f64(factor);
+        }
+        (shape, from)
+    }
+
     /// Second sweep: gradients of the logits in place, and the two products with them. Blocks are walked backwards, since
     /// the last ones are still in the cache.
     pub fn gradients(&self, job: &mut Job<'_, '_, T>, chunk: &Chunk<T>, rows: usize, needs: Needs) {
@@ -157,29 +199,11 @@ impl<'a, T: Element> Call<'a, T> {
         let first_class = blocks.start * self.plan.block;
         for (done, (index, block)) in blocks.enumerate().collect::<Vec<_>>().into_iter().rev().enumerate() {
             let classes = self.classes(block);
-            let shape = Shape { rows, classes: classes.len() };
             let weight = self.weight(&classes);
             let local = classes.start - first_class..classes.end - first_class;
-            let Worker { tiles, block_max, mass, places, d_hidden, d_bias, .. } = &mut *job.worker;
+            let (shape, from) = self.reload(job.worker, index, block, chunk, rows);
+            let Worker { tiles, mass, places, d_hidden, d_bias, .. } = &mut *job.worker;
             let tile = &mut tiles.as_mut_slice()[self.tile_range(index, shape)];
-            let from = if index >= self.plan.kept {
-                self.logits(tile, shape, weight, hidden);
-                From::Raw
-            } else if self.keep() == Keep::Exponentials {
-                From::Exponentials
-            } else {
-                From::Logits
-            };
-            mass[rows..].fill(T::default());
-            for (row, mass) in mass[..rows].iter_mut().enumerate() {
-                let mut factor = chunk.mass[row];
-                if from == From::Exponentials {
-                    // These exponentials are relative to the maximum of their tile.
-                    let tile_max = block_max[index * stride(self.plan.chunk) + row].to_f64();
-                    factor *= (tile_max - chunk.max[row].to_f64()).exp();
-                }
-                *mass = T::from_f64(factor);
-            }
             let weights = self.class_weights.map(|weights| &weights[classes.clone()]);
             T::gradient(
                 self.level,
@@ -235,7 +259,7 @@ impl RowSums {
 }
 
 /// Place of each row's target in the block, or [`NO_TARGET`].
-fn place_targets(places: &mut [u32], targets: &[usize], classes: &std::ops::Range<usize>) {
+pub(crate) fn place_targets(places: &mut [u32], targets: &[usize], classes: &std::ops::Range<usize>) {
     for (place, target) in places.iter_mut().zip(targets) {
         *place = if classes.contains(target) { (target - classes.start) as u32 } else { NO_TARGET };
     }

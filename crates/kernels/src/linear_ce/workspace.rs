@@ -1,5 +1,6 @@
 //! Memory and settings that are kept from call to call.
 
+use super::filtered::Gathered;
 use super::input::Linear;
 use super::plan::{Plan, Sizes, Task};
 use super::rows::RowSums;
@@ -85,9 +86,24 @@ pub fn workspace_bytes<T: Element>(
     memory_limit: usize,
     gradients: bool,
 ) -> usize {
-    let sizes = Sizes { rows, hidden_size, vocab_size: vocab_size.max(1), bytes: size_of::<T>() };
+    let sizes =
+        Sizes { rows, hidden_size, vocab_size: vocab_size.max(1), bytes: size_of::<T>(), filtered: false };
     let task = if gradients { Task::Gradients } else { Task::Forward };
     Plan::new(sizes, threads, memory_limit, task).bytes(sizes, task)
+}
+
+/// As [`workspace_bytes`], of loss and gradients under an [`super::Filter`]: it gathers the weights of a block, and keeps maximum
+/// and sum of each row in each block.
+pub fn filtered_workspace_bytes<T: Element>(
+    rows: usize,
+    hidden_size: usize,
+    vocab_size: usize,
+    threads: usize,
+    memory_limit: usize,
+) -> usize {
+    let sizes =
+        Sizes { rows, hidden_size, vocab_size: vocab_size.max(1), bytes: size_of::<T>(), filtered: true };
+    Plan::new(sizes, threads, memory_limit, Task::Gradients).bytes(sizes, Task::Gradients)
 }
 
 /// Buffers of one thread.
@@ -110,6 +126,8 @@ pub(crate) struct Worker<T> {
     pub d_hidden: Vec<T>,
     /// Of this thread's classes.
     pub d_bias: Vec<f64>,
+    /// For filtered gradients.
+    pub gathered: Gathered<T>,
 }
 
 impl<T: Element> Worker<T> {
@@ -121,11 +139,13 @@ impl<T: Element> Worker<T> {
         for numbers in per_row {
             resize(numbers, padded);
         }
-        resize(&mut self.block_max, plan.kept * padded);
+        let blocks = plan.blocks_of(thread);
+        resize(&mut self.block_max, if plan.filtered { blocks.len() } else { plan.kept } * padded);
+        let filtered_blocks = if plan.filtered { blocks.len() } else { 0 };
+        self.gathered.fit(filtered_blocks, plan.block, sizes.hidden_size, padded);
         self.places.resize(padded, 0);
         let gradients = task != Task::Forward;
         resize(&mut self.d_hidden, if gradients { plan.chunk * sizes.hidden_size } else { 0 });
-        let blocks = plan.blocks_of(thread);
         let classes = (blocks.end * plan.block).min(sizes.vocab_size) - blocks.start * plan.block;
         resize(&mut self.d_bias, if gradients { classes } else { 0 });
     }
@@ -141,6 +161,7 @@ impl<T: Element> Worker<T> {
             &self.d_hidden,
         ];
         self.tiles.bytes()
+            + self.gathered.bytes()
             + numbers.iter().map(|numbers| numbers.capacity() * size_of::<T>()).sum::<usize>()
             + self.places.capacity() * size_of::<u32>()
             + self.sums.capacity() * size_of::<RowSums>()
@@ -161,6 +182,8 @@ pub(crate) struct Chunk<T> {
     pub spread: Vec<T>,
     /// What is subtracted at the target.
     pub target: Vec<f64>,
+    /// One over `sum_c exp(z_c - max)`.
+    pub share: Vec<f64>,
 }
 
 impl<T: Element> Chunk<T> {
@@ -170,6 +193,7 @@ impl<T: Element> Chunk<T> {
         resize(&mut self.spread, stride(rows));
         self.mass.resize(stride(rows), 0.0);
         self.target.resize(stride(rows), 0.0);
+        self.share.resize(stride(rows), 0.0);
     }
 
     /// Copies the rows that count.
@@ -201,13 +225,13 @@ impl<T: Element> Chunk<T> {
 
     fn bytes(&self) -> usize {
         (self.hidden.capacity() + self.max.capacity() + self.spread.capacity()) * size_of::<T>()
-            + (self.mass.capacity() + self.target.capacity()) * size_of::<f64>()
+            + (self.mass.capacity() + self.target.capacity() + self.share.capacity()) * size_of::<f64>()
             + self.targets.capacity() * size_of::<usize>()
     }
 }
 
 /// Exactly so many numbers; a smaller buffer is replaced, not copied.
-fn resize<T: Copy + Default>(numbers: &mut Vec<T>, len: usize) {
+pub(super) fn resize<T: Copy + Default>(numbers: &mut Vec<T>, len: usize) {
     if numbers.capacity() < len {
         *numbers = Vec::new();
     }

@@ -66,7 +66,7 @@ pub(crate) fn for_each_block<T: Element, S: Send>(
     let options = Options { soft_cap, sigsoftmax, temperature, ..Options::default() };
     let (rows, vocab_size, hidden_size) = (linear.rows(), linear.vocab_size(), linear.hidden_size);
     options.check(op, vocab_size)?;
-    let sizes = Sizes { rows, hidden_size, vocab_size, bytes: size_of::<T>() };
+    let sizes = Sizes { rows, hidden_size, vocab_size, bytes: size_of::<T>(), filtered: false };
     let plan = Plan::new(sizes, workspace.threads, workspace.memory_limit, Task::Forward);
     workspace.fit(&plan, sizes, Task::Forward);
     let call = Call::new(linear, &options, plan, workspace.level);

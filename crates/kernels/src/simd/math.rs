@@ -98,7 +98,7 @@ pub(crate) unsafe fn log_sigmoid<V: Vector32>(x: V) -> V {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use crate::element::doors::{exp_all, log_sigmoid_all, tanh_all};
+    use crate::element::{exp_all, log_sigmoid_all, tanh_all};
     use crate::simd::Level;
 
     /// Distance in units in the last place of the exact value.

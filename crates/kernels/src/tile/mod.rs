@@ -7,6 +7,7 @@
 
 pub(crate) mod buffer;
 pub(crate) mod gradient;
+pub(crate) mod judge;
 pub(crate) mod normalise;
 pub(crate) mod product;
 pub(crate) mod scan;

@@ -5,6 +5,7 @@ use lexmax_kernels::linear_ce::{Options, RowLosses, Upstream};
 use tch::{Kind, Tensor};
 
 use super::Terms;
+use super::filter::{Filtered, GradientFilter};
 use super::made::scale_made;
 use super::scratch::{FusedKind, Scratch};
 use super::sweep::Swept;
@@ -36,6 +37,7 @@ pub(super) struct LinearCrossEntropy {
     temperature: f64,
     soft_cap: Option<f64>,
     sigsoftmax: bool,
+    filter: Option<GradientFilter>,
     factor: Factor,
     scratch: Scratch,
     /// What the forward sweep found, for the backward one where it has to sweep again.
@@ -64,6 +66,7 @@ impl LinearCrossEntropy {
             temperature: linear.temperature,
             soft_cap: linear.soft_cap,
             sigsoftmax: linear.sigsoftmax,
+            filter: terms.filter.cloned(),
             factor,
             scratch: scratch.clone(),
             rows: RowLosses::default(),
@@ -77,6 +80,13 @@ impl LinearCrossEntropy {
         Ok(outputs.remove(0))
     }
 
+    /// Tells the layer what its gradients leave out.
+    fn remember(&self, filtered: Option<Filtered>) {
+        if let Some(filter) = &self.filter {
+            filter.remember(filtered);
+        }
+    }
+
     fn options<T: FusedKind>(&self) -> Result<Options<'_, T>> {
         Ok(Options {
             ignore_index: None,
@@ -88,6 +98,7 @@ impl LinearCrossEntropy {
             sigsoftmax: self.sigsoftmax,
             temperature: self.temperature,
             logit_offset: self.logit_offset.as_ref().map(slice).transpose()?,
+            filter: self.filter.as_ref().map(|filter| filter.rule),
             ..Options::default()
         })
     }
@@ -114,6 +125,7 @@ impl LinearCrossEntropy {
                         self.made.push(index);
                     }
                 }
+                self.remember(rows.filtered);
                 rows
             }
             _ => layer.loss::<T>(targets, &self.options()?, &self.scratch)?,
@@ -142,8 +154,9 @@ impl LinearCrossEntropy {
         let targets = self.targets.f_contiguous()?;
         let upstream = context.grad_output(0)?.f_to_kind(T::KIND)?.f_contiguous()?;
         let (options, upstream) = (self.options::<T>()?, Upstream::Rows(slice(&upstream)?));
-        let made =
+        let (filtered, made) =
             layer.gradients(slice(&targets)?, &options, &self.rows, upstream, wanted, &self.scratch)?;
+        self.remember(filtered);
         Ok(made.into_array().into())
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Every layer that ends in a softmax over a linear layer can use it; [`Compute`] says when it is taken.
 
+mod filter;
 mod function;
 mod made;
 mod queries;
@@ -12,6 +13,7 @@ mod sweep;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+pub use filter::{Filtered, GradientFilter};
 pub use function::Factor;
 pub use made::{scale_made, take_made};
 pub use scratch::{FusedKind, Kept, Scratch};
@@ -47,6 +49,8 @@ pub struct Terms<'a> {
     pub focal_gamma: f64,
     /// Added to the logits of the loss, `[V]`: `tau log prior`.
     pub logit_offset: Option<&'a Tensor>,
+    /// Leaves classes without probability to speak of out of the gradients; the loss stays exact. Not with label smoothing.
+    pub filter: Option<&'a GradientFilter>,
 }
 
 impl Batch<'_> {

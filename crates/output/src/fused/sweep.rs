@@ -1,7 +1,7 @@
 //! One sweep over a linear layer inside a node: tensors in, losses of the rows and fresh gradients out.
 
 use lexmax_autograd::cpu::{slice, slice_mut};
-use lexmax_kernels::linear_ce::{self, Gradients, Options, RowLosses, Upstream};
+use lexmax_kernels::linear_ce::{self, Filtered, Gradients, Options, RowLosses, Upstream};
 use tch::Tensor;
 
 use super::scratch::{FusedKind, Scratch};
@@ -90,7 +90,8 @@ impl Swept {
         Ok((rows.map_err(OutputError::fused)?, made))
     }
 
-    /// The wanted gradients of `sum_i upstream_i l_i` after [`Swept::loss`] found `rows`: `6 N D V` operations.
+    /// The wanted gradients of `sum_i upstream_i l_i` after [`Swept::loss`] found `rows`, and what a filter left
+    /// out of them: `6 N D V` operations.
     ///
     /// # Errors
     /// Another kind than `T`; as [`linear_ce::gradients`].
@@ -102,13 +103,13 @@ impl Swept {
         upstream: Upstream<'_, T>,
         wanted: [bool; 3],
         scratch: &Scratch,
-    ) -> Result<SweptGradients> {
+    ) -> Result<(Option<Filtered>, SweptGradients)> {
         let (linear, mut made) = (self.linear()?, self.empty_gradients(wanted)?);
         let into = made.slices()?;
-        scratch
+        let filtered = scratch
             .with(|workspace| linear_ce::gradients(linear, targets, options, rows, upstream, into, workspace))
             .map_err(OutputError::fused)?;
-        Ok(made)
+        Ok((filtered, made))
     }
 
     /// The layer as slices.

@@ -1,0 +1,88 @@
+//! The floor of loss and gradients: the same three matrix products, bare, on whole matrices, by the same crate.
+#![allow(dead_code)]
+
+use std::time::Instant;
+
+use lexmax_kernels::linear_ce::Linear;
+
+/// A row-major matrix by strides `(row, column)`.
+type Matrix<'a> = (&'a [f32], [usize; 2]);
+
+/// `out = left right` of `[m, k]` and `[k, n]`, the rows of `out` shared by the threads.
+pub fn product(out: &mut [f32], [m, n, k]: [usize; 3], left: Matrix<'_>, right: Matrix<'_>, threads: usize) {
+    let share = m.div_ceil(threads);
+    std::thread::scope(|scope| {
+        for (thread, out) in out.chunks_mut(share * n).enumerate() {
+            let left_data = &left.0[thread * share * left.1[0]..];
+            let mut work = move || {
+                let rows = out.len() / n;
+                assert!(left_data.len() > (rows - 1) * left.1[0] + (k - 1) * left.1[1]);
+                assert!(right.0.len() > (k - 1) * right.1[0] + (n - 1) * right.1[1]);
+                // SAFETY: the largest index of each matrix is in its slice; `out` is borrowed for this thread alone.
+                unsafe {
+                    gemm::gemm(
+                        rows,
+                        n,
+                        k,
+                        out.as_mut_ptr(),
+                        1,
+                        n as isize,
+                        false,
+                        left_data.as_ptr(),
+                        left.1[1] as isize,
+                        left.1[0] as isize,
+                        right.0.as_ptr(),
+                        right.1[1] as isize,
+                        right.1[0] as isize,
+                        1.0,
+                        1.0,
+                        false,
+                        false,
+                        false,
+                        gemm::Parallelism::None,
+                    );
+                }
+            };
+            if threads == 1 {
+                work();
+            } else {
+                scope.spawn(work);
+            }
+        }
+    });
+}
+
+/// Buffers of the three products.
+pub struct Floor {
+    logits: Vec<f32>,
+    d_hidden: Vec<f32>,
+    d_weight: Vec<f32>,
+}
+
+impl Floor {
+    pub fn new(linear: &Linear<'_, f32>) -> Self {
+        Self {
+            logits: vec![0.0; linear.rows() * linear.vocab_size()],
+            d_hidden: vec![0.0; linear.hidden.len()],
+            d_weight: vec![0.0; linear.weight.len()],
+        }
+    }
+
+    /// `H W^T`, then with that as if it were the gradient of the logits `G W` and `G^T H`; in seconds.
+    pub fn seconds(&mut self, linear: &Linear<'_, f32>, threads: usize) -> f64 {
+        let (rows, vocab, size) = (linear.rows(), linear.vocab_size(), linear.hidden_size);
+        let (hidden, weight) = (linear.hidden, linear.weight);
+        let start = Instant::now();
+        product(&mut self.logits, [rows, vocab, size], (hidden, [size, 1]), (weight, [1, size]), threads);
+        let logits = &self.logits;
+        product(&mut self.d_hidden, [rows, size, vocab], (logits, [vocab, 1]), (weight, [size, 1]), threads);
+        product(&mut self.d_weight, [vocab, size, rows], (logits, [1, vocab]), (hidden, [size, 1]), threads);
+        start.elapsed().as_secs_f64()
+    }
+}
+
+/// Best and median.
+pub fn best_and_median(times: &mut [f64]) -> (f64, f64) {
+    times.sort_by(f64::total_cmp);
+    (times[0], times[times.len() / 2])
+}
