@@ -116,6 +116,25 @@ impl Batch<'_> {
         Ok(self.loss.class_weights.as_ref().map(gather).transpose()?)
     }
 
+    /// Factor of each row's loss in the reduced number, `[M]`: its class weight, over the divisor of the mean. `None` with the
+    /// reduction `none`, where only the caller of the backward pass knows it.
+    ///
+    /// # Errors
+    /// libtorch refused.
+    pub fn row_factors(&self) -> Result<Option<Vec<f64>>> {
+        let factor = match self.loss.options.reduction {
+            Reduction::None => return Ok(None),
+            Reduction::Sum => 1.0,
+            Reduction::Mean => 1.0 / self.mean_divisor()?,
+        };
+        let mut factors = match self.row_weights()? {
+            Some(weights) => Vec::<f64>::try_from(weights.f_to_kind(Kind::Double)?)?,
+            None => vec![1.0; usize::try_from(self.len()).unwrap_or(0)],
+        };
+        factors.iter_mut().for_each(|weight| *weight *= factor);
+        Ok(Some(factors))
+    }
+
     /// A zero of the right shape that is connected to the hidden states: the loss when no row counts.
     ///
     /// # Errors
