@@ -72,24 +72,15 @@ fn all_configs() -> Vec<SampledConfig> {
     for objective in
         [Objective::SampledSoftmax, Objective::Nce, Objective::NegativeSampling, Objective::OneVsEach]
     {
-        for remove_accidental_hits in [true, false] {
-            for reduction in [Reduction::Mean, Reduction::None] {
-                let loss = LossOptions { reduction, ignore_index: Some(3), ..LossOptions::default() };
-                let base =
-                    SampledConfig { objective, remove_accidental_hits, loss, ..SampledConfig::default() };
-                configs.push(SampledConfig { proposal: ProposalKind::InBatch, ..base.clone() });
-                for proposal in [ProposalKind::Uniform, ProposalKind::LogUniform, ProposalKind::Unigram] {
-                    for negatives in [NegativeSets::Shared, NegativeSets::PerRow] {
-                        for unique in [false, true] {
-                            let samples = Some(70);
-                            configs.push(SampledConfig {
-                                proposal,
-                                negatives,
-                                unique,
-                                samples,
-                                ..base.clone()
-                            });
-                        }
+        for (remove_accidental_hits, reduction) in [(true, Reduction::Mean), (false, Reduction::None)] {
+            let loss = LossOptions { reduction, ignore_index: Some(3), ..LossOptions::default() };
+            let base = SampledConfig { objective, remove_accidental_hits, loss, ..SampledConfig::default() };
+            configs.push(SampledConfig { proposal: ProposalKind::InBatch, ..base.clone() });
+            for proposal in [ProposalKind::Uniform, ProposalKind::LogUniform, ProposalKind::Unigram] {
+                for negatives in [NegativeSets::Shared, NegativeSets::PerRow] {
+                    for unique in [false, true] {
+                        let samples = Some(70);
+                        configs.push(SampledConfig { proposal, negatives, unique, samples, ..base.clone() });
                     }
                 }
             }
@@ -100,10 +91,13 @@ fn all_configs() -> Vec<SampledConfig> {
 
 #[test]
 fn both_paths_agree_under_every_option() {
+    // The tensors are tiny: handing them to threads costs more than the work. (The kernel's own tests vary the threads.)
+    tch::set_num_threads(1);
     for config in all_configs() {
         for (kind, allowed) in [(Kind::Double, 1e-13), (Kind::Float, 3e-5)] {
             let reference = Run::new(&config, kind, Compute::Reference, false).step();
-            for sparse in [false, true] {
+            // What is scattered does not depend on the kind.
+            for sparse in if kind == Kind::Double { vec![false, true] } else { vec![true] } {
                 let fused = Run::new(&config, kind, Compute::Fastest, sparse).step();
                 for ((name, got), (_, expected)) in fused.iter().zip(&reference) {
                     assert_eq!(got.size(), expected.size(), "{name}");
@@ -126,17 +120,16 @@ fn gradients_are_the_touched_rows_alone() {
             let loss = LossOptions { reduction, ..LossOptions::default() };
             let config = SampledConfig { negatives, samples: Some(4), loss, ..SampledConfig::default() };
             let mut run = Run::new(&config, Kind::Float, Compute::Fastest, true);
-            run.step();
+            let variables = ["weight", "bias"].map(|name| run.store.variables()[name].shallow_clone());
+            let loss = run.loss(0).sum(None::<Kind>);
             let mut rows = Vec::new();
-            for (name, variable) in run.store.variables() {
-                let gradient = variable.grad();
-                assert!(
-                    gradient.is_sparse() && gradient.is_coalesced(),
-                    "{name}: {negatives:?} {reduction:?}"
-                );
-                assert_eq!(gradient.size(), variable.size(), "{name}");
+            for (variable, gradient) in
+                variables.iter().zip(Tensor::run_backward(&[loss], &variables, true, false))
+            {
+                assert!(gradient.is_sparse() && gradient.is_coalesced(), "{negatives:?} {reduction:?}");
+                assert_eq!(gradient.size(), variable.size());
                 let indices = Vec::<i64>::try_from(gradient.indices().view([-1])).unwrap();
-                assert!(indices.is_sorted_by(|a, b| a < b), "{name}: {indices:?}");
+                assert!(indices.is_sorted_by(|a, b| a < b), "{indices:?}");
                 assert_eq!(gradient.values().size()[0], indices.len() as i64);
                 rows.push(indices);
             }
