@@ -2,6 +2,8 @@
 
 use std::ops::{Add, Mul, Sub};
 
+use crate::gathered::logistic::{Logistic, logistic};
+use crate::gathered::rows::{Combine, Dots, combine, dots};
 use crate::simd::portable::Array8;
 use crate::simd::{Level, Vector};
 use crate::tile::gradient::{Gradient, gradient};
@@ -42,6 +44,12 @@ pub trait Element:
     fn judge(level: Level, job: &mut Judge<'_, Self>);
     #[doc(hidden)]
     fn any_above(level: Level, values: &[Self], thresholds: &[Self]) -> bool;
+    #[doc(hidden)]
+    fn logistic(level: Level, job: &mut Logistic<'_, Self>);
+    #[doc(hidden)]
+    fn dots(level: Level, job: &mut Dots<'_, Self>);
+    #[doc(hidden)]
+    fn combine(level: Level, job: &mut Combine<'_, Self>);
 }
 
 mod sealed {
@@ -108,6 +116,18 @@ impl Element for f32 {
         assert!(values.len() == thresholds.len() && values.len().is_multiple_of(crate::tile::ROW_MULTIPLE));
         by_level!(level, any_above(values: &[f32], thresholds: &[f32]) -> bool)
     }
+    fn logistic(level: Level, job: &mut Logistic<'_, f32>) {
+        job.check();
+        by_level!(level, logistic(job: &mut Logistic<'_, f32>) -> ())
+    }
+    fn dots(level: Level, job: &mut Dots<'_, f32>) {
+        job.check();
+        by_level!(level, dots(job: &mut Dots<'_, f32>) -> ())
+    }
+    fn combine(level: Level, job: &mut Combine<'_, f32>) {
+        job.check();
+        by_level!(level, combine(job: &mut Combine<'_, f32>) -> ())
+    }
 }
 
 impl Element for f64 {
@@ -138,6 +158,21 @@ impl Element for f64 {
         assert!(values.len() == thresholds.len() && values.len().is_multiple_of(crate::tile::ROW_MULTIPLE));
         // SAFETY: arrays need no special instructions; the lengths were checked.
         unsafe { any_above::<Array8<f64>, 2>(values, thresholds) }
+    }
+    fn logistic(_: Level, job: &mut Logistic<'_, f64>) {
+        job.check();
+        // SAFETY: arrays need no special instructions; the job was checked.
+        unsafe { logistic::<Array8<f64>, 2>(job) }
+    }
+    fn dots(_: Level, job: &mut Dots<'_, f64>) {
+        job.check();
+        // SAFETY: arrays need no special instructions; the job was checked.
+        unsafe { dots::<Array8<f64>, 2>(job) }
+    }
+    fn combine(_: Level, job: &mut Combine<'_, f64>) {
+        job.check();
+        // SAFETY: arrays need no special instructions; the job was checked.
+        unsafe { combine::<Array8<f64>, 2>(job) }
     }
 }
 

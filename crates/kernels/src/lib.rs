@@ -3,6 +3,7 @@
 //! * [`linear_ce`]: exact linear cross-entropy, loss and all gradients, in tiles that stay in the cache; never `[N, V]`.
 //! * [`projection`]: some rows of the hidden states at another width, with gradients.
 //! * [`query`]: exact top-k and exact draws in the same sweep.
+//! * [`gathered`]: losses over a target and a few negatives a row, with gradients of the touched rows alone.
 //! * [`seed`]: one root seed, a generator of its own for every component.
 //! * [`measure`]: doors for measuring a machine beside what the plan counts with.
 //! * [`logspace`]: sums of probabilities that are given by their logarithms, in f64.
@@ -12,6 +13,7 @@
 
 mod element;
 mod error;
+pub mod gathered;
 pub mod linear_ce;
 pub mod logspace;
 pub mod measure;

@@ -3,6 +3,7 @@
 use lexmax_autograd::cpu::slice;
 use tch::{Kind, Tensor};
 
+use crate::fused::Factor;
 use crate::value::TrainingLoss;
 use crate::{Loss, OutputError, Reduction, Result};
 
@@ -120,6 +121,21 @@ impl Batch<'_> {
     /// Class weights, `[V]`, where there are any.
     pub fn class_weights(&self) -> Option<&Tensor> {
         self.loss.class_weights.as_ref()
+    }
+
+    /// Factor of each row's loss in the reduced number, `[M]`: its class weight, over the divisor of the mean. `None` with the
+    /// reduction `none`, where only the caller of the backward pass knows it.
+    ///
+    /// # Errors
+    /// libtorch refused.
+    pub fn row_factors(&self) -> Result<Option<Vec<f64>>> {
+        let Factor::Known(factor) = self.factor()? else { return Ok(None) };
+        let mut factors = match self.row_weights()? {
+            Some(weights) => Vec::<f64>::try_from(weights.f_to_kind(Kind::Double)?)?,
+            None => vec![1.0; usize::try_from(self.len()).unwrap_or(0)],
+        };
+        factors.iter_mut().for_each(|weight| *weight *= factor);
+        Ok(Some(factors))
     }
 
     /// A zero of the right shape that is connected to the hidden states: the loss when no row counts.

@@ -7,7 +7,8 @@ use lexmax_output::{
 };
 use tch::Tensor;
 
-use crate::negatives::{Counting, Source};
+use crate::fused::Fused;
+use crate::negatives::{Counting, Negatives, Source};
 use crate::objective::logits::compute_kind;
 use crate::objective::{Scored, loss_rows};
 use crate::{Objective, ProposalKind, SampledConfig};
@@ -27,8 +28,14 @@ pub(crate) const NAME: &str = "sampled";
 /// * Start: the bias starts near the objective's optimum, so that rare classes, which are seldom seen, do not keep the mass
 ///   of a zero. NCE: the log of the training frequencies (`-log V` without counts); negative sampling: `-log S`; else zero.
 /// * Cost of training: `2 N D S` operations forward with shared negatives, three times that with gradients, on `N + S`
-///   rows of the weight; memory for logits `[N, S]`. Negatives of each row's own are as many operations on `N S` gathered
-///   rows: memory `[N, S, D]`. Unused rows of the weight get a zero gradient, which is stored.
+///   rows of the weight. Negatives of each row's own are as many operations on `N S` rows. Drawing costs what it draws, whatever
+///   `V` ([`crate::Sampler`]).
+/// * Memory of training, fused path ([`BuildContext::is_fused`]): [`lexmax_kernels::gathered::Workspace::bytes_for`], about
+///   `(1 + threads) S D` numbers with shared negatives, of which a class that was drawn twice is taken once, and `N S` where each row
+///   has its own; kept from step to step. Reference path: logits `[N, S]` several times, and `[N, S, D]` where each row has its own.
+/// * Gradients of weight and bias: `[V, D]` and `[V]`, zero but for the rows of targets and negatives. With
+///   [`BuildContext::sparse_gradients`] on the fused path only these rows, as a coalesced COO tensor, so that no step makes or
+///   touches anything as long as the vocabulary.
 /// * Cost of `log_prob`, `log_probs`, `top_k`, `sample`: `2 N D V` operations, as the full softmax.
 /// * When not to use it: where evaluation decides the time, or `S` for a good perplexity comes near `V`.
 ///
@@ -59,8 +66,8 @@ pub struct Sampled {
     loss: Loss,
     /// `log q`, `[V]`, where the objective leaves it out of the logits.
     log_q: Option<Tensor>,
-    /// Where the fused kernels are taken for the exact queries: their workspace.
-    scratch: Option<Scratch>,
+    /// Where the fused kernels are taken.
+    fused: Option<Fused>,
 }
 
 impl Sampled {
@@ -83,8 +90,13 @@ impl Sampled {
             Objective::NegativeSampling => Some(table(context, &source.log_q(context.vocab_size))?),
             _ => None,
         };
-        let scratch = context.is_fused().then(Scratch::default);
-        Ok(Self { weight, bias, config: config.clone(), source, loss, log_q, scratch })
+        let fused = context.is_fused().then(|| Fused::new(context.sparse_gradients));
+        Ok(Self { weight, bias, config: config.clone(), source, loss, log_q, fused })
+    }
+
+    /// Workspace of the exact queries, where they are fused.
+    fn queries(&self) -> Option<&Scratch> {
+        self.fused.as_ref().map(|fused| &fused.queries)
     }
 
     /// What the exact queries add to the logits, `[V]`.
@@ -139,22 +151,27 @@ impl OutputLayer for Sampled {
             return batch.nothing();
         }
         let SampledConfig { objective, remove_accidental_hits, .. } = self.config;
-        let kind = compute_kind(batch.hidden.kind());
-        let counting = Counting { objective, remove_accidental_hits, kind };
-        let negatives = self.source.negatives(&batch.targets, counting, rng)?;
-        let scored = Scored {
-            hidden: &batch.hidden,
-            targets: &batch.targets,
-            weight: &self.weight,
-            bias: self.bias.as_ref(),
-        };
+        let target_ids = Vec::<i64>::try_from(&batch.targets)?;
+        let drawn = self.source.draw(&target_ids, Counting { objective, remove_accidental_hits }, rng);
+        let (weight, bias) = (&self.weight, self.bias.as_ref());
+        if let Some(fused) = &self.fused {
+            return fused.loss(
+                &batch,
+                Linear::new(&batch.hidden, weight, bias),
+                objective,
+                target_ids,
+                drawn,
+            );
+        }
+        let negatives = Negatives::of(drawn, &batch.targets, compute_kind(batch.hidden.kind()))?;
+        let scored = Scored { hidden: &batch.hidden, targets: &batch.targets, weight, bias };
         batch.surrogate(&loss_rows(objective, &scored, &negatives, remove_accidental_hits)?)
     }
 
     fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("sampled.log_prob", hidden, Some(targets))?;
         let bias = self.query_bias()?;
-        Linear::new(hidden, &self.weight, bias.as_ref()).log_prob(targets, self.scratch.as_ref())
+        Linear::new(hidden, &self.weight, bias.as_ref()).log_prob(targets, self.queries())
     }
 
     fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
@@ -166,13 +183,13 @@ impl OutputLayer for Sampled {
     fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         self.loss.check("sampled.top_k", hidden, None)?;
         let bias = self.query_bias()?;
-        Linear::new(hidden, &self.weight, bias.as_ref()).top_k("sampled.top_k", k, self.scratch.as_ref())
+        Linear::new(hidden, &self.weight, bias.as_ref()).top_k("sampled.top_k", k, self.queries())
     }
 
     fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         self.loss.check("sampled.sample", hidden, None)?;
         let bias = self.query_bias()?;
-        Linear::new(hidden, &self.weight, bias.as_ref()).sample(rng, self.scratch.as_ref())
+        Linear::new(hidden, &self.weight, bias.as_ref()).sample(rng, self.queries())
     }
 
     fn cost(&self, rows: u64) -> LayerCost {

@@ -8,11 +8,13 @@
 
 mod config;
 pub mod expected_count;
+mod fused;
 mod layer;
 pub mod negatives;
 pub mod objective;
 pub mod proposal;
 pub mod sampler;
+mod seen;
 
 pub use config::{NegativeSets, ProposalKind, SampledConfig};
 pub use expected_count::ExpectedCount;

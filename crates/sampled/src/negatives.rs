@@ -1,8 +1,9 @@
-//! The negatives of a batch as tensors: classes and the logarithms of their expected counts.
+//! The negatives of a batch: classes and the logarithms of their expected counts, drawn as numbers, and as tensors.
 
+use lexmax_kernels::gathered::{Negatives as Drawn, Sets};
 use lexmax_kernels::seed::Generator;
 use lexmax_output::{BuildContext, OutputError, Result};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::config::{NegativeSets, ProposalKind, SampledConfig};
 use crate::expected_count::ExpectedCount;
@@ -35,6 +36,23 @@ impl Negatives {
         let negatives = Self { ids, log_expected_count, target_log_expected_count, in_batch: false };
         negatives.check()?;
         Ok(negatives)
+    }
+
+    /// Negatives as they were drawn for targets `[N]`, logarithms of the given kind.
+    pub(crate) fn of(drawn: Drawn, targets: &Tensor, kind: Kind) -> Result<Self> {
+        let (rows, device) = (targets.size()[0], targets.device());
+        let ids = match drawn.sets {
+            Sets::InBatch => targets.shallow_clone(),
+            Sets::Shared => Tensor::f_from_slice(&drawn.ids)?.f_to(device)?,
+            Sets::PerRow => Tensor::f_from_slice(&drawn.ids)?.f_to(device)?.f_view([rows, -1])?,
+        };
+        let tensor = |logs: &[f64]| Tensor::f_from_slice(logs)?.f_to_kind(kind)?.f_to(device);
+        Ok(Self {
+            log_expected_count: tensor(&drawn.log_expected)?.f_view_as(&ids)?,
+            target_log_expected_count: tensor(&drawn.target_log_expected)?,
+            ids,
+            in_batch: drawn.sets == Sets::InBatch,
+        })
     }
 
     /// Whether every row has negatives of its own.
@@ -90,44 +108,39 @@ impl Source {
         Ok(Self::Drawn { sampler, per_row: config.negatives == NegativeSets::PerRow })
     }
 
-    /// The negatives of a batch with targets `[N]`, at least one row.
-    pub(crate) fn negatives(
-        &self,
-        targets: &Tensor,
-        counting: Counting,
-        rng: &mut Generator,
-    ) -> Result<Negatives> {
-        let target_ids = Vec::<i64>::try_from(targets)?;
-        let rows = target_ids.len();
-        let mut counts = LogCounts::with_capacity(rows);
+    /// The negatives of a batch with targets `[N]`, at least one row. Nothing here grows with the number of classes.
+    pub(crate) fn draw(&self, targets: &[i64], counting: Counting, rng: &mut Generator) -> Drawn {
+        let rows = targets.len();
+        let mut out = Drawn {
+            sets: Sets::Shared,
+            ids: Vec::new(),
+            log_expected: Vec::new(),
+            target_log_expected: Vec::with_capacity(rows),
+            leave_hits_out: counting.remove_accidental_hits,
+        };
         match self {
             Self::InBatch(proposal) => {
+                out.sets = Sets::InBatch;
                 let law = ExpectedCount::Draws { samples: (rows as f64 - 1.0).max(1.0) };
-                for &id in &target_ids {
+                for &id in targets {
                     let q = proposal.prob(id);
-                    counts.negatives.push(law.log_of(q));
-                    counts.targets.push(counting.of_target(law).log_of(q));
+                    out.log_expected.push(law.log_of(q));
+                    out.target_log_expected.push(counting.of_target(law).log_of(q));
                 }
-                counts.tensors(targets.shallow_clone(), counting.kind, true)
             }
             Self::Drawn { sampler, per_row } => {
+                out.sets = if *per_row { Sets::PerRow } else { Sets::Shared };
                 let q = |id: i64| sampler.proposal().prob(id);
-                let sets = if *per_row { rows } else { 1 };
-                let mut ids = Vec::with_capacity(sets * sampler.samples());
-                for targets_of_set in target_ids.chunks(rows.div_ceil(sets).max(1)) {
+                for targets_of_set in targets.chunks(if *per_row { 1 } else { rows }) {
                     let drawn = sampler.draw(rng);
                     let (law, of_target) = (drawn.expected_count, counting.of_target(drawn.expected_count));
-                    counts.negatives.extend(drawn.ids.iter().map(|&id| law.log_of(q(id))));
-                    counts.targets.extend(targets_of_set.iter().map(|&id| of_target.log_of(q(id))));
-                    ids.extend(drawn.ids);
+                    out.log_expected.extend(drawn.ids.iter().map(|&id| law.log_of(q(id))));
+                    out.target_log_expected.extend(targets_of_set.iter().map(|&id| of_target.log_of(q(id))));
+                    out.ids.extend(drawn.ids);
                 }
-                let mut ids = Tensor::f_from_slice(&ids)?.f_to(targets.device())?;
-                if *per_row {
-                    ids = ids.f_view([rows as i64, sampler.samples() as i64])?;
-                }
-                counts.tensors(ids, counting.kind, false)
             }
         }
+        out
     }
 
     /// `log q` of every class.
@@ -158,8 +171,6 @@ impl Source {
 pub(crate) struct Counting {
     pub(crate) objective: Objective,
     pub(crate) remove_accidental_hits: bool,
-    /// Element type of the logarithms.
-    pub(crate) kind: Kind,
 }
 
 impl Counting {
@@ -172,23 +183,5 @@ impl Counting {
         } else {
             law
         }
-    }
-}
-
-struct LogCounts {
-    negatives: Vec<f64>,
-    targets: Vec<f64>,
-}
-
-impl LogCounts {
-    fn with_capacity(rows: usize) -> Self {
-        Self { negatives: Vec::new(), targets: Vec::with_capacity(rows) }
-    }
-
-    fn tensors(self, ids: Tensor, kind: Kind, in_batch: bool) -> Result<Negatives> {
-        let device: Device = ids.device();
-        let tensor = |logs: &[f64]| Tensor::f_from_slice(logs)?.f_to_kind(kind)?.f_to(device);
-        let log_expected_count = tensor(&self.negatives)?.f_view_as(&ids)?;
-        Ok(Negatives { log_expected_count, target_log_expected_count: tensor(&self.targets)?, ids, in_batch })
     }
 }

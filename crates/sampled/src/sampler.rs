@@ -1,23 +1,22 @@
 //! Sets of negatives drawn from a proposal, with or without replacement.
 
-use std::collections::HashSet;
-
 use lexmax_kernels::seed::Generator;
 use lexmax_output::{OutputError, Result};
 use rand_distr::{Distribution, Exp1, Poisson};
 
 use crate::expected_count::ExpectedCount;
 use crate::proposal::Proposal;
+use crate::seen::Seen;
 
-/// Draws allowed for each unique sample before rejection is thought too slow.
+/// Draws that rejection may take for each unique sample, however many classes there are.
 const TRIES_PER_SAMPLE: f64 = 8.0;
 
 /// Draws `S` negatives from a proposal.
 ///
 /// Unique draws are repeated draws of which only the first of each class counts, until `S` classes were seen; the number
-/// of draws `T` gives the expected counts. Cost: a few tries a sample. Where a set would take very many tries (`S` close
-/// to `V`, or a very skewed proposal) the same set and the same `T` are drawn in `O(V)`, see [`Sampler::draw`]. With
-/// `S = V` every class is taken and nothing is drawn.
+/// of draws `T` gives the expected counts. Cost: the `T` draws, a few for each sample, whatever `V`. Where more than `8 S` and more
+/// than `V` draws are expected (`S` close to `V`, or a very skewed proposal) the same set and the same `T` are drawn in `O(V)`, which
+/// is less, see [`Sampler::draw`]. With `S = V` every class is taken and nothing is drawn.
 ///
 /// ```
 /// use lexmax_kernels::seed::generator;
@@ -112,7 +111,7 @@ impl Sampler {
     }
 
     fn reject(&self, rng: &mut Generator) -> Drawn {
-        let mut seen = HashSet::with_capacity(self.samples);
+        let mut seen = Seen::new(self.samples);
         let mut ids = Vec::with_capacity(self.samples);
         let mut tries = 0_u64;
         while ids.len() < self.samples {
@@ -167,9 +166,10 @@ fn check_declared(proposal: &dyn Proposal) -> Result<()> {
     Ok(())
 }
 
-/// Whether the draws that rejection may take are expected to hold enough different classes.
+/// Whether the draws that rejection may take are expected to hold enough different classes: as many as the race would look at.
 fn rejection_suffices(proposal: &dyn Proposal, samples: usize) -> bool {
-    let law = ExpectedCount::Unique { tries: TRIES_PER_SAMPLE * samples as f64 };
+    let tries = (TRIES_PER_SAMPLE * samples as f64).max(proposal.vocab_size() as f64);
+    let law = ExpectedCount::Unique { tries };
     let mut different = 0.0;
     (0..proposal.vocab_size()).any(|id| {
         different += law.of(proposal.prob(id));

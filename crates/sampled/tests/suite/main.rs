@@ -8,5 +8,6 @@ mod draws;
 mod estimator;
 mod fixture;
 mod oracle;
+mod paths;
 mod regressions;
 mod training;
