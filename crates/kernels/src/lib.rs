@@ -2,6 +2,7 @@
 //!
 //! * [`linear_ce`]: exact linear cross-entropy, loss and all gradients, in tiles that stay in the cache; never `[N, V]`.
 //! * [`query`]: exact top-k and exact draws in the same sweep.
+//! * [`rows`]: optimizer steps on the rows of a table, and rows of one id added up.
 //! * [`seed`]: one root seed, a generator of its own for every component.
 //! * [`logspace`]: sums of probabilities that are given by their logarithms, in f64.
 //!
@@ -14,6 +15,7 @@ pub mod linear_ce;
 pub mod logspace;
 mod pool;
 pub mod query;
+pub mod rows;
 pub mod seed;
 mod simd;
 mod tile;
