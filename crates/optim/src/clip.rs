@@ -3,6 +3,7 @@
 use tch::{Kind, Tensor};
 
 use crate::error::{Result, check};
+use crate::sparse::RowGradient;
 
 /// Length of the runs whose norms are added in `f64`; within a run libtorch adds in the gradient's own kind.
 const RUN: i64 = 4096;
@@ -15,22 +16,29 @@ const RUN: i64 = 4096;
 /// g    = g max / (norm + 1e-6)        where that factor is below 1
 /// ```
 ///
-/// as PyTorch's `clip_grad_norm_` does, with the sum in `f64`. Parameters without a gradient count as zero. A norm
-/// that is not finite is returned as it is, and the gradients are left untouched: what to do is the caller's choice.
-/// Cost: one pass that reads the gradients and, where they are too long, one that scales them in place.
+/// as PyTorch's `clip_grad_norm_` does, with the sum in `f64`. Parameters without a gradient count as zero. Rows that occur
+/// twice in a row-sparse gradient are added up before they are squared; the sum replaces the gradient, so that the optimizer
+/// finds it. A norm that is not finite is returned as it is, and no gradient is scaled: what to do is the caller's choice.
+/// Cost: one pass that reads the gradients (of sparse ones their rows) and, where they are too long, one that scales them in
+/// place.
 ///
 /// # Errors
-/// `max` must be above 0 (infinity only measures).
+/// `max` must be above 0 (infinity only measures). A gradient with several sparse dimensions.
 pub fn clip_grad_norm(parameters: &[(String, Tensor)], max: f64) -> Result<f64> {
     check("clip max norm", max, max > 0.0, "a number > 0")?;
     let _guard = tch::no_grad_guard();
     let mut gradients = Vec::with_capacity(parameters.len());
     let mut square_sum = 0.0;
-    for (_, parameter) in parameters {
-        let gradient = parameter.f_grad()?;
+    for (name, parameter) in parameters {
+        let mut gradient = parameter.f_grad()?;
         if gradient.defined() {
-            square_sum += square_norm(&gradient)?;
-            gradients.push(gradient);
+            // The values of a sparse gradient are its own memory: scaling them scales it.
+            let values = match gradient.is_sparse() {
+                true => RowGradient::of(name, &mut gradient)?.values,
+                false => gradient,
+            };
+            square_sum += square_norm(&values)?;
+            gradients.push(values);
         }
     }
     let norm = square_sum.sqrt();
@@ -43,11 +51,8 @@ pub fn clip_grad_norm(parameters: &[(String, Tensor)], max: f64) -> Result<f64> 
     Ok(norm)
 }
 
-/// Sum of squares of one gradient, dense or sparse.
-fn square_norm(gradient: &Tensor) -> Result<f64> {
-    // Rows that occur twice in a sparse gradient add up before they are squared.
-    let values =
-        if gradient.is_sparse() { gradient.f_coalesce()?.f_values()? } else { gradient.shallow_clone() };
+/// Sum of squares of the numbers of one gradient.
+fn square_norm(values: &Tensor) -> Result<f64> {
     let flat = values.f_reshape(-1)?;
     let length = flat.numel() as i64;
     let whole = length - length % RUN;

@@ -11,7 +11,12 @@ const OP: &str = "rows::update";
 pub(super) fn check<T>(rule: Rule, tables: &Tables<'_, T>, gradient: &Gradient<'_, T>) -> Result<()> {
     let length = tables.parameter.len();
     if tables.state.len() != rule.tables() {
-        return Err(KernelError::argument(OP, "tables of state", tables.state.len(), rule.tables().to_string()));
+        return Err(KernelError::argument(
+            OP,
+            "tables of state",
+            tables.state.len(),
+            rule.tables().to_string(),
+        ));
     }
     for table in &tables.state {
         KernelError::check_length(OP, "a table of state", table.len(), length, "as the parameter")?;

@@ -61,13 +61,7 @@ impl Merge {
     ///
     /// # Errors
     /// Lengths that do not fit; nothing was written then.
-    pub fn sum<T: Element>(
-        &self,
-        values: &[T],
-        width: usize,
-        sums: &mut [T],
-        threads: usize,
-    ) -> Result<()> {
+    pub fn sum<T: Element>(&self, values: &[T], width: usize, sums: &mut [T], threads: usize) -> Result<()> {
         let op = "rows::Merge::sum";
         KernelError::check_length(op, "values", values.len(), self.positions.len() * width, "N rows of D")?;
         KernelError::check_length(op, "sums", sums.len(), self.ids.len() * width, "one row for each id")?;

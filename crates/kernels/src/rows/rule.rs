@@ -24,7 +24,15 @@ pub enum Rule {
     /// Adagrad.
     Adagrad { learning_rate: f64, weight_decay: f64, eps: f64 },
     /// Adam at step `t = 1, 2, ...`.
-    Adam { learning_rate: f64, weight_decay: f64, decoupled: bool, beta1: f64, beta2: f64, eps: f64, step: f64 },
+    Adam {
+        learning_rate: f64,
+        weight_decay: f64,
+        decoupled: bool,
+        beta1: f64,
+        beta2: f64,
+        eps: f64,
+        step: f64,
+    },
 }
 
 impl Rule {
@@ -54,7 +62,9 @@ impl Rule {
     /// `1 - beta1^t` and `sqrt(1 - beta2^t)` of Adam; both are 1 for other rules.
     pub fn corrections(self) -> (f64, f64) {
         match self {
-            Self::Adam { beta1, beta2, step, .. } => (1.0 - beta1.powf(step), (1.0 - beta2.powf(step)).sqrt()),
+            Self::Adam { beta1, beta2, step, .. } => {
+                (1.0 - beta1.powf(step), (1.0 - beta2.powf(step)).sqrt())
+            }
             _ => (1.0, 1.0),
         }
     }

@@ -60,7 +60,11 @@ fn wave(count: usize, stream: f64) -> Vec<f64> {
 
 /// Parameter and two tables (the second moment is no negative number).
 fn start(count: usize) -> [Vec<f64>; 3] {
-    [wave(count, 1.0), wave(count, 2.0).iter().map(|x| x.abs()).collect(), wave(count, 3.0).iter().map(|x| x * x).collect()]
+    [
+        wave(count, 1.0),
+        wave(count, 2.0).iter().map(|x| x.abs()).collect(),
+        wave(count, 3.0).iter().map(|x| x * x).collect(),
+    ]
 }
 
 fn run<T: RowElement>(
@@ -103,7 +107,11 @@ fn check_against_oracle<T: RowElement>(tolerance: f64) {
             let (p, state) = oracle(rule, start[0][i], [start[1][i], start[2][i]], dense[i]);
             for (table, truth) in by_dense.iter().zip([p, state[0], state[1]]) {
                 let far = (table[i].to_f64() - truth).abs();
-                assert!(far <= tolerance * (1.0 + truth.abs()), "{rule:?} at {i}: {} {truth}", table[i].to_f64());
+                assert!(
+                    far <= tolerance * (1.0 + truth.abs()),
+                    "{rule:?} at {i}: {} {truth}",
+                    table[i].to_f64()
+                );
             }
         }
         for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
@@ -116,7 +124,11 @@ fn check_against_oracle<T: RowElement>(tolerance: f64) {
                     for row in 0..HEIGHT {
                         let range = row * WIDTH..(row + 1) * WIDTH;
                         let touched = rows.binary_search(&(row as i64)).is_ok();
-                        let expected = if touched { full[range.clone()].to_vec() } else { convert(&before[range.clone()]) };
+                        let expected = if touched {
+                            full[range.clone()].to_vec()
+                        } else {
+                            convert(&before[range.clone()])
+                        };
                         assert!(table[range] == expected[..], "{rule:?} row {row}, touched {touched}");
                     }
                 }
@@ -139,7 +151,8 @@ fn every_rule_follows_its_formula_dense_and_by_rows_in_f32() {
 #[test]
 fn what_does_not_fit_is_refused_and_nothing_is_written() {
     let rule = Rule::Adagrad { learning_rate: 1.0, weight_decay: 0.0, eps: 1e-10 };
-    let rows = |rows: &'static [i64], values: &'static [f64]| Gradient::Rows { rows, values, others: Others::Rest };
+    let rows =
+        |rows: &'static [i64], values: &'static [f64]| Gradient::Rows { rows, values, others: Others::Rest };
     let cases = [
         (6, 2, rows(&[0, 3], &[1.0; 4]), "row = 3, expected 0 <= row < 3"),
         (6, 2, rows(&[-1, 2], &[1.0; 4]), "row = -1"),
