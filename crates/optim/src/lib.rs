@@ -42,8 +42,9 @@ mod state;
 mod tensors;
 mod update;
 
-pub use clip::clip_grad_norm;
+pub use clip::{clip_factor, clip_grad_norm, grad_norm};
 pub use config::{AdagradConfig, AdamConfig, OptimizerConfig, SgdConfig};
 pub use error::{OptimError, Result};
 pub use optimizer::Optimizer;
 pub use plateau::{Plateau, PlateauConfig};
+pub use sparse::row_gradient;

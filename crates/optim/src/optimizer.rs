@@ -76,6 +76,17 @@ impl Optimizer {
     /// A learning rate that is negative or not finite; a gradient with several sparse dimensions. Parameters before the one
     /// at fault have been updated by then.
     pub fn step(&mut self, learning_rate: f64) -> Result<()> {
+        self.step_scaled(learning_rate, 1.0)
+    }
+
+    /// As [`Optimizer::step`], with `scale` times every gradient, in the same pass: with the factor of
+    /// [`clip_factor`](crate::clip_factor) it does what [`clip_grad_norm`](crate::clip_grad_norm) and a step do, to the last
+    /// bit on the CPU in f32 and f64, and spares a pass that writes the gradients.
+    ///
+    /// # Errors
+    /// A factor that is negative or not finite; as [`Optimizer::step`].
+    pub fn step_scaled(&mut self, learning_rate: f64, scale: f64) -> Result<()> {
+        check("gradient scale", scale, scale.is_finite() && scale >= 0.0, "a finite number >= 0")?;
         let fits = learning_rate.is_finite() && learning_rate >= 0.0;
         check("learning_rate", learning_rate, fits, "a finite number >= 0")?;
         let _guard = tch::no_grad_guard();
@@ -88,8 +99,8 @@ impl Optimizer {
             let rows = if gradient.is_sparse() { Some(RowGradient::of(name, &mut gradient)?) } else { None };
             let rule = state.begin_step(&self.config, learning_rate)?;
             match rows {
-                None => update::dense(rule, tensor, &mut state.tables, &gradient)?,
-                Some(rows) => update::by_rows(rule, tensor, &mut state.tables, &rows, others)?,
+                None => update::dense(rule, tensor, &mut state.tables, &gradient, scale)?,
+                Some(rows) => update::by_rows(rule, tensor, &mut state.tables, &rows, scale, others)?,
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use lexmax_autograd::cpu::{slice, slice_mut};
 use lexmax_autograd::sparse::rows_of;
+use lexmax_kernels::KernelError;
 use lexmax_kernels::rows::{Merge, RowElement, rising};
 use tch::{Device, Kind, Tensor, kind};
 
@@ -50,25 +51,62 @@ fn coalesce(gradient: &mut Tensor) -> Result<()> {
         let _ = gradient.f_internal_coalesced_(true)?;
         return Ok(());
     }
-    let values = gradient.f_internal_values()?;
-    let sums = match values.f_kind()? {
-        Kind::Float => merged::<f32>(ids, &values, &gradient.size())?,
-        Kind::Double => merged::<f64>(ids, &values, &gradient.size())?,
-        _ => gradient.f_coalesce()?,
-    };
+    let sums = row_gradient(&rows, &gradient.f_internal_values()?, &gradient.size())?;
     Ok(gradient.f_set_data(&sums)?)
 }
 
-/// The sum for each id as a sparse tensor of shape `size`.
-fn merged<T: RowElement + kind::Element>(ids: &[i64], values: &Tensor, size: &[i64]) -> Result<Tensor> {
-    let values = values.f_contiguous()?;
-    let merge = Merge::new(ids);
+/// The row-sparse gradient (COO with one sparse dimension, rows rising, each once) of a weight of shape `size` from
+/// `values` `[N, ..]`, one row for each of `ids` `[N]`, i64, in any order; rows of one id are added up.
+///
+/// On the CPU in f32 and f64: a sort of the ids, then sums in their order, in f64 (the same bits at every run); elsewhere
+/// libtorch's own.
+///
+/// # Errors
+/// Shapes that do not fit; libtorch refused.
+///
+/// ```
+/// use lexmax_optim::row_gradient;
+/// use tch::Tensor;
+///
+/// let (ids, values) = (Tensor::from_slice(&[4_i64, 1, 4]), Tensor::from_slice(&[1.0_f32, 2.0, 3.0]).view([3, 1]));
+/// let gradient = row_gradient(&ids, &values, &[1_000_000, 1])?;
+/// assert_eq!(gradient.indices(), Tensor::from_slice(&[1_i64, 4]).view([1, 2]));
+/// assert_eq!(gradient.values(), Tensor::from_slice(&[2.0_f32, 4.0]).view([2, 1]));
+/// # Ok::<(), lexmax_optim::OptimError>(())
+/// ```
+pub fn row_gradient(ids: &Tensor, values: &Tensor, size: &[i64]) -> Result<Tensor> {
+    match (values.f_kind()?, values.device()) {
+        (Kind::Float, Device::Cpu) => merged::<f32>(ids, values, size),
+        (Kind::Double, Device::Cpu) => merged::<f64>(ids, values, size),
+        options => {
+            let rows = ids.f_unsqueeze(0)?;
+            let all = Tensor::f_sparse_coo_tensor_indices_size(&rows, values, size, options, false)?;
+            Ok(all.f_coalesce()?)
+        }
+    }
+}
+
+fn merged<T: RowElement + kind::Element>(ids: &Tensor, values: &Tensor, size: &[i64]) -> Result<Tensor> {
+    let (ids, values) = (ids.f_contiguous()?, values.f_contiguous()?);
+    let merge = Merge::new(slice::<i64>(&ids)?);
+    let (height, row) = size.split_first().map_or((0, size), |(&height, row)| (height, row));
+    let outside = [merge.ids().first(), merge.ids().last()].into_iter().flatten();
+    if let Some(id) = outside.into_iter().find(|id| !(0..height).contains(*id)) {
+        return Err(unfit("id", id, format!("0 <= id < {height}")));
+    }
+    if values.size().get(1..) != Some(row) {
+        return Err(unfit("shape of values", format!("{:?}", values.size()), format!("[N, ..] of {size:?}")));
+    }
     let mut shape = values.size();
     shape[0] = merge.ids().len() as i64;
     let mut sums = Tensor::f_empty(shape, (values.f_kind()?, values.device()))?;
-    let width = values.numel() / ids.len().max(1);
+    let width = row.iter().product::<i64>().try_into().unwrap_or(0);
     merge.sum(slice::<T>(&values)?, width, slice_mut::<T>(&mut sums)?, threads())?;
     Ok(rows_of(&Tensor::f_from_slice(merge.ids())?, &sums, size)?)
+}
+
+fn unfit(name: &'static str, given: impl ToString, expected: String) -> OptimError {
+    KernelError::Argument { op: "row_gradient", name, given: given.to_string(), expected }.into()
 }
 
 /// libtorch's setting governs our threads too.

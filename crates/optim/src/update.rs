@@ -8,38 +8,44 @@ use crate::error::Result;
 use crate::sparse::{RowGradient, threads};
 use crate::tensors;
 
-/// Moves `parameter` and the tables of its state by a dense gradient.
+/// Moves `parameter` and the tables of its state by `scale` times a dense gradient.
 pub(crate) fn dense(
     rule: Rule,
     parameter: &mut Tensor,
     state: &mut [Tensor],
     gradient: &Tensor,
+    scale: f64,
 ) -> Result<()> {
     let gradient = gradient.f_contiguous()?;
     let done = match parameter.f_kind()? {
-        Kind::Float => by_kernel::<f32>(rule, parameter, state, &gradient, None)?,
-        Kind::Double => by_kernel::<f64>(rule, parameter, state, &gradient, None)?,
+        Kind::Float => by_kernel::<f32>(rule, parameter, state, &gradient, scale, None)?,
+        Kind::Double => by_kernel::<f64>(rule, parameter, state, &gradient, scale, None)?,
         _ => false,
     };
-    if done { Ok(()) } else { tensors::update(rule, parameter, state, Some(&gradient)) }
+    if done { Ok(()) } else { tensors::update(rule, parameter, state, Some(&scaled(&gradient, scale)?)) }
 }
 
-/// Moves `parameter` and the tables of its state by a gradient of some rows; what becomes of the `others` is given.
+/// Moves `parameter` and the tables of its state by `scale` times a gradient of some rows; what becomes of the `others` is given.
 pub(crate) fn by_rows(
     rule: Rule,
     parameter: &mut Tensor,
     state: &mut [Tensor],
     gradient: &RowGradient,
+    scale: f64,
     others: Others,
 ) -> Result<()> {
     let values = gradient.values.f_contiguous()?;
     let rows = gradient.rows.f_contiguous()?;
     let done = match parameter.f_kind()? {
-        Kind::Float => by_kernel::<f32>(rule, parameter, state, &values, Some((&rows, others)))?,
-        Kind::Double => by_kernel::<f64>(rule, parameter, state, &values, Some((&rows, others)))?,
+        Kind::Float => by_kernel::<f32>(rule, parameter, state, &values, scale, Some((&rows, others)))?,
+        Kind::Double => by_kernel::<f64>(rule, parameter, state, &values, scale, Some((&rows, others)))?,
         _ => false,
     };
-    if done { Ok(()) } else { tensors::update_rows(rule, parameter, state, &rows, &values, others) }
+    if done {
+        Ok(())
+    } else {
+        tensors::update_rows(rule, parameter, state, &rows, &scaled(&values, scale)?, others)
+    }
 }
 
 /// Whether the kernels could: they want dense contiguous tensors of `T` on the CPU.
@@ -48,6 +54,7 @@ fn by_kernel<T: RowElement + kind::Element>(
     parameter: &mut Tensor,
     state: &mut [Tensor],
     values: &Tensor,
+    scale: f64,
     rows: Option<(&Tensor, Others)>,
 ) -> Result<bool> {
     let height = parameter.size().first().map_or(1, |&height| usize::try_from(height).unwrap_or(0));
@@ -62,6 +69,11 @@ fn by_kernel<T: RowElement + kind::Element>(
             Err(_) => return Ok(false),
         },
     };
-    update_slices(rule, Tables { parameter, state, width }, gradient, threads())?;
+    update_slices(rule, Tables { parameter, state, width }, gradient, scale, threads())?;
     Ok(true)
+}
+
+/// `scale` times a gradient.
+fn scaled(gradient: &Tensor, scale: f64) -> Result<Tensor> {
+    if scale == 1.0 { Ok(gradient.shallow_clone()) } else { Ok(gradient.f_mul_scalar(scale)?) }
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use lexmax_autograd::sparse::rows_of;
-use lexmax_optim::{Optimizer, OptimizerConfig, clip_grad_norm};
+use lexmax_optim::{Optimizer, OptimizerConfig, clip_factor, clip_grad_norm, grad_norm, row_gradient};
 use tch::{Device, Kind, Tensor};
 
 const HEIGHT: i64 = 9;
@@ -217,6 +217,34 @@ fn clipping_adds_rows_up_before_it_squares_and_leaves_their_sum() {
 }
 
 #[test]
+fn a_scaled_step_is_a_clipped_one_to_the_last_bit() {
+    for (config, sparse) in configs(false).iter().flat_map(|config| [(config, false), (config, true)]) {
+        let [in_place, folded] = [false, true].map(|fold| {
+            let weight = weight(Kind::Float);
+            let named = vec![("weight".to_string(), weight.shallow_clone())];
+            let mut optimizer =
+                Optimizer::new(vec![("weight".into(), weight.shallow_clone())], config).unwrap();
+            for (step, &rate) in RATES.iter().enumerate() {
+                optimizer.zero_grad().unwrap();
+                backward(&weight, step, sparse);
+                if fold {
+                    let factor = clip_factor(grad_norm(&named).unwrap(), 0.7);
+                    optimizer.step_scaled(rate, factor).unwrap();
+                } else {
+                    assert!(clip_grad_norm(&named, 0.7).unwrap() > 0.7);
+                    optimizer.step(rate).unwrap();
+                }
+            }
+            weight.detach()
+        });
+        assert_eq!(in_place, folded, "{config:?}");
+    }
+    let mut optimizer = Optimizer::new(vec![], &OptimizerConfig::default()).unwrap();
+    let error = optimizer.step_scaled(0.1, f64::NAN).unwrap_err().to_string();
+    assert_eq!(error, "gradient scale is NaN, expected a finite number >= 0");
+}
+
+#[test]
 fn no_gradient_of_the_whole_table_is_made() {
     // 128 MiB: a dense gradient would be seen in the memory of the process.
     let (height, width) = (1_i64 << 17, 256);
@@ -275,6 +303,21 @@ fn gradients_that_come_coalesced_and_sums_of_several_are_taken() {
     let before = weight.detach().copy();
     optimizer.step(1.0).unwrap();
     assert_eq!(weight.detach(), before);
+}
+
+#[test]
+fn row_gradients_out_of_shape_are_refused() {
+    let values = Tensor::zeros([2, WIDTH], (Kind::Float, Device::Cpu));
+    let made = |ids: &[i64], values: &Tensor, size: &[i64]| {
+        row_gradient(&Tensor::from_slice(ids), values, size).unwrap_err().to_string()
+    };
+    let size = [HEIGHT, WIDTH];
+    assert!(made(&[0, 9], &values, &size).contains("id = 9, expected 0 <= id < 9"));
+    assert!(made(&[-1, 0], &values, &size).contains("id = -1"));
+    assert!(made(&[1, 0], &values, &[HEIGHT, 4]).contains("shape of values = [2, 3]"));
+    assert!(made(&[1], &values.view([-1]).get(0), &size).contains("shape of values = []"));
+    assert!(made(&[0, 1, 2], &values, &size).contains("values has 6 numbers"));
+    assert!(made(&[1, 0], &values, &[]).contains("0 <= id < 0"));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Rows of one id, added up.
 
+use super::element::RowElement;
 use super::worth;
 use crate::pool::on_each;
-use crate::{Element, KernelError, Result};
+use crate::{KernelError, Level, Result};
 
 /// Whether ids rise strictly, so that each occurs once.
 pub fn rising(ids: &[i64]) -> bool {
@@ -61,7 +62,13 @@ impl Merge {
     ///
     /// # Errors
     /// Lengths that do not fit; nothing was written then.
-    pub fn sum<T: Element>(&self, values: &[T], width: usize, sums: &mut [T], threads: usize) -> Result<()> {
+    pub fn sum<T: RowElement>(
+        &self,
+        values: &[T],
+        width: usize,
+        sums: &mut [T],
+        threads: usize,
+    ) -> Result<()> {
         let op = "rows::Merge::sum";
         KernelError::check_length(op, "values", values.len(), self.positions.len() * width, "N rows of D")?;
         KernelError::check_length(op, "sums", sums.len(), self.ids.len() * width, "one row for each id")?;
@@ -75,33 +82,61 @@ impl Merge {
         for part in 1..=parts {
             let to = self.ids.len() * part / parts;
             let (own, others) = rest.split_at_mut((to - from) * width);
-            workers.push((from, own));
+            workers.push(Sums { merge: self, first: from, values, width, sums: own });
             rest = others;
             from = to;
         }
-        on_each(&mut workers, |(from, sums)| self.sum_part(values, width, *from, sums));
+        on_each(&mut workers, |sums| T::add_up(Level::best(), sums));
         Ok(())
     }
 
-    fn sum_part<T: Element>(&self, values: &[T], width: usize, from: usize, sums: &mut [T]) {
-        let mut total = vec![0.0_f64; width];
-        let row = |position: usize| &values[position * width..][..width];
-        for (index, sum) in (from..).zip(sums.chunks_exact_mut(width)) {
+    /// The positions of each id from the one at `first` on.
+    fn positions_from(&self, first: usize) -> impl Iterator<Item = &[usize]> {
+        (first..self.ids.len()).map(|index| {
             let start = if index == 0 { 0 } else { self.ends[index - 1] };
-            match &self.positions[start..self.ends[index]] {
-                [only] => sum.copy_from_slice(row(*only)),
-                several => {
-                    total.fill(0.0);
-                    for &position in several {
-                        for (total, &value) in total.iter_mut().zip(row(position)) {
-                            *total += value.to_f64();
-                        }
-                    }
-                    for (sum, &total) in sum.iter_mut().zip(&total) {
-                        *sum = T::from_f64(total);
-                    }
+            &self.positions[start..self.ends[index]]
+        })
+    }
+}
+
+/// One thread's part: the sums of some ids, `[R, width]`, from the one at `first` on.
+pub struct Sums<'a, T> {
+    merge: &'a Merge,
+    first: usize,
+    values: &'a [T],
+    width: usize,
+    sums: &'a mut [T],
+}
+
+/// Columns that are added up at a time: they stay in registers.
+const COLUMNS: usize = 32;
+
+#[inline(always)]
+pub(super) fn add_up<T: RowElement>(job: &mut Sums<'_, T>) {
+    let Sums { merge, first, values, width, sums } = job;
+    let row = |position: usize| &values[position * *width..][..*width];
+    for (sum, positions) in sums.chunks_exact_mut(*width).zip(merge.positions_from(*first)) {
+        if let [only] = positions {
+            sum.copy_from_slice(row(*only));
+            continue;
+        }
+        let (whole, rest) = sum.as_chunks_mut::<COLUMNS>();
+        let done = whole.len() * COLUMNS;
+        for (index, sum) in whole.iter_mut().enumerate() {
+            let mut total = [0.0_f64; COLUMNS];
+            for &position in positions {
+                let Some(row) = row(position)[index * COLUMNS..].first_chunk::<COLUMNS>() else { continue };
+                for (total, &value) in total.iter_mut().zip(row) {
+                    *total += value.to_f64();
                 }
             }
+            for (sum, &total) in sum.iter_mut().zip(&total) {
+                *sum = T::from_f64(total);
+            }
+        }
+        for (column, sum) in (done..).zip(rest) {
+            let total: f64 = positions.iter().map(|&position| row(position)[column].to_f64()).sum();
+            *sum = T::from_f64(total);
         }
     }
 }

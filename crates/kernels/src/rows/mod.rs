@@ -21,7 +21,7 @@ pub use rule::Rule;
 pub use update::{Gradient, Others, Tables, update};
 
 /// Numbers that make a thread of its own worth starting.
-const NUMBERS_PER_THREAD: usize = 1 << 16;
+const NUMBERS_PER_THREAD: usize = 1 << 18;
 
 /// How many of `threads` are worth starting.
 fn worth(threads: usize, numbers: usize) -> usize {

@@ -13,6 +13,8 @@ pub struct Part<'a, T> {
     pub(super) first: &'a mut [T],
     pub(super) second: &'a mut [T],
     pub(super) gradient: Gradient<'a, T>,
+    /// Factor of the gradient.
+    pub(super) scale: T,
     pub(super) first_row: usize,
     pub(super) width: usize,
 }
@@ -21,14 +23,16 @@ pub struct Part<'a, T> {
 #[inline(always)]
 pub(super) fn sweep<T: RowElement>(part: &mut Part<'_, T>, rule: Rule) {
     let corrections = rule.corrections();
-    let Part { parameter, first, second, gradient, first_row, width } = part;
+    let Part { parameter, first, second, gradient, scale, first_row, width } = part;
     let end = parameter.len();
     let mut run = |range: Range<usize>, gradient: Option<&[T]>| {
         let parameter = &mut parameter[range.clone()];
         let first = within(first, &range);
         let second = within(second, &range);
         match gradient {
-            Some(gradient) => rule.apply(corrections, parameter, first, second, gradient.iter().copied()),
+            Some(gradient) => {
+                rule.apply(corrections, parameter, first, second, gradient.iter().map(|&g| *scale * g));
+            }
             // The same expression at zero: the bits of a dense gradient that is zero there.
             None => rule.apply(corrections, parameter, first, second, std::iter::repeat(T::default())),
         }

@@ -44,7 +44,7 @@ pub enum Others {
     Rest,
 }
 
-/// Moves a parameter and its state in place by one step of a rule.
+/// Moves a parameter and its state in place by one step of a rule, with `scale` times the gradient (a clip factor, or 1).
 ///
 /// Rows with a gradient, and all rows under [`Others::Move`], get the same bits as from the dense gradient that has zeros
 /// elsewhere. Memory: none. At most `threads` threads work, each on rows of its own.
@@ -58,7 +58,7 @@ pub enum Others {
 /// let mut weight = [1.0_f32; 6];
 /// let tables = Tables { parameter: &mut weight, state: vec![], width: 2 };
 /// let rule = Rule::Sgd { learning_rate: 0.5, weight_decay: 0.0 };
-/// update(rule, tables, Gradient::Rows { rows: &[1], values: &[2.0, 4.0], others: Others::Rest }, 1)?;
+/// update(rule, tables, Gradient::Rows { rows: &[1], values: &[2.0, 4.0], others: Others::Rest }, 1.0, 1)?;
 /// assert_eq!(weight, [1.0, 1.0, 0.0, -1.0, 1.0, 1.0]);
 /// # Ok::<(), lexmax_kernels::KernelError>(())
 /// ```
@@ -66,9 +66,10 @@ pub fn update<T: RowElement>(
     rule: Rule,
     tables: Tables<'_, T>,
     gradient: Gradient<'_, T>,
+    scale: f64,
     threads: usize,
 ) -> Result<()> {
-    update_at(Level::best(), rule, tables, gradient, threads)
+    update_at(Level::best(), rule, tables, gradient, scale, threads)
 }
 
 pub(super) fn update_at<T: RowElement>(
@@ -76,13 +77,14 @@ pub(super) fn update_at<T: RowElement>(
     rule: Rule,
     tables: Tables<'_, T>,
     gradient: Gradient<'_, T>,
+    scale: f64,
     threads: usize,
 ) -> Result<()> {
     check(rule, &tables, &gradient)?;
     if tables.parameter.is_empty() {
         return Ok(());
     }
-    let mut parts = cut(tables, gradient, threads);
+    let mut parts = cut(tables, gradient, T::from_f64(scale), threads);
     on_each(&mut parts, |part| T::sweep(level, part, rule));
     Ok(())
 }
@@ -91,6 +93,7 @@ pub(super) fn update_at<T: RowElement>(
 fn cut<'a, T: RowElement>(
     tables: Tables<'a, T>,
     gradient: Gradient<'a, T>,
+    scale: T,
     threads: usize,
 ) -> Vec<Part<'a, T>> {
     let Tables { mut parameter, state, width } = tables;
@@ -137,6 +140,7 @@ fn cut<'a, T: RowElement>(
             first: take(&mut first, length),
             second: take(&mut second, length),
             gradient,
+            scale,
             first_row: row,
             width,
         });
