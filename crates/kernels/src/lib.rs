@@ -4,6 +4,7 @@
 //! * [`projection`]: some rows of the hidden states at another width, with gradients.
 //! * [`query`]: exact top-k and exact draws in the same sweep.
 //! * [`gathered`]: losses over a target and a few negatives a row, with gradients of the touched rows alone.
+//! * [`rows`]: optimizer steps on the rows of a table, and rows of one id added up.
 //! * [`seed`]: one root seed, a generator of its own for every component.
 //! * [`measure`]: doors for measuring a machine beside what the plan counts with.
 //! * [`logspace`]: sums of probabilities that are given by their logarithms, in f64.
@@ -20,6 +21,7 @@ pub mod measure;
 mod pool;
 pub mod projection;
 pub mod query;
+pub mod rows;
 pub mod seed;
 mod simd;
 mod tile;

@@ -41,6 +41,9 @@ pub enum LabError {
     /// An optimizer refused.
     #[error("optimizer: {0}")]
     Optim(#[from] OptimError),
+    /// A differentiable function of our own failed.
+    #[error("{0}")]
+    Autograd(#[from] lexmax_autograd::AutogradError),
     /// libtorch reported an error.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

@@ -3,6 +3,7 @@
 use tch::{Kind, Tensor};
 
 use crate::error::{Result, check};
+use crate::sparse::RowGradient;
 
 /// Length of the runs whose norms are added in `f64`; within a run libtorch adds in the gradient's own kind.
 const RUN: i64 = 4096;
@@ -15,26 +16,20 @@ const RUN: i64 = 4096;
 /// g    = g max / (norm + 1e-6)        where that factor is below 1
 /// ```
 ///
-/// as PyTorch's `clip_grad_norm_` does, with the sum in `f64`. Parameters without a gradient count as zero. A norm
-/// that is not finite is returned as it is, and the gradients are left untouched: what to do is the caller's choice.
-/// Cost: one pass that reads the gradients and, where they are too long, one that scales them in place.
+/// as PyTorch's `clip_grad_norm_` does, with the sum in `f64`. Parameters without a gradient count as zero. Rows that occur
+/// twice in a row-sparse gradient are added up before they are squared; the sum replaces the gradient, so that the optimizer
+/// finds it. A norm that is not finite is returned as it is, and no gradient is scaled: what to do is the caller's choice.
+/// Cost: one pass that reads the gradients (of sparse ones their rows) and, where they are too long, one that scales them in
+/// place.
 ///
 /// # Errors
-/// `max` must be above 0 (infinity only measures).
+/// `max` must be above 0 (infinity only measures). A gradient with several sparse dimensions.
 pub fn clip_grad_norm(parameters: &[(String, Tensor)], max: f64) -> Result<f64> {
     check("clip max norm", max, max > 0.0, "a number > 0")?;
     let _guard = tch::no_grad_guard();
-    let mut gradients = Vec::with_capacity(parameters.len());
-    let mut square_sum = 0.0;
-    for (_, parameter) in parameters {
-        let gradient = parameter.f_grad()?;
-        if gradient.defined() {
-            square_sum += square_norm(&gradient)?;
-            gradients.push(gradient);
-        }
-    }
-    let norm = square_sum.sqrt();
-    let factor = max / (norm + 1e-6);
+    let mut gradients = values(parameters)?;
+    let norm = norm(&gradients)?;
+    let factor = clip_factor(norm, max);
     if norm.is_finite() && factor < 1.0 {
         for gradient in &mut gradients {
             let _ = gradient.f_mul_scalar_(factor)?;
@@ -43,11 +38,61 @@ pub fn clip_grad_norm(parameters: &[(String, Tensor)], max: f64) -> Result<f64> 
     Ok(norm)
 }
 
-/// Sum of squares of one gradient, dense or sparse.
-fn square_norm(gradient: &Tensor) -> Result<f64> {
-    // Rows that occur twice in a sparse gradient add up before they are squared.
-    let values =
-        if gradient.is_sparse() { gradient.f_coalesce()?.f_values()? } else { gradient.shallow_clone() };
+/// The joint L2 norm of all gradients, as [`clip_grad_norm`] counts it.
+///
+/// # Errors
+/// A gradient with several sparse dimensions.
+///
+/// ```
+/// use lexmax_optim::{Optimizer, OptimizerConfig, clip_factor, grad_norm};
+/// use tch::{Kind, Tensor};
+///
+/// let weight = Tensor::from_slice(&[3.0_f32, 4.0]).set_requires_grad(true);
+/// let parameters = vec![("weight".to_string(), weight.shallow_clone())];
+/// let named = vec![("weight".to_string(), weight.shallow_clone())];
+/// let mut optimizer = Optimizer::new(parameters, &OptimizerConfig::default())?;
+/// (weight.square() * 0.5).sum(Kind::Float).backward();
+/// let norm = grad_norm(&named)?;
+/// assert_eq!(norm, 5.0);
+/// optimizer.step_scaled(1.0, clip_factor(norm, 1.0))?;
+/// assert!((weight.double_value(&[0]) - 2.4).abs() < 1e-6);
+/// # Ok::<(), lexmax_optim::OptimError>(())
+/// ```
+pub fn grad_norm(parameters: &[(String, Tensor)]) -> Result<f64> {
+    let _guard = tch::no_grad_guard();
+    norm(&values(parameters)?)
+}
+
+/// What gradients of a joint norm are multiplied by so that they are no longer than `max`: `max / (norm + 1e-6)`, at most 1.
+pub fn clip_factor(norm: f64, max: f64) -> f64 {
+    (max / (norm + 1e-6)).min(1.0)
+}
+
+/// The numbers of every gradient there is; those of a sparse one are its own memory: scaling them scales it.
+fn values(parameters: &[(String, Tensor)]) -> Result<Vec<Tensor>> {
+    let mut gradients = Vec::with_capacity(parameters.len());
+    for (name, parameter) in parameters {
+        let mut gradient = parameter.f_grad()?;
+        if gradient.defined() {
+            gradients.push(match gradient.is_sparse() {
+                true => RowGradient::of(name, &mut gradient)?.values,
+                false => gradient,
+            });
+        }
+    }
+    Ok(gradients)
+}
+
+fn norm(gradients: &[Tensor]) -> Result<f64> {
+    let mut square_sum = 0.0;
+    for gradient in gradients {
+        square_sum += square_norm(gradient)?;
+    }
+    Ok(square_sum.sqrt())
+}
+
+/// Sum of squares of the numbers of one gradient.
+fn square_norm(values: &Tensor) -> Result<f64> {
     let flat = values.f_reshape(-1)?;
     let length = flat.numel() as i64;
     let whole = length - length % RUN;

@@ -1,11 +1,26 @@
 //! Which optimizer, with which constants: what a configuration file holds.
 
+use lexmax_kernels::rows::Rule;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{OptimError, Result, check};
 
 /// An optimizer by name with its constants; in a file `{ kind = "adam", beta2 = 0.99 }`, what is left out has the
 /// default, and an unknown key is an error.
+///
+/// # Row-sparse gradients
+///
+/// A gradient that is sparse in its first dimension means zero in the rows that it leaves out, and gives the same bits as
+/// the dense one with these zeros (on a CPU in f32 and f64; to rounding elsewhere). Where a rule moves rows whose gradient
+/// is zero (momentum, weight decay, every Adam) all rows are moved in place, at the cost of a pass over parameter and state;
+/// where it does not, only the rows of the gradient cost anything. A dense gradient is never made.
+///
+/// With `lazy = true` a rule does nothing to rows that the gradient leaves out: their parameters, momentum and moments stay
+/// until the row is touched again, and a touched row makes the step of the formula once. That differs from the dense
+/// rule: a row that was left out `k` times has lost neither `mu^k` of its momentum nor `beta^k` of its moments, nor shrunk
+/// `k` times, so rare rows move by older momentum and decay less. Adam's `t` counts the steps of the parameter, not those
+/// of the row. This is LazyAdam of TensorFlow Addons and `SparseAdam` of PyTorch, likewise for momentum and decay. Dense
+/// gradients touch every row: `lazy` does not change what they do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum OptimizerConfig {
@@ -27,8 +42,8 @@ pub enum OptimizerConfig {
 /// p  = p - lr (g' + mu v)             nesterov
 /// ```
 ///
-/// State: `momentum` (the shape of the parameter), with momentum only. Row-sparse gradients: with neither momentum
-/// nor weight decay.
+/// State: `momentum` (the shape of the parameter), with momentum only. Row-sparse gradients cost their rows only without
+/// momentum and weight decay, or lazy.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SgdConfig {
@@ -38,6 +53,9 @@ pub struct SgdConfig {
     pub nesterov: bool,
     /// L2 penalty `w >= 0`, added to the gradient.
     pub weight_decay: f64,
+    /// Rows that a row-sparse gradient leaves out stay as they are: see [`OptimizerConfig`].
+    #[serde(skip_serializing_if = "is_false")]
+    pub lazy: bool,
 }
 
 /// Adagrad (Duchi, Hazan, Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization",
@@ -49,7 +67,8 @@ pub struct SgdConfig {
 /// p  = p - lr g' / (sqrt(s) + eps)
 /// ```
 ///
-/// State: `square_sum` (the shape of the parameter). Row-sparse gradients: without weight decay.
+/// State: `square_sum` (the shape of the parameter). Row-sparse gradients cost their rows only without weight decay, or
+/// lazy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdagradConfig {
@@ -59,6 +78,9 @@ pub struct AdagradConfig {
     pub initial_accumulator: f64,
     /// L2 penalty `w >= 0`, added to the gradient.
     pub weight_decay: f64,
+    /// Rows that a row-sparse gradient leaves out stay as they are: see [`OptimizerConfig`].
+    #[serde(skip_serializing_if = "is_false")]
+    pub lazy: bool,
 }
 
 /// Adam (Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, arXiv 1412.6980) and AdamW (Loshchilov,
@@ -73,7 +95,8 @@ pub struct AdagradConfig {
 /// ```
 ///
 /// State: `first_moment`, `second_moment` (the shape of the parameter) and `step` (one `i64`: a parameter counts the
-/// steps in which it had a gradient). No row-sparse form: moments decay in every row.
+/// steps in which it had a gradient). Row-sparse gradients cost their rows only where it is lazy: moments decay in every
+/// row else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdamConfig {
@@ -87,6 +110,9 @@ pub struct AdamConfig {
     pub weight_decay: f64,
     /// True: the decay shrinks the parameter itself (AdamW); false: it is an L2 penalty in the gradient.
     pub decoupled: bool,
+    /// Rows that a row-sparse gradient leaves out stay as they are: see [`OptimizerConfig`].
+    #[serde(skip_serializing_if = "is_false")]
+    pub lazy: bool,
 }
 
 impl Default for OptimizerConfig {
@@ -97,17 +123,49 @@ impl Default for OptimizerConfig {
 
 impl Default for AdagradConfig {
     fn default() -> Self {
-        AdagradConfig { eps: 1e-10, initial_accumulator: 0.0, weight_decay: 0.0 }
+        AdagradConfig { eps: 1e-10, initial_accumulator: 0.0, weight_decay: 0.0, lazy: false }
     }
 }
 
 impl Default for AdamConfig {
     fn default() -> Self {
-        AdamConfig { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false }
+        AdamConfig { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false, lazy: false }
     }
 }
 
 impl OptimizerConfig {
+    /// Whether a step leaves rows alone that a row-sparse gradient leaves out, so that it costs the gradient's rows only:
+    /// SGD without momentum and decay, Adagrad without decay, and everything lazy.
+    pub fn leaves_rows(&self) -> bool {
+        self.lazy() || self.rule(1.0, 1.0).rests_at_zero()
+    }
+
+    pub(crate) fn lazy(&self) -> bool {
+        match self {
+            OptimizerConfig::Sgd(sgd) => sgd.lazy,
+            OptimizerConfig::Adagrad(adagrad) => adagrad.lazy,
+            OptimizerConfig::Adam(adam) => adam.lazy,
+        }
+    }
+
+    /// The constants of one step, for a parameter's step `1, 2, ...`, which only Adam needs.
+    pub(crate) fn rule(&self, learning_rate: f64, step: f64) -> Rule {
+        match *self {
+            OptimizerConfig::Sgd(SgdConfig { momentum: 0.0, weight_decay, .. }) => {
+                Rule::Sgd { learning_rate, weight_decay }
+            }
+            OptimizerConfig::Sgd(SgdConfig { momentum, nesterov, weight_decay, .. }) => {
+                Rule::Momentum { learning_rate, weight_decay, momentum, nesterov }
+            }
+            OptimizerConfig::Adagrad(AdagradConfig { eps, weight_decay, .. }) => {
+                Rule::Adagrad { learning_rate, weight_decay, eps }
+            }
+            OptimizerConfig::Adam(AdamConfig { beta1, beta2, eps, weight_decay, decoupled, .. }) => {
+                Rule::Adam { learning_rate, weight_decay, decoupled, beta1, beta2, eps, step }
+            }
+        }
+    }
+
     /// Checks every constant; the error names the first one out of its range.
     pub fn validate(&self) -> Result<()> {
         match self {
@@ -136,6 +194,11 @@ impl OptimizerConfig {
             }
         }
     }
+}
+
+/// What files said before there was the key stays as it was, and so do the names of runs that are made from it.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn fraction(name: &'static str, given: f64) -> Result<()> {

@@ -49,15 +49,13 @@ pub enum OptimError {
         /// The kind that fits, in words.
         expected: String,
     },
-    /// The gradient of a parameter is sparse, and the configured rule has no sparse form.
-    #[error("the gradient of {name} is sparse, expected a dense one for {rule} as configured: {reason}")]
+    /// The gradient of a parameter is sparse, but not by rows.
+    #[error("the gradient of {name} has {given} sparse dimensions, expected 1, the first")]
     SparseGradient {
         /// The parameter.
         name: String,
-        /// The rule, as in `adam`.
-        rule: &'static str,
-        /// Why, in words.
-        reason: &'static str,
+        /// Its number of sparse dimensions.
+        given: i64,
     },
     /// A saved state lacks an entry.
     #[error("the state has no entry {name}, expected one of shape {expected:?}")]
@@ -88,6 +86,12 @@ pub enum OptimError {
     /// An operation of libtorch failed.
     #[error("libtorch: {0}")]
     Tch(#[from] TchError),
+    /// A row kernel refused its input.
+    #[error(transparent)]
+    Kernel(#[from] lexmax_kernels::KernelError),
+    /// A tensor could not be seen as a slice.
+    #[error(transparent)]
+    NotASlice(#[from] lexmax_autograd::cpu::NotASlice),
 }
 
 /// Fails by name where `fits` is false.

@@ -2,7 +2,8 @@
 //!
 //! The formulas are those of PyTorch's `torch.optim`; what differs is the interface: every parameter has a name, the
 //! learning rate is an argument of each step, the state is a list of named tensors that continues a run bit for bit,
-//! and row-sparse gradients cost their rows only.
+//! and row-sparse gradients are taken by every rule: they do what the dense gradient would do without one being made, and
+//! cost their rows only where other rows do not move or the rule is `lazy`.
 //!
 //! ```
 //! use lexmax_optim::{Optimizer, OptimizerConfig, Plateau, PlateauConfig, clip_grad_norm};
@@ -31,19 +32,19 @@
 //! # }
 //! ```
 
-mod adagrad;
-mod adam;
 mod clip;
 mod config;
 mod error;
 mod optimizer;
-mod pieces;
 mod plateau;
-mod rule;
-mod sgd;
+mod sparse;
+mod state;
+mod tensors;
+mod update;
 
-pub use clip::clip_grad_norm;
+pub use clip::{clip_factor, clip_grad_norm, grad_norm};
 pub use config::{AdagradConfig, AdamConfig, OptimizerConfig, SgdConfig};
 pub use error::{OptimError, Result};
 pub use optimizer::Optimizer;
 pub use plateau::{Plateau, PlateauConfig};
+pub use sparse::row_gradient;

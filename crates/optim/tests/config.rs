@@ -11,15 +11,33 @@ fn parse(text: &str) -> Result<OptimizerConfig, String> {
 
 #[test]
 fn what_is_left_out_has_the_default() {
-    let sgd = SgdConfig { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
-    let adagrad = AdagradConfig { eps: 1e-10, initial_accumulator: 0.0, weight_decay: 0.0 };
-    let adam = AdamConfig { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false };
+    let sgd = SgdConfig { momentum: 0.0, nesterov: false, weight_decay: 0.0, lazy: false };
+    let adagrad = AdagradConfig { eps: 1e-10, initial_accumulator: 0.0, weight_decay: 0.0, lazy: false };
+    let adam =
+        AdamConfig { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, decoupled: false, lazy: false };
     assert_eq!(parse(r#"{"kind": "sgd"}"#), Ok(OptimizerConfig::Sgd(sgd)));
     assert_eq!(parse(r#"{"kind": "adagrad"}"#), Ok(OptimizerConfig::Adagrad(adagrad)));
     assert_eq!(parse(r#"{"kind": "adam"}"#), Ok(OptimizerConfig::Adam(adam.clone())));
     let adamw = OptimizerConfig::Adam(AdamConfig { weight_decay: 1.0, decoupled: true, ..adam });
     assert_eq!(parse(r#"{"kind": "adam", "weight_decay": 1, "decoupled": true}"#), Ok(adamw.clone()));
     assert_eq!(parse(&serde_json::to_string(&adamw).unwrap()), Ok(adamw));
+}
+
+#[test]
+fn lazy_is_read_by_every_kind_and_unsaid_where_it_is_off() {
+    for kind in ["sgd", "adagrad", "adam"] {
+        let lazy = parse(&format!(r#"{{"kind": "{kind}", "lazy": true}}"#)).unwrap();
+        assert!(lazy.leaves_rows() && serde_json::to_string(&lazy).unwrap().contains("lazy"));
+        assert_eq!(parse(&serde_json::to_string(&lazy).unwrap()), Ok(lazy));
+        let usual = parse(&format!(r#"{{"kind": "{kind}"}}"#)).unwrap();
+        assert_eq!(usual.leaves_rows(), kind != "adam");
+        assert!(!serde_json::to_string(&usual).unwrap().contains("lazy"));
+        let misspelt = parse(&format!(r#"{{"kind": "{kind}", "lasy": true}}"#)).unwrap_err();
+        assert!(misspelt.contains("lasy") && misspelt.contains("lazy"), "{misspelt}");
+    }
+    for moving in [r#"{"kind": "sgd", "momentum": 0.5}"#, r#"{"kind": "adagrad", "weight_decay": 0.5}"#] {
+        assert!(!parse(moving).unwrap().leaves_rows());
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use tch::{Tensor, nn};
 
 use super::init::uniform;
-use super::{Backbone, Dropout, State, drop_out, embed};
+use super::{Backbone, Dropout, Embedding, State, drop_out};
 use crate::Result;
 use crate::config::LstmConfig;
 
@@ -14,7 +14,7 @@ use crate::config::LstmConfig;
 /// * Every weight and bias of a layer starts as uniform(-1/sqrt D, 1/sqrt D), each layer with two biases, as in PyTorch.
 #[derive(Debug)]
 pub struct Lstm {
-    pub(super) embedding: Tensor,
+    pub(super) embedding: Embedding,
     /// Input weight, recurrent weight, input bias, recurrent bias of each layer.
     pub(super) layers: Vec<[Tensor; 4]>,
     hidden: i64,
@@ -22,18 +22,11 @@ pub struct Lstm {
 }
 
 impl Lstm {
-    /// Builds the model.
+    /// Builds the model on an embedding of the configured width.
     ///
     /// # Errors
     /// libtorch refused.
-    pub fn new(
-        config: &LstmConfig,
-        path: &nn::Path<'_>,
-        vocab_size: i64,
-        init_range: f64,
-        seed: u64,
-    ) -> Result<Self> {
-        let embedding = uniform(path, "embedding", &[vocab_size, config.embedding], init_range, seed)?;
+    pub fn new(config: &LstmConfig, path: &nn::Path<'_>, embedding: Embedding, seed: u64) -> Result<Self> {
         let range = 1.0 / (config.hidden as f64).sqrt();
         let gates = 4 * config.hidden;
         let mut layers = Vec::with_capacity(config.layers);
@@ -58,7 +51,7 @@ impl Backbone for Lstm {
     }
 
     fn embedding(&self) -> &Tensor {
-        &self.embedding
+        &self.embedding.weight
     }
 
     fn dropout(&self) -> f64 {
@@ -72,7 +65,7 @@ impl Backbone for Lstm {
         mut dropout: Option<&mut Dropout>,
     ) -> Result<(Tensor, State)> {
         let batch = inputs.size()[1];
-        let mut hidden = drop_out(embed(&self.embedding, inputs)?, &mut dropout)?;
+        let mut hidden = drop_out(self.embedding.look_up(inputs)?, &mut dropout)?;
         let mut after = Vec::with_capacity(2 * self.layers.len());
         for (layer, parameters) in self.layers.iter().enumerate() {
             let before = match state {

@@ -1,6 +1,7 @@
 //! Models below the output layer: words in, hidden states out.
 
 mod dropout;
+mod embedding;
 mod init;
 mod lstm;
 mod ngram;
@@ -10,6 +11,7 @@ use std::fmt;
 use tch::{Tensor, nn};
 
 pub use dropout::Dropout;
+pub use embedding::Embedding;
 pub use lstm::Lstm;
 pub use ngram::Ngram;
 
@@ -44,7 +46,7 @@ pub trait Backbone: fmt::Debug {
 }
 
 /// Builds the backbone of a configuration; its parameters are registered in `path`. The embedding starts as
-/// uniform(-r, r) with `r` the `init_range`.
+/// uniform(-r, r) with `r` the `init_range`, and has row-sparse gradients where asked.
 ///
 /// # Errors
 /// libtorch refused.
@@ -54,17 +56,17 @@ pub fn build(
     vocab_size: i64,
     init_range: f64,
     seed: u64,
+    sparse_gradients: bool,
 ) -> Result<Box<dyn Backbone>> {
+    let width = match config {
+        BackboneConfig::Lstm(config) => config.embedding,
+        BackboneConfig::Ngram(config) => config.embedding,
+    };
+    let embedding = Embedding::new(path, (vocab_size, width), init_range, seed, sparse_gradients)?;
     Ok(match config {
-        BackboneConfig::Lstm(config) => Box::new(Lstm::new(config, path, vocab_size, init_range, seed)?),
-        BackboneConfig::Ngram(config) => Box::new(Ngram::new(config, path, vocab_size, init_range, seed)?),
+        BackboneConfig::Lstm(config) => Box::new(Lstm::new(config, path, embedding, seed)?),
+        BackboneConfig::Ngram(config) => Box::new(Ngram::new(config, path, embedding, seed)?),
     })
-}
-
-/// Rows `[..., E]` of the embedding at `ids`.
-fn embed(embedding: &Tensor, ids: &Tensor) -> Result<Tensor> {
-    let (no_padding, scale_by_frequency, sparse) = (-1, false, false);
-    Ok(Tensor::f_embedding(embedding, ids, no_padding, scale_by_frequency, sparse)?)
 }
 
 /// Applies dropout where there is any.

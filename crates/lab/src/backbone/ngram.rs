@@ -3,7 +3,7 @@
 use tch::{Tensor, nn};
 
 use super::init::uniform;
-use super::{Backbone, Dropout, State, drop_out, embed};
+use super::{Backbone, Dropout, Embedding, State, drop_out};
 use crate::Result;
 use crate::config::NgramConfig;
 
@@ -14,7 +14,7 @@ use crate::config::NgramConfig;
 ///   `context - 1` inputs `[., B]`. Words before the start of a stream have the embedding zero.
 #[derive(Debug)]
 pub struct Ngram {
-    pub(super) embedding: Tensor,
+    pub(super) embedding: Embedding,
     pub(super) weight: Tensor,
     pub(super) bias: Tensor,
     context: i64,
@@ -23,21 +23,15 @@ pub struct Ngram {
 }
 
 impl Ngram {
-    /// Builds the model.
+    /// Builds the model on an embedding of the configured width.
     ///
     /// # Errors
     /// libtorch refused.
-    pub fn new(
-        config: &NgramConfig,
-        path: &nn::Path<'_>,
-        vocab_size: i64,
-        init_range: f64,
-        seed: u64,
-    ) -> Result<Self> {
+    pub fn new(config: &NgramConfig, path: &nn::Path<'_>, embedding: Embedding, seed: u64) -> Result<Self> {
         let inputs = config.context * config.embedding;
         let range = 1.0 / (inputs as f64).sqrt();
         Ok(Self {
-            embedding: uniform(path, "embedding", &[vocab_size, config.embedding], init_range, seed)?,
+            embedding,
             weight: uniform(path, "weight", &[config.hidden, inputs], range, seed)?,
             bias: uniform(path, "bias", &[config.hidden], range, seed)?,
             context: config.context,
@@ -53,7 +47,7 @@ impl Backbone for Ngram {
     }
 
     fn embedding(&self) -> &Tensor {
-        &self.embedding
+        &self.embedding.weight
     }
 
     fn dropout(&self) -> f64 {
@@ -73,10 +67,10 @@ impl Backbone for Ngram {
             None => inputs.shallow_clone(),
         };
         let known = words.size()[0];
-        let mut embedded = drop_out(embed(&self.embedding, &words)?, &mut dropout)?;
+        let mut embedded = drop_out(self.embedding.look_up(&words)?, &mut dropout)?;
         let missing = earlier + rows - known;
         if missing > 0 {
-            let width = self.embedding.size()[1];
+            let width = self.embedding.weight.size()[1];
             let zeros = Tensor::f_zeros([missing, batch, width], (embedded.kind(), embedded.device()))?;
             embedded = Tensor::f_cat(&[zeros, embedded], 0)?;
         }

@@ -28,7 +28,7 @@ fn inputs(rows: i64, batch: i64) -> Tensor {
 fn windows_with_carried_state_give_what_one_long_window_gives() {
     for config in configs() {
         let store = store();
-        let backbone = build(&config, &store.root(), V, 0.5, 1).unwrap();
+        let backbone = build(&config, &store.root(), V, 0.5, 1, false).unwrap();
         let words = inputs(6, 2);
         let (whole, _) = backbone.forward(&words, None, None).unwrap();
         // The first window is shorter than the n-gram's context.
@@ -50,10 +50,11 @@ fn windows_with_carried_state_give_what_one_long_window_gives() {
 fn the_ngram_model_follows_its_formula() {
     let store = store();
     let config = NgramConfig { context: 2, embedding: 3, hidden: 4, dropout: 0.0 };
-    let model = Ngram::new(&config, &store.root(), V, 0.5, 1).unwrap();
+    let embedding = Embedding::new(&store.root(), (V, 3), 0.5, 1, false).unwrap();
+    let model = Ngram::new(&config, &store.root(), embedding, 1).unwrap();
     let words = Tensor::from_slice(&[3_i64, 8, 2]).view([3, 1]);
     let (hidden, _) = model.forward(&words, None, None).unwrap();
-    let row = |word: i64| model.embedding.get(word);
+    let row = |word: i64| model.embedding.weight.get(word);
     let context = Tensor::cat(&[row(2), row(8)], 0);
     let expected = (model.weight.mv(&context) + &model.bias).tanh();
     assert!((hidden.get(2) - expected).abs().max().double_value(&[]) < 1e-14);
@@ -63,14 +64,15 @@ fn the_ngram_model_follows_its_formula() {
 fn the_lstm_follows_its_formula() {
     let store = store();
     let config = LstmConfig { embedding: 3, hidden: 4, layers: 1, dropout: 0.0 };
-    let model = Lstm::new(&config, &store.root(), V, 0.5, 1).unwrap();
+    let embedding = Embedding::new(&store.root(), (V, 3), 0.5, 1, false).unwrap();
+    let model = Lstm::new(&config, &store.root(), embedding, 1).unwrap();
     let words = [3_i64, 8, 2];
     let (hidden, state) = model.forward(&Tensor::from_slice(&words).view([3, 1]), None, None).unwrap();
     let [w_ih, w_hh, b_ih, b_hh] = &model.layers[0];
     let zeros = Tensor::zeros([4], (Kind::Double, Device::Cpu));
     let (mut h, mut c) = (zeros.shallow_clone(), zeros);
     for (step, word) in words.iter().enumerate() {
-        let gates = (w_ih.mv(&model.embedding.get(*word)) + b_ih + w_hh.mv(&h) + b_hh).chunk(4, 0);
+        let gates = (w_ih.mv(&model.embedding.weight.get(*word)) + b_ih + w_hh.mv(&h) + b_hh).chunk(4, 0);
         c = gates[1].sigmoid() * &c + gates[0].sigmoid() * gates[2].tanh();
         h = gates[3].sigmoid() * c.tanh();
         assert!((hidden.get(step as i64) - &h).abs().max().double_value(&[]) < 1e-14);
@@ -80,9 +82,10 @@ fn the_lstm_follows_its_formula() {
 
 #[test]
 fn dropout_changes_training_only_and_every_parameter_gets_a_gradient() {
-    for config in configs() {
+    for (config, sparse) in configs().into_iter().flat_map(|config| [(config.clone(), false), (config, true)])
+    {
         let store = store();
-        let backbone = build(&config, &store.root(), V, 0.5, 1).unwrap();
+        let backbone = build(&config, &store.root(), V, 0.5, 1, sparse).unwrap();
         let words = inputs(4, 3);
         let (plain, _) = backbone.forward(&words, None, None).unwrap();
         let dropped = |step| {
@@ -94,11 +97,10 @@ fn dropout_changes_training_only_and_every_parameter_gets_a_gradient() {
         assert_ne!(dropped(1), plain);
         plain.square().sum(Kind::Double).backward();
         for (name, parameter) in store.variables() {
-            assert!(
-                parameter.grad().defined()
-                    && parameter.grad().abs().sum(Kind::Double).double_value(&[]) > 0.0,
-                "{name}"
-            );
+            let gradient = parameter.grad();
+            assert!(gradient.defined(), "{name}");
+            assert_eq!(gradient.is_sparse(), sparse && name == "embedding", "{name}");
+            assert!(gradient.abs().sum(Kind::Double).double_value(&[]) > 0.0, "{name}");
         }
     }
 }
@@ -108,7 +110,7 @@ fn parameters_start_in_their_ranges_and_follow_the_seed() {
     for config in configs() {
         let stores = [1, 1, 2].map(|seed| {
             let store = store();
-            build(&config, &store.root(), V, 0.25, seed).unwrap();
+            build(&config, &store.root(), V, 0.25, seed, false).unwrap();
             store.variables()
         });
         for (name, parameter) in &stores[0] {

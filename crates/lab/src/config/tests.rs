@@ -80,6 +80,8 @@ fn set_reaches_every_section() {
         "training.seeds=[7]",
         "training.dtype=f64",
         "training.compute=reference",
+        "training.sparse_gradients=true",
+        "training.optimizer={kind=\"adam\",lazy=true}",
     ];
     let experiment = load(FILE, &set).unwrap();
     let BackboneConfig::Lstm(lstm) = &experiment.backbone else { panic!("{:?}", experiment.backbone) };
@@ -89,6 +91,8 @@ fn set_reaches_every_section() {
     let training = &experiment.outputs[0].training;
     assert_eq!((training.budget, training.dtype), (Budget::Tokens(500), Dtype::F64));
     assert_eq!(training.compute, Compute::Reference);
+    assert_eq!(training.sparse_gradients, Some(true));
+    assert!(training.optimizer.leaves_rows());
     assert_eq!(training.seeds, [7]);
     assert_eq!(serde_json::to_value(&experiment.outputs[0].config).unwrap()["soft_cap"], 30.0);
 }
@@ -110,6 +114,10 @@ fn unknown_keys_are_errors_with_file_place_and_nearest_name() {
     assert!(text.contains("output `full`: unknown name `ful` in `layer`; did you mean `full`?"), "{text}");
     let text = refusal(&FILE.replace("kind = \"sgd\"", "kind = \"sgdd\""), &[]);
     assert!(text.contains("`sgdd` in `optimizer.kind`; did you mean `sgd`?"), "{text}");
+    let text = refusal(FILE, &["training.sparse_gradient=true"]);
+    assert!(text.contains("unknown key `sparse_gradient`; did you mean `sparse_gradients`?"), "{text}");
+    let text = refusal(FILE, &["training.optimizer.lasy=true"]);
+    assert!(text.contains("unknown key `lasy` in `optimizer`; did you mean `lazy`?"), "{text}");
     let text = refusal(&FILE.replace("classes = 4", "clases = 4"), &[]);
     assert!(
         text.contains("corpus: unknown key `clases`") && text.contains("did you mean `classes`?"),

@@ -3,7 +3,7 @@
 use lexmax_optim::{OptimizerConfig, PlateauConfig};
 use lexmax_output::fused::Compute;
 use serde::{Deserialize, Serialize};
-use tch::Kind;
+use tch::{Device, Kind};
 
 /// How a model is trained and scored. An output may override any of these under its key `training`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,12 @@ pub struct TrainingConfig {
     /// Fused kernels where the output layer has them, or plain ATen operations.
     #[serde(default)]
     pub compute: Compute,
+    /// Whether weights of which a step reads a few rows get gradients of these rows only: the input embedding, and what
+    /// layers on their fused path read so. Where it is not given: on a CPU, where the optimizer then has to look at no other
+    /// row (SGD without momentum and weight decay, Adagrad without weight decay, anything with `lazy = true`). The
+    /// optimizer does the same with either kind of gradient, to rounding, unless it is lazy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparse_gradients: Option<bool>,
     /// Root seeds: every output is trained once with each.
     pub seeds: Vec<u64>,
     /// Threads of libtorch; every core of the machine where not given.
@@ -117,6 +123,11 @@ fn refresh_steps() -> u64 {
 }
 
 impl TrainingConfig {
+    /// Whether gradients are row-sparse where they can be, on a device.
+    pub fn uses_sparse_gradients(&self, device: Device) -> bool {
+        self.sparse_gradients.unwrap_or_else(|| device == Device::Cpu && self.optimizer.leaves_rows())
+    }
+
     /// Checks every number; the error says which key, what was given and what was expected.
     pub(crate) fn validate(&self) -> Result<(), String> {
         let positive = |name: &str, value: f64| match value.is_finite() && value > 0.0 {

@@ -4,6 +4,8 @@ mod curve;
 mod model;
 mod observer;
 mod schedule;
+#[cfg(test)]
+mod sparse_tests;
 mod step;
 #[cfg(test)]
 mod tests;

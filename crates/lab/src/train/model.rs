@@ -34,19 +34,18 @@ impl Model {
         store.set_kind(config.training.dtype.kind());
         let range = config.training.init_range;
         let path = store.root().sub("backbone");
-        let backbone = backbone::build(&config.backbone, &path, counts.vocab_size(), range, config.seed)?;
+        let sparse_gradients = config.training.uses_sparse_gradients(device);
+        let vocab_size = counts.vocab_size();
+        let backbone =
+            backbone::build(&config.backbone, &path, vocab_size, range, config.seed, sparse_gradients)?;
         let started = Instant::now();
         let context = BuildContext {
             counts: Some(counts),
             embedding: Some(backbone.embedding().shallow_clone()),
             init_range: Some(range),
             compute: config.training.compute,
-            ..BuildContext::new(
-                store.root().sub("output"),
-                counts.vocab_size(),
-                backbone.hidden_size(),
-                config.seed,
-            )
+            sparse_gradients,
+            ..BuildContext::new(store.root().sub("output"), vocab_size, backbone.hidden_size(), config.seed)
         };
         let layer = config.output.build(&context)?;
         synchronize(device);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use lexmax_kernels::seed::generator;
-use lexmax_optim::clip_grad_norm;
+use lexmax_optim::{clip_factor, grad_norm};
 
 use super::Trainer;
 use crate::backbone::Dropout;
@@ -53,13 +53,15 @@ impl Trainer<'_> {
             return Err(LabError::Diverged { step, what: "the training loss", value });
         }
         loss.backward()?;
+        let mut scale = 1.0;
         if let Some(clip) = training.clip {
-            let norm = clip_grad_norm(&self.parameters, clip)?;
+            let norm = grad_norm(&self.parameters)?;
             if !norm.is_finite() {
                 return Err(LabError::Diverged { step, what: "the norm of the gradients", value: norm });
             }
+            scale = clip_factor(norm, clip);
         }
-        self.optimizer.step(self.progress.learning_rate)?;
+        self.optimizer.step_scaled(self.progress.learning_rate, scale)?;
         self.state = Some(state);
         let rows_counted = if self.model.sums_rows { window.targets.numel() as f64 } else { 1.0 };
         Ok((value / rows_counted, window.rows))

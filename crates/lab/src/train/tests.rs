@@ -10,7 +10,7 @@ use super::*;
 use crate::config::{BackboneConfig, Budget, LstmConfig, TrainingConfig};
 
 /// Stops after a number of steps; keeps what it was told.
-struct Until {
+pub(super) struct Until {
     steps: u64,
     asked: std::cell::Cell<u64>,
 }
@@ -20,7 +20,7 @@ impl Until {
         Self { steps, asked: std::cell::Cell::new(0) }
     }
 
-    fn never() -> Self {
+    pub(super) fn never() -> Self {
         Self::steps(u64::MAX)
     }
 }
@@ -34,7 +34,7 @@ impl Observer for Until {
     }
 }
 
-fn corpus(folder: &Path) -> Corpus {
+pub(super) fn corpus(folder: &Path) -> Corpus {
     let options = SynthOptions {
         vocab_size: 60,
         classes: 4,
@@ -47,7 +47,7 @@ fn corpus(folder: &Path) -> Corpus {
     synthesize(&options, &folder.join("corpus")).unwrap()
 }
 
-fn config(corpus: &Corpus, training: &str, output: &str) -> RunConfig {
+pub(super) fn config(corpus: &Corpus, training: &str, output: &str) -> RunConfig {
     // Tests run side by side: more threads each would only wait for one another.
     tch::set_num_threads(1);
     let usual = r#"{"batch": 4, "bptt": 7, "optimizer": {"kind": "adam"}, "learning_rate": 0.01,
@@ -68,12 +68,13 @@ fn config(corpus: &Corpus, training: &str, output: &str) -> RunConfig {
     }
 }
 
-fn id() -> RunId {
+pub(super) fn id() -> RunId {
     RunId::of_config(&serde_json::json!("test"))
 }
 
-const FULL: &str = r#"{"layer": "full"}"#;
-const SAMPLED: &str = r#"{"layer": "sampled", "objective": "sampled-softmax", "samples": 10}"#;
+pub(super) const FULL: &str = r#"{"layer": "full"}"#;
+pub(super) const TIED: &str = r#"{"layer": "full", "tied": true}"#;
+pub(super) const SAMPLED: &str = r#"{"layer": "sampled", "objective": "sampled-softmax", "samples": 10}"#;
 
 #[test]
 fn training_learns_and_the_curve_is_in_order() {
@@ -102,13 +103,22 @@ fn training_learns_and_the_curve_is_in_order() {
 fn a_run_that_was_interrupted_ends_like_one_that_was_not() {
     let folder = tempfile::tempdir().unwrap();
     let corpus = corpus(folder.path());
-    for (output, optimizer) in
-        [(FULL, "adam"), (SAMPLED, "adagrad"), (r#"{"layer": "full", "tied": true}"#, "sgd")]
+    for (index, (output, optimizer, sparse)) in [
+        (FULL, r#""kind": "adam""#, false),
+        (SAMPLED, r#""kind": "adagrad""#, true),
+        (TIED, r#""kind": "sgd""#, true),
+        (SAMPLED, r#""kind": "adam", "lazy": true"#, true),
+        (FULL, r#""kind": "sgd", "momentum": 0.5"#, true),
+    ]
+    .into_iter()
+    .enumerate()
     {
-        let training = format!(r#"{{"optimizer": {{"kind": "{optimizer}"}}, "plateau": {{}}, "clip": 0.5}}"#);
+        let training = format!(
+            r#"{{"optimizer": {{{optimizer}}}, "plateau": {{}}, "clip": 0.5, "sparse_gradients": {sparse}}}"#
+        );
         let config = config(&corpus, &training, output);
         let run = |name: &str, stops: &[u64]| {
-            let file = folder.path().join(format!("{optimizer}-{name}"));
+            let file = folder.path().join(format!("{index}-{name}"));
             for &steps in stops {
                 let mut trainer = Trainer::new(&config, &id(), &corpus, file.clone()).unwrap();
                 assert_eq!(trainer.run(&mut Until::steps(steps)).unwrap(), Ended::Stopped);

@@ -1,0 +1,158 @@
+//! One optimizer step on slices, on several threads.
+
+use super::check::check;
+use super::element::RowElement;
+use super::rule::Rule;
+use super::sweep::Part;
+use super::worth;
+use crate::pool::on_each;
+use crate::{Level, Result};
+
+/// A parameter `[V, D]` and the tables of state that go with it, all contiguous.
+#[derive(Debug)]
+pub struct Tables<'a, T> {
+    /// The parameter.
+    pub parameter: &'a mut [T],
+    /// As many tables of the same length as [`Rule::tables`] says, in its order.
+    pub state: Vec<&'a mut [T]>,
+    /// Numbers of a row, `D`; the length of the table, or any divisor, for a dense gradient.
+    pub width: usize,
+}
+
+/// The gradient of a parameter.
+#[derive(Debug, Clone, Copy)]
+pub enum Gradient<'a, T> {
+    /// One number for each of the parameter's.
+    Dense(&'a [T]),
+    /// Of some rows only; the gradient of the others is zero.
+    Rows {
+        /// The rows, `R`: rising, each once.
+        rows: &'a [i64],
+        /// Their gradients `[R, D]`.
+        values: &'a [T],
+        /// What becomes of the other rows.
+        others: Others,
+    },
+}
+
+/// What becomes of rows without a gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// They make the step of a zero gradient: decay and momentum move them. Costs a pass over all tables.
+    Move,
+    /// They stay as they are, parameter and state, and cost nothing.
+    Rest,
+}
+
+/// Moves a parameter and its state in place by one step of a rule, with `scale` times the gradient (a clip factor, or 1).
+///
+/// Rows with a gradient, and all rows under [`Others::Move`], get the same bits as from the dense gradient that has zeros
+/// elsewhere. Memory: none. At most `threads` threads work, each on rows of its own.
+///
+/// # Errors
+/// Lengths that do not fit, rows that do not rise or lie outside of the table; nothing was written then.
+///
+/// ```
+/// use lexmax_kernels::rows::{Gradient, Others, Rule, Tables, update};
+///
+/// let mut weight = [1.0_f32; 6];
+/// let tables = Tables { parameter: &mut weight, state: vec![], width: 2 };
+/// let rule = Rule::Sgd { learning_rate: 0.5, weight_decay: 0.0 };
+/// update(rule, tables, Gradient::Rows { rows: &[1], values: &[2.0, 4.0], others: Others::Rest }, 1.0, 1)?;
+/// assert_eq!(weight, [1.0, 1.0, 0.0, -1.0, 1.0, 1.0]);
+/// # Ok::<(), lexmax_kernels::KernelError>(())
+/// ```
+pub fn update<T: RowElement>(
+    rule: Rule,
+    tables: Tables<'_, T>,
+    gradient: Gradient<'_, T>,
+    scale: f64,
+    threads: usize,
+) -> Result<()> {
+    update_at(Level::best(), rule, tables, gradient, scale, threads)
+}
+
+pub(super) fn update_at<T: RowElement>(
+    level: Level,
+    rule: Rule,
+    tables: Tables<'_, T>,
+    gradient: Gradient<'_, T>,
+    scale: f64,
+    threads: usize,
+) -> Result<()> {
+    check(rule, &tables, &gradient)?;
+    if tables.parameter.is_empty() {
+        return Ok(());
+    }
+    let mut parts = cut(tables, gradient, T::from_f64(scale), threads);
+    on_each(&mut parts, |part| T::sweep(level, part, rule));
+    Ok(())
+}
+
+/// Cuts the tables between rows, so that every part has as much to do.
+fn cut<'a, T: RowElement>(
+    tables: Tables<'a, T>,
+    gradient: Gradient<'a, T>,
+    scale: T,
+    threads: usize,
+) -> Vec<Part<'a, T>> {
+    let Tables { mut parameter, state, width } = tables;
+    let mut state = state.into_iter();
+    let mut first = state.next().unwrap_or_default();
+    let mut second = state.next().unwrap_or_default();
+    let height = parameter.len() / width;
+    let touched = match gradient {
+        Gradient::Rows { values, others: Others::Rest, .. } => values.len(),
+        _ => parameter.len(),
+    };
+    let parts = worth(threads, touched);
+    let mut made = Vec::with_capacity(parts);
+    let (mut row, mut given) = (0, 0);
+    for part in 1..=parts {
+        // The first row that is not of this part, and how many given rows are before it.
+        let (to, gradient) = match gradient {
+            Gradient::Dense(values) => {
+                let to = height * part / parts;
+                (to, Gradient::Dense(&values[row * width..to * width]))
+            }
+            Gradient::Rows { rows, values, others } => {
+                let last = part == parts;
+                let (to, count) = match others {
+                    Others::Move => {
+                        let to = height * part / parts;
+                        (to, rows.partition_point(|&row| usize::try_from(row).is_ok_and(|row| row < to)))
+                    }
+                    Others::Rest => {
+                        let count = rows.len() * part / parts;
+                        let next = rows.get(count).and_then(|&row| usize::try_from(row).ok());
+                        (next.filter(|_| !last).unwrap_or(height), count)
+                    }
+                };
+                let rows = &rows[given..count];
+                let values = &values[given * width..count * width];
+                given = count;
+                (to, Gradient::Rows { rows, values, others })
+            }
+        };
+        let length = (to - row) * width;
+        made.push(Part {
+            parameter: take(&mut parameter, length),
+            first: take(&mut first, length),
+            second: take(&mut second, length),
+            gradient,
+            scale,
+            first_row: row,
+            width,
+        });
+        row = to;
+    }
+    made
+}
+
+/// Takes the first numbers off a table; nothing off one that the rule does not keep.
+fn take<'a, T>(table: &mut &'a mut [T], length: usize) -> &'a mut [T] {
+    let whole = std::mem::take(table);
+    let (taken, rest) = whole.split_at_mut(length.min(whole.len()));
+    *table = rest;
+    taken
+}

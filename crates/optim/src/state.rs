@@ -1,0 +1,51 @@
+//! What an optimizer keeps of one parameter: tables of its shape, and Adam's count of steps.
+
+use lexmax_kernels::rows::Rule;
+use tch::{Device, Kind, Tensor};
+
+use crate::config::OptimizerConfig;
+use crate::error::Result;
+
+/// The state of one parameter.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// Tables of the parameter's shape, in the order of the kernels' rule.
+    pub tables: Vec<Tensor>,
+    names: &'static [&'static str],
+    /// One `i64`, kept as a tensor to be part of the state; where the rule counts.
+    step: Option<Tensor>,
+}
+
+impl State {
+    /// A fresh state.
+    pub fn new(config: &OptimizerConfig, parameter: &Tensor) -> Result<Self> {
+        let (names, start): (&'static [&'static str], f64) = match config {
+            OptimizerConfig::Sgd(sgd) if sgd.momentum > 0.0 => (&["momentum"], 0.0),
+            OptimizerConfig::Sgd(_) => (&[], 0.0),
+            OptimizerConfig::Adagrad(adagrad) => (&["square_sum"], adagrad.initial_accumulator),
+            OptimizerConfig::Adam(_) => (&["first_moment", "second_moment"], 0.0),
+        };
+        let mut tables = Vec::with_capacity(names.len());
+        for _ in names {
+            tables.push(parameter.f_full_like(start)?);
+        }
+        let counts = matches!(config, OptimizerConfig::Adam(_));
+        let step = if counts { Some(Tensor::f_scalar_tensor(0, (Kind::Int64, Device::Cpu))?) } else { None };
+        Ok(Self { tables, names, step })
+    }
+
+    /// The constants of the step that begins now, which is counted.
+    pub fn begin_step(&mut self, config: &OptimizerConfig, learning_rate: f64) -> Result<Rule> {
+        let step = match &mut self.step {
+            Some(step) => step.f_add_scalar_(1)?.f_int64_value(&[])? as f64,
+            None => 0.0,
+        };
+        Ok(config.rule(learning_rate, step))
+    }
+
+    /// The tensors of the state, by name.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, &Tensor)> {
+        let tables = self.names.iter().copied().zip(&self.tables);
+        tables.chain(self.step.iter().map(|step| ("step", step)))
+    }
+}
