@@ -63,7 +63,15 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "lexmax-benches",
-        ours: &["lexmax", "lexmax-kernels", "lexmax-output", "lexmax-optim", "lexmax-corpus"],
+        ours: &[
+            "lexmax",
+            "lexmax-kernels",
+            "lexmax-output",
+            "lexmax-optim",
+            "lexmax-corpus",
+            "lexmax-lab",
+            "lexmax-report",
+        ],
         libtorch: true,
     },
     Rule { package: "xtask", ours: &[], libtorch: false },
