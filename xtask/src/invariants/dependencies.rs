@@ -223,7 +223,7 @@ mod tests {
             ("lexmax-sampled", &[]),
             ("lexmax-lab", &[]),
         ]);
-        let expected = "of this workspace only lexmax-kernels, lexmax-output";
+        let expected = format!("of this workspace only {}", FAMILY.join(", "));
         assert_eq!(
             found,
             [
