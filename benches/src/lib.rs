@@ -1,5 +1,14 @@
-//! Shared pieces of the benches: the layers that are compared, their inputs, and a check of each answer.
+//! Shared pieces of the benches and of the comparison with other packages: which work is timed, its inputs, the layers
+//! that do it, a check of each answer, the clock and the memory.
 
-mod subject;
+pub mod clock;
+pub mod floor;
+pub mod inputs;
+pub mod memory;
+pub mod plan;
+pub mod subject;
+pub mod work;
 
-pub use subject::{LAYERS, Sizes, Subject, sizes};
+pub use floor::Floor;
+pub use subject::Subject;
+pub use work::{Layer, Sizes, Task, Work};

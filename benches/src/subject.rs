@@ -1,134 +1,241 @@
-//! A layer with a batch of Zipf-distributed targets, checked once against the definition before it is timed.
+//! A layer with its optimizer and one batch, and the check of its answers against f64.
 
-use lexmax::OutputConfig;
+use anyhow::{Context, Result, ensure};
 use lexmax::kernels::seed::generator;
-use lexmax::output::{BuildContext, OutputLayer, WordCounts};
-use rand_distr::{Distribution, StandardNormal, Zipf};
+use lexmax::output::fused::Compute;
+use lexmax::output::{BuildContext, OutputLayer};
+use lexmax_optim::{Optimizer, OptimizerConfig, SgdConfig};
 use tch::{Device, Kind, Tensor, nn};
 
-/// Layers that are compared, as they stand in an experiment file. Cutoffs beyond V are left out by [`Subject::new`].
-pub const LAYERS: &[(&str, &str)] = &[
-    ("full", r#"{"layer": "full"}"#),
-    ("sampled-softmax S=1024", r#"{"layer": "sampled", "samples": 1024}"#),
-    ("nce S=1024", r#"{"layer": "sampled", "objective": "nce", "samples": 1024}"#),
-    ("huffman", r#"{"layer": "hierarchical", "tree": "huffman"}"#),
-    ("two-level", r#"{"layer": "hierarchical", "tree": "two-level"}"#),
-    ("adaptive 2k,10k", r#"{"layer": "adaptive", "cutoffs": [2000, 9999]}"#),
-    ("sigsoftmax", r#"{"layer": "sigsoftmax"}"#),
-];
+use crate::floor::relative;
+use crate::{Layer, Sizes, Task, inputs};
 
-/// Rows, width and classes of one bench.
-#[derive(Debug, Clone, Copy)]
-pub struct Sizes {
-    /// Rows of a batch, `N`.
-    pub rows: i64,
-    /// Width of the hidden states, `D`.
-    pub width: i64,
-    /// Classes, `V`.
-    pub classes: i64,
-}
-
-/// The sizes to run: a small one, or the whole grid with `LEXMAX_BENCH=grid` in the environment.
-pub fn sizes() -> Vec<Sizes> {
-    if std::env::var("LEXMAX_BENCH").is_ok_and(|value| value == "grid") {
-        let mut grid = Vec::new();
-        for classes in [10_000, 33_278, 100_000, 267_735, 1_000_000] {
-            for width in [128, 256, 512] {
-                grid.extend([256, 1024].map(|rows| Sizes { rows, width, classes }));
-            }
-        }
-        return grid;
-    }
-    vec![Sizes { rows: 256, width: 128, classes: 10_000 }]
-}
+/// Rows whose answers are compared with f64.
+const CHECKED: i64 = 8;
+/// Largest relative deviation of an f32 answer.
+const TOLERANCE: f64 = 1e-3;
+/// Small, for the parameters must stay what they are over hundreds of steps.
+const LEARNING_RATE: f64 = 1e-4;
+const SEED: u64 = 1;
 
 /// One layer, its parameters and one batch.
 #[derive(Debug)]
 pub struct Subject {
+    which: Layer,
+    sizes: Sizes,
     layer: Box<dyn OutputLayer>,
     store: nn::VarStore,
+    optimizer: Optimizer,
     hidden: Tensor,
     targets: Tensor,
+    draws: u64,
 }
 
 impl Subject {
-    /// Builds the layer named by a JSON configuration and checks its answer.
+    /// Builds the layer, with row-sparse gradients where `task` is a step.
     ///
-    /// # Panics
-    /// The layer cannot be built, or its log-probabilities do not sum to 1: a wrong answer is not worth timing.
-    pub fn new(config: &str, sizes: Sizes) -> Self {
-        let config: OutputConfig =
-            serde_json::from_str(config).unwrap_or_else(|error| panic!("{config}: {error}"));
-        let counts = (0..sizes.classes).map(|id| 1 + (1e9 / (id as f64 + 2.7)) as u64).collect();
-        let counts = WordCounts::new(counts).unwrap_or_else(|error| panic!("counts: {error}"));
-        let store = nn::VarStore::new(Device::Cpu);
-        let mut context = BuildContext::new(store.root(), sizes.classes, sizes.width, 1);
+    /// # Errors
+    /// The layer or the optimizer cannot be built.
+    pub fn new(which: Layer, task: Task, compute: Compute, sizes: Sizes) -> Result<Self> {
+        Self::of_kind(which, task, compute, sizes, Kind::Float)
+    }
+
+    fn of_kind(which: Layer, task: Task, compute: Compute, sizes: Sizes, kind: Kind) -> Result<Self> {
+        let counts = inputs::counts(sizes.classes)?;
+        let mut store = nn::VarStore::new(Device::Cpu);
+        store.set_kind(kind);
+        let mut context = BuildContext::new(store.root(), sizes.classes, sizes.width, SEED);
         context.counts = Some(&counts);
-        let layer = config.build(&context).unwrap_or_else(|error| panic!("{config:?}: {error}"));
-        let hidden = hidden(sizes).set_requires_grad(true);
-        let subject = Self { layer, store, hidden, targets: targets(sizes) };
-        subject.check();
-        subject
+        context.compute = compute;
+        context.sparse_gradients = task == Task::Step;
+        let layer = which
+            .config(sizes.classes)?
+            .build(&context)
+            .with_context(|| format!("building {which:?} on {sizes:?}"))?;
+        let mut variables: Vec<(String, Tensor)> = store.variables().into_iter().collect();
+        variables.sort_by(|a, b| a.0.cmp(&b.0));
+        let optimizer = Optimizer::new(variables, &OptimizerConfig::Sgd(SgdConfig::default()))?;
+        let hidden = inputs::hidden(sizes)?.f_to_kind(kind)?;
+        let mut subject = Self {
+            which,
+            sizes,
+            layer,
+            store,
+            optimizer,
+            hidden,
+            targets: inputs::targets(sizes)?,
+            draws: 0,
+        };
+        subject.clear()?;
+        Ok(subject)
     }
 
-    /// Loss and gradients of one batch; the gradients are dropped before the next.
+    /// Drops all gradients, as before a step.
     ///
-    /// # Panics
-    /// The layer reports an error.
-    pub fn train_step(&mut self) -> f64 {
-        let loss = self.layer.loss(&self.hidden, &self.targets, &mut generator(1, "negatives", 0));
-        let loss = loss.unwrap_or_else(|error| panic!("loss: {error}"));
-        loss.tensor().backward();
-        for variable in self.store.trainable_variables() {
-            variable.shallow_clone().zero_grad();
+    /// # Errors
+    /// libtorch refused.
+    pub fn clear(&mut self) -> Result<()> {
+        self.optimizer.zero_grad()?;
+        self.hidden = self.hidden.f_detach()?.f_set_requires_grad(true)?;
+        Ok(())
+    }
+
+    /// Does the task once.
+    ///
+    /// # Errors
+    /// The layer or the optimizer reports one.
+    pub fn run(&mut self, task: Task) -> Result<()> {
+        match task {
+            Task::Train => self.train(),
+            Task::Step => {
+                self.train()?;
+                Ok(self.optimizer.step(LEARNING_RATE)?)
+            }
+            Task::Evaluate => {
+                let _guard = tch::no_grad_guard();
+                std::hint::black_box(self.layer.log_prob(&self.hidden, &self.targets)?);
+                Ok(())
+            }
+            Task::TopTen => {
+                let _guard = tch::no_grad_guard();
+                std::hint::black_box(self.layer.top_k(&self.hidden, 10)?);
+                Ok(())
+            }
         }
-        self.hidden.zero_grad();
-        loss.tensor().double_value(&[])
     }
 
-    /// Exact log-probabilities of the targets.
+    fn train(&mut self) -> Result<()> {
+        self.draws += 1;
+        let mut rng = generator(SEED, "negatives", self.draws);
+        self.layer.loss(&self.hidden, &self.targets, &mut rng)?.backward()?;
+        Ok(())
+    }
+
+    /// Bytes of the gradients that are there, of parameters and hidden states.
     ///
-    /// # Panics
-    /// The layer reports an error.
-    pub fn evaluate(&self) -> f64 {
-        let _guard = tch::no_grad_guard();
-        let log_prob = self.layer.log_prob(&self.hidden, &self.targets);
-        log_prob
-            .unwrap_or_else(|error| panic!("log_prob: {error}"))
-            .tensor()
-            .sum(Kind::Double)
-            .double_value(&[])
+    /// # Errors
+    /// libtorch refused.
+    pub fn gradient_bytes(&self) -> Result<u64> {
+        let mut bytes = 0;
+        let variables = self.store.trainable_variables();
+        for variable in variables.iter().chain([&self.hidden]) {
+            let gradient = variable.f_grad()?;
+            if !gradient.defined() {
+                continue;
+            }
+            let parts = if gradient.is_sparse() {
+                vec![gradient.f_internal_values()?, gradient.f_internal_indices()?]
+            } else {
+                vec![gradient]
+            };
+            bytes +=
+                parts.iter().map(|part| (part.numel() * part.kind().elt_size_in_bytes()) as u64).sum::<u64>();
+        }
+        Ok(bytes)
     }
 
-    /// The exact ten most probable classes of each row.
+    /// Compares the answer on a few rows with the definition: the reference path in f64 with the same parameters, plain
+    /// ATen operations that the conformance suite holds to the definitions. Returns the largest relative deviation, over
+    /// loss and gradient of the hidden states where the task trains.
     ///
-    /// # Panics
-    /// The layer reports an error.
-    pub fn top_ten(&self) -> Tensor {
-        let _guard = tch::no_grad_guard();
-        self.layer.top_k(&self.hidden, 10).unwrap_or_else(|error| panic!("top_k: {error}")).ids
-    }
-
-    fn check(&self) {
-        let _guard = tch::no_grad_guard();
-        let rows = self.hidden.narrow(0, 0, 4);
-        let dense = self.layer.log_probs(&rows).unwrap_or_else(|error| panic!("log_probs: {error}"));
-        let total = dense.tensor().to_kind(Kind::Double).logsumexp([-1_i64].as_slice(), false);
-        let off = total.abs().max().double_value(&[]);
-        assert!(off < 1e-4, "{}: probabilities sum to exp({off})", self.layer.name());
+    /// # Errors
+    /// The answer is wrong, or a layer reports an error.
+    pub fn check(&mut self, task: Task) -> Result<f64> {
+        let rows = self.sizes.rows.min(CHECKED);
+        let sizes = Sizes { rows, ..self.sizes };
+        let mut truth = Self::of_kind(self.which, Task::Train, Compute::Reference, sizes, Kind::Double)?;
+        truth.store.copy(&self.store)?;
+        let hidden = self.hidden.f_detach()?.f_narrow(0, 0, rows)?.f_contiguous()?;
+        let targets = self.targets.f_narrow(0, 0, rows)?.f_contiguous()?;
+        let deviation = match task {
+            Task::Train | Task::Step => {
+                let given = loss_and_gradient(&mut *self.layer, &hidden, &targets)?;
+                let expected =
+                    loss_and_gradient(&mut *truth.layer, &hidden.f_to_kind(Kind::Double)?, &targets)?;
+                self.clear()?;
+                let of_loss = (given.0 - expected.0).abs() / expected.0.abs().max(f64::MIN_POSITIVE);
+                of_loss.max(relative(&given.1, &expected.1)?)
+            }
+            Task::Evaluate | Task::TopTen => {
+                let _guard = tch::no_grad_guard();
+                let double = hidden.f_to_kind(Kind::Double)?;
+                if task == Task::Evaluate {
+                    let given = self.layer.log_prob(&hidden, &targets)?.into_tensor();
+                    relative(
+                        &given.f_to_kind(Kind::Double)?,
+                        truth.layer.log_prob(&double, &targets)?.tensor(),
+                    )?
+                } else {
+                    let given = self.layer.top_k(&hidden, 10)?;
+                    let dense = truth.layer.log_probs(&double)?.into_tensor();
+                    let best = dense.f_topk(10, -1, true, true)?.0;
+                    // By value: where two classes are as good as equal, either may come first.
+                    let chosen = dense.f_gather(1, &given.ids, false)?;
+                    relative(&chosen, &best)?.max(relative(&given.log_probs.f_to_kind(Kind::Double)?, &best)?)
+                }
+            }
+        };
+        ensure!(
+            deviation < TOLERANCE,
+            "{} {}: off from f64 by {deviation}, expected less than {TOLERANCE}",
+            self.which.name(),
+            task.name()
+        );
+        Ok(deviation)
     }
 }
 
-fn hidden(sizes: Sizes) -> Tensor {
-    let mut rng = generator(1, "bench/hidden", 0);
-    let count = (sizes.rows * sizes.width) as usize;
-    let values: Vec<f32> = (0..count).map(|_| StandardNormal.sample(&mut rng)).collect();
-    Tensor::from_slice(&values).view([sizes.rows, sizes.width])
+/// Loss and gradient of the hidden states, in f64, with one set of draws for every caller.
+fn loss_and_gradient(
+    layer: &mut dyn OutputLayer,
+    hidden: &Tensor,
+    targets: &Tensor,
+) -> Result<(f64, Tensor)> {
+    let hidden = hidden.f_detach()?.f_set_requires_grad(true)?;
+    let loss = layer.loss(&hidden, targets, &mut generator(SEED, "check", 0))?;
+    loss.backward()?;
+    Ok((loss.value()?, hidden.f_grad()?.f_to_kind(Kind::Double)?))
 }
 
-fn targets(sizes: Sizes) -> Tensor {
-    let mut rng = generator(1, "bench/targets", 0);
-    let zipf = Zipf::new(sizes.classes as f64, 1.0).unwrap_or_else(|error| panic!("zipf: {error}"));
-    let ids: Vec<i64> = (0..sizes.rows).map(|_| zipf.sample(&mut rng) as i64 - 1).collect();
-    Tensor::from_slice(&ids)
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const SIZES: Sizes = Sizes { rows: 12, width: 8, classes: 2500 };
+
+    #[test]
+    fn every_layer_is_right_on_both_paths_and_a_wrong_one_is_seen() {
+        for layer in Layer::ALL {
+            for task in [Task::Train, Task::Step, Task::Evaluate, Task::TopTen] {
+                for compute in [Compute::Fastest, Compute::Reference] {
+                    let mut subject = Subject::new(layer, task, compute, SIZES).unwrap();
+                    subject.run(task).unwrap();
+                    subject.clear().unwrap();
+                    let deviation = subject.check(task).unwrap();
+                    assert!(deviation < 1e-4, "{layer:?} {task:?} {compute:?}: {deviation}");
+                }
+            }
+        }
+        // A layer whose answer is not what its parameters say.
+        let mut subject = Subject::new(Layer::Full, Task::Evaluate, Compute::Fastest, SIZES).unwrap();
+        let other = Subject::new(Layer::Full, Task::Evaluate, Compute::Fastest, SIZES).unwrap();
+        tch::no_grad(|| {
+            for mut variable in subject.store.trainable_variables() {
+                let _ = variable.f_add_scalar_(0.25).unwrap().f_mul_scalar_(1.5).unwrap();
+            }
+        });
+        subject.layer = other.layer;
+        let error = subject.check(Task::Evaluate).unwrap_err().to_string();
+        assert!(error.contains("full evaluate: off from f64"), "{error}");
+    }
+
+    #[test]
+    fn gradients_are_counted() {
+        let mut subject = Subject::new(Layer::Full, Task::Train, Compute::Fastest, SIZES).unwrap();
+        assert_eq!(subject.gradient_bytes().unwrap(), 0);
+        subject.run(Task::Train).unwrap();
+        // Weight, bias and hidden states.
+        assert_eq!(subject.gradient_bytes().unwrap(), 4 * (2500 * 8 + 2500 + 12 * 8));
+    }
 }

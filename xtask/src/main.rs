@@ -1,10 +1,12 @@
-//! Project tasks, called as `cargo xtask COMMAND`: install libtorch, show the demo, run the tests, check the tree.
+//! Project tasks, called as `cargo xtask COMMAND`: install libtorch, show the demo, run the tests, check the tree, time
+//! other packages beside lexmax.
 //! This crate links no libtorch, so that it builds and helps where libtorch is missing.
 
 mod check;
 mod demo;
 mod invariants;
 mod libtorch;
+mod peers;
 mod step;
 mod suite;
 mod workspace;
@@ -32,6 +34,16 @@ Commands:
                cargo xtask check
   invariants Only the invariants of the source tree (a second; part of `check`)
                cargo xtask invariants
+  peers      lexmax beside PyTorch and TensorFlow on this machine: times, memory, a table of ratios and charts in
+             results/peers (about 12 minutes on two cores; leave the machine alone meanwhile). The packages are
+             installed into .peers-venv, a download of gigabytes, unless an interpreter is given
+               cargo xtask peers
+               cargo xtask peers --python PATH      an interpreter that has PyTorch and TensorFlow
+               cargo xtask peers --quick            small sizes, 3 minutes, into target/peers-quick
+               cargo xtask peers --only full        one group: full, full-large, adaptive, sampled, mos, evaluate,
+                                                    top-10 or grid; stored lines of the others stay
+               cargo xtask peers --threads 1        threads of both sides; all cores otherwise
+               cargo xtask peers --report-only      table and charts from stored lines, nothing is timed
   help       Print this text
 
 A LIBTORCH of your own (an unpacked libtorch 2.13.0) or LIBTORCH_USE_PYTORCH=1 (the PyTorch 2.13.0 of the
@@ -70,13 +82,16 @@ fn dispatch(args: &[String]) -> Result<()> {
             nothing_more()?;
             check::check(&workspace::root()?)?;
         }
+        "peers" => peers::command(&workspace::root()?, rest)?,
         "invariants" => {
             nothing_more()?;
             step::step("invariants", || invariants::require(&workspace::root()?))?;
         }
         other => {
             eprintln!("{HELP}");
-            bail!("there is no command `{other}`; expected libtorch, demo, test, check, invariants or help");
+            bail!(
+                "there is no command `{other}`; expected libtorch, demo, test, check, invariants, peers or help"
+            );
         }
     }
     Ok(())
@@ -96,13 +111,14 @@ mod tests {
         assert!(run(&["chekc"]).unwrap_err().to_string().contains("`chekc`"));
         assert!(run(&["demo", "--fast"]).unwrap_err().to_string().contains("`--fast`"));
         assert!(run(&["libtorch", "--verfy"]).unwrap_err().to_string().contains("`--verfy`"));
+        assert!(run(&["peers", "--qiuck"]).unwrap_err().to_string().contains("`--qiuck`"));
         assert!(run(&["libtorch", "--into"]).unwrap_err().to_string().contains("--into"));
     }
 
     #[test]
     fn help_shows_an_example_of_every_command() {
         run(&[]).unwrap();
-        for command in ["libtorch", "demo", "test", "check", "invariants"] {
+        for command in ["libtorch", "demo", "test", "check", "invariants", "peers"] {
             assert!(HELP.contains(&format!("cargo xtask {command}")), "{command}");
         }
     }

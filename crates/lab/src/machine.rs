@@ -69,6 +69,16 @@ pub fn peak_memory() -> u64 {
     kibibytes("/proc/self/status", "VmHWM").unwrap_or(0)
 }
 
+/// Resident memory of this process in bytes; 0 where the system does not tell.
+pub fn resident_memory() -> u64 {
+    kibibytes("/proc/self/status", "VmRSS").unwrap_or(0)
+}
+
+/// Lets [`peak_memory`] count from now on. Returns whether the system can do that.
+pub fn reset_peak_memory() -> bool {
+    std::fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
 /// The value of the first `name : value` line of a file.
 fn field(file: &str, name: &str) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;

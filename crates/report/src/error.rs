@@ -30,6 +30,16 @@ pub enum ReportError {
         /// The number that was given.
         given: f64,
     },
+    /// A file of a comparison with other packages is not what it should be.
+    #[error("{path}, line {line}: {problem} (`cargo xtask peers` writes it)")]
+    PeerLine {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong, and what was expected.
+        problem: String,
+    },
     /// The file system refused.
     #[error("{action} {path}: {source}")]
     Io {

@@ -20,6 +20,7 @@ mod format;
 mod html;
 mod load;
 mod markdown;
+pub mod peers;
 mod rows;
 mod stats;
 mod summary;
@@ -99,19 +100,14 @@ pub fn write_report(results: &Path, options: &ReportOptions) -> Result<ReportPat
     let charts = charts::all(&summary);
     let mut figures = Vec::new();
     for chart in &charts {
-        let error = |file: &str, error: charts::render::RenderError| ReportError::Chart {
-            file: file.to_owned(),
-            message: error.0,
-        };
-        let (svg_file, png_file) = (format!("{}.svg", chart.file), format!("{}.png", chart.file));
-        let svg = charts::render::svg(&chart.drawing, &chart.title).map_err(|e| error(&svg_file, e))?;
-        let png = charts::render::png(&chart.drawing).map_err(|e| error(&png_file, e))?;
-        write(&svg_file, svg.as_bytes())?;
+        let [(svg_file, svg), (png_file, png)] = charts::rendered(chart)?;
+        write(&svg_file, &svg)?;
         write(&png_file, &png)?;
+        let svg = String::from_utf8_lossy(&svg).into_owned();
         figures.push((chart.title.clone(), svg));
     }
     let page = write("report.html", html::page(&summary, &figures, &folder_name(results)).as_bytes())?;
-    remove_stale(&folder, &files)?;
+    charts::remove_stale(&folder, &charts::FILES, &files)?;
     Ok(ReportPaths { folder, page, table, files })
 }
 
@@ -119,19 +115,4 @@ pub fn write_report(results: &Path, options: &ReportOptions) -> Result<ReportPat
 fn folder_name(results: &Path) -> String {
     let resolved = std::fs::canonicalize(results).unwrap_or_else(|_| results.to_owned());
     resolved.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// A chart of an earlier report must not stand beside tables that it does not belong to.
-fn remove_stale(folder: &Path, written: &[PathBuf]) -> Result<(), ReportError> {
-    for file in charts::FILES.iter().flat_map(|name| [format!("{name}.svg"), format!("{name}.png")]) {
-        let path = folder.join(file);
-        if !written.contains(&path) && path.exists() {
-            std::fs::remove_file(&path).map_err(|source| ReportError::Io {
-                action: "remove",
-                path: path.clone(),
-                source,
-            })?;
-        }
-    }
-    Ok(())
 }

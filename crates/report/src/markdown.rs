@@ -40,7 +40,8 @@ pub fn operating_points(summary: &Summary) -> String {
     out
 }
 
-fn of(table: &TextTable) -> String {
+/// A table as Markdown.
+pub fn of(table: &TextTable) -> String {
     let mut out = String::new();
     let mut line = |cells: &mut dyn Iterator<Item = String>| {
         out.push('|');
@@ -62,7 +63,7 @@ fn of(table: &TextTable) -> String {
 }
 
 /// Text that Markdown takes as it is: no column, line, tag or emphasis can start in it.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -17,7 +17,8 @@ pub struct TextTable {
 }
 
 impl TextTable {
-    fn new(columns: &[(&str, bool)]) -> Self {
+    /// A table without rows, from its column heads and whether their cells are numbers.
+    pub fn new(columns: &[(&str, bool)]) -> Self {
         let columns = columns.iter().map(|&(head, numeric)| (head.to_owned(), numeric)).collect();
         Self { columns, rows: Vec::new(), highlight: None }
     }

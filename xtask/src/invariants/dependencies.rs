@@ -63,7 +63,15 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "lexmax-benches",
-        ours: &["lexmax", "lexmax-kernels", "lexmax-output", "lexmax-optim", "lexmax-corpus"],
+        ours: &[
+            "lexmax",
+            "lexmax-kernels",
+            "lexmax-output",
+            "lexmax-optim",
+            "lexmax-corpus",
+            "lexmax-lab",
+            "lexmax-report",
+        ],
         libtorch: true,
     },
     Rule { package: "xtask", ours: &[], libtorch: false },
@@ -215,7 +223,7 @@ mod tests {
             ("lexmax-sampled", &[]),
             ("lexmax-lab", &[]),
         ]);
-        let expected = "of this workspace only lexmax-kernels, lexmax-output";
+        let expected = format!("of this workspace only {}", FAMILY.join(", "));
         assert_eq!(
             found,
             [

@@ -7,7 +7,7 @@ mod install;
 mod link;
 mod manifest;
 mod origin;
-mod python;
+pub mod python;
 mod state;
 mod unpack;
 mod wheels;

@@ -5,6 +5,7 @@ mod bands;
 mod bars;
 pub(crate) mod drawing;
 mod frame;
+pub(crate) mod growth;
 mod labels;
 mod learning_curve;
 mod legend;
@@ -12,6 +13,9 @@ mod palette;
 mod pareto;
 pub(crate) mod render;
 
+use std::path::{Path, PathBuf};
+
+use crate::ReportError;
 use crate::summary::Summary;
 
 /// A chart and the name of its files.
@@ -45,5 +49,39 @@ pub fn all(summary: &Summary) -> Vec<Chart> {
     .collect()
 }
 
+/// The files of a chart, `.svg` and `.png`, by name.
+///
+/// # Errors
+/// plotters or the file system refused.
+pub fn rendered(chart: &Chart) -> Result<[(String, Vec<u8>); 2], ReportError> {
+    let error = |file: &str, error: render::RenderError| ReportError::Chart {
+        file: file.to_owned(),
+        message: error.0,
+    };
+    let (svg_file, png_file) = (format!("{}.svg", chart.file), format!("{}.png", chart.file));
+    let svg = render::svg(&chart.drawing, &chart.title).map_err(|e| error(&svg_file, e))?;
+    let png = render::png(&chart.drawing).map_err(|e| error(&png_file, e))?;
+    Ok([(svg_file, svg.into_bytes()), (png_file, png)])
+}
+
+/// Removes the files of charts that are not among those written: a chart of an earlier report must not stand beside tables
+/// that it does not belong to.
+///
+/// # Errors
+/// The file system refused.
+pub fn remove_stale(folder: &Path, charts: &[&str], written: &[PathBuf]) -> Result<(), ReportError> {
+    for file in charts.iter().flat_map(|name| [format!("{name}.svg"), format!("{name}.png")]) {
+        let path = folder.join(file);
+        if !written.contains(&path) && path.exists() {
+            std::fs::remove_file(&path).map_err(|source| ReportError::Io {
+                action: "remove",
+                path: path.clone(),
+                source,
+            })?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

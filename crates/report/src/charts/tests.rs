@@ -26,7 +26,8 @@ fn texts(drawing: &Drawing) -> Vec<(&str, Bounds)> {
         .collect()
 }
 
-fn assert_legible(chart: &Chart) {
+/// Holds a chart to the rules of legibility.
+pub(crate) fn assert_legible(chart: &Chart) {
     let page = Bounds { left: 0.0, top: 0.0, right: WIDTH, bottom: chart.drawing.height };
     let texts = texts(&chart.drawing);
     for (i, (text, bounds)) in texts.iter().enumerate() {

@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+"""Times one output layer in PyTorch and prints one JSON line; `cargo xtask peers` calls it.
+
+full      eager: linear and cross_entropy; compiled: torch.compile of it; linear_cross_entropy: the
+          chunked function of PyTorch 2.13 with its default options; products: the bare matrix products
+adaptive  module: nn.AdaptiveLogSoftmaxWithLoss with the cutoffs 2,000 and 10,000
+sampled   dense, sparse: softmax over the target and 1,024 log-uniform negatives that all rows share,
+          corrected by log q, rows by nn.Embedding with dense or with sparse gradients
+mos       eager: mixture of ten softmaxes by its formula
+
+train: loss and gradients of parameters and hidden states; step: these and the SGD update;
+evaluate: exact log-probabilities of the targets; top-10: the ten best classes of each row.
+
+example:
+  python benches/peers/pytorch_layers.py --layer full --variant eager --task train \\
+      --rows 1024 --width 256 --classes 33278 --threads 2 --seconds 2
+"""
+
+import sys
+
+import measure
+
+ARGS = measure.arguments(
+    __doc__,
+    layers=["full", "adaptive", "sampled", "mos"],
+    variants=["eager", "compiled", "linear_cross_entropy", "products", "module", "dense", "sparse"],
+    tasks=["train", "step", "evaluate", "top-10"],
+)
+
+import math  # noqa: E402
+
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+CUTOFFS = [2_000, 10_000]
+SAMPLES = 1024
+COMPONENTS = 10
+LEARNING_RATE = 1e-4
+
+
+class Full(nn.Module):
+    def __init__(self, width, classes, variant):
+        super().__init__()
+        self.linear = nn.Linear(width, classes)
+        nn.init.zeros_(self.linear.bias)
+        self.options = nn.LinearCrossEntropyOptions() if variant == "linear_cross_entropy" else None
+
+    def forward(self, hidden, targets):
+        if self.options is not None:
+            return F.linear_cross_entropy(
+                hidden, self.linear.weight, targets, linear_bias=self.linear.bias, options=self.options
+            )
+        return F.cross_entropy(self.linear(hidden), targets)
+
+    def log_prob(self, hidden, targets):
+        return -F.cross_entropy(self.linear(hidden), targets, reduction="none")
+
+    def best(self, hidden):
+        return self.linear(hidden).topk(10)
+
+    def definition(self, hidden, targets):
+        logits = F.linear(hidden.double(), self.linear.weight.double(), self.linear.bias.double())
+        return logits.log_softmax(-1).gather(1, targets[:, None])[:, 0]
+
+
+class Adaptive(nn.Module):
+    def __init__(self, width, classes, variant):
+        super().__init__()
+        cutoffs = [cutoff for cutoff in CUTOFFS if cutoff < classes]
+        self.module = nn.AdaptiveLogSoftmaxWithLoss(width, classes, cutoffs, head_bias=True)
+
+    def forward(self, hidden, targets):
+        return self.module(hidden, targets).loss
+
+    def definition(self, hidden, targets):
+        """Head and tails in f64, by the parameters of the module."""
+        module, hidden = self.module, hidden.double()
+        head = F.linear(hidden, module.head.weight.double(), module.head.bias.double()).log_softmax(-1)
+        parts = [head[:, : module.shortlist_size]]
+        for number, (projection, words) in enumerate(module.tail):
+            narrow = F.linear(hidden, projection.weight.double())
+            tail = F.linear(narrow, words.weight.double()).log_softmax(-1)
+            parts.append(head[:, module.shortlist_size + number, None] + tail)
+        return torch.cat(parts, 1).gather(1, targets[:, None])[:, 0]
+
+
+class Sampled(nn.Module):
+    """Negatives with replacement; p(id) = log((id + 2) / (id + 1)) / log(V + 1)."""
+
+    def __init__(self, width, classes, variant):
+        super().__init__()
+        self.classes = classes
+        self.weight = nn.Embedding(classes, width, sparse=variant == "sparse")
+        self.bias = nn.Embedding(classes, 1, sparse=variant == "sparse")
+        nn.init.uniform_(self.weight.weight, -(width**-0.5), width**-0.5)
+        nn.init.zeros_(self.bias.weight)
+        self.draws = None  # negatives to use instead of fresh ones, for the check
+
+    def log_expected(self, ids):
+        ids = ids.double()
+        share = torch.log1p(1.0 / (ids + 1.0)) / math.log(self.classes + 1.0)
+        return torch.log(SAMPLES * share)
+
+    def draw(self):
+        uniform = torch.rand(SAMPLES, dtype=torch.float64)
+        ids = (uniform * math.log(self.classes + 1.0)).exp().long() - 1
+        return ids.clamp_(0, self.classes - 1)
+
+    def forward(self, hidden, targets):
+        negatives = self.draw() if self.draws is None else self.draws
+        ids = torch.cat([targets, negatives])
+        weight, bias = self.weight(ids), self.bias(ids)[:, 0]
+        offset = bias - self.log_expected(ids).to(bias.dtype)
+        rows = targets.numel()
+        positive = (hidden * weight[:rows]).sum(1) + offset[:rows]
+        negative = torch.addmm(offset[rows:], hidden, weight[rows:].t())
+        negative = negative.masked_fill(targets[:, None] == negatives, -math.inf)
+        logits = torch.cat([positive[:, None], negative], 1)
+        return F.cross_entropy(logits, torch.zeros_like(targets))
+
+    def definition(self, hidden, targets):
+        weight, bias = self.weight.weight.detach().double(), self.bias.weight.detach().double()[:, 0]
+        score = bias - self.log_expected(torch.arange(self.classes))
+        values = []
+        for row, target in zip(hidden.double(), targets.tolist()):
+            others = self.draws[self.draws != target]
+            ids = torch.cat([torch.tensor([target]), others])
+            values.append((weight[ids] @ row + score[ids]).log_softmax(0)[0])
+        return torch.stack(values)
+
+
+class Mixture(nn.Module):
+    def __init__(self, width, classes, variant):
+        super().__init__()
+        self.prior = nn.Linear(width, COMPONENTS, bias=False)
+        self.latent = nn.Linear(width, COMPONENTS * width)
+        self.linear = nn.Linear(width, classes)
+
+    def forward(self, hidden, targets):
+        rows, width = hidden.shape
+        prior = self.prior(hidden).softmax(-1)
+        latent = torch.tanh(self.latent(hidden)).view(rows * COMPONENTS, width)
+        shares = self.linear(latent).softmax(-1).view(rows, COMPONENTS, -1)
+        mixed = (shares * prior[:, :, None]).sum(1)
+        return F.nll_loss(torch.log(mixed + 1e-8), targets)
+
+    def definition(self, hidden, targets):
+        double = {name: value.detach().double() for name, value in self.named_parameters()}
+        rows, width = hidden.shape
+        prior = F.linear(hidden.double(), double["prior.weight"]).log_softmax(-1)
+        latent = torch.tanh(F.linear(hidden.double(), double["latent.weight"], double["latent.bias"]))
+        logits = F.linear(latent.view(rows, COMPONENTS, width), double["linear.weight"], double["linear.bias"])
+        at_target = logits.log_softmax(-1).gather(2, targets[:, None, None].expand(-1, COMPONENTS, 1))
+        return (prior + at_target[:, :, 0]).logsumexp(1)
+
+
+LAYERS = {"full": Full, "adaptive": Adaptive, "sampled": Sampled, "mos": Mixture}
+
+
+class Subject:
+    def __init__(self, args, rows, classes):
+        torch.manual_seed(1)
+        self.task = args.task
+        self.layer = LAYERS[args.layer](args.width, classes, args.variant)
+        self.call = torch.compile(self.layer) if args.variant == "compiled" else self.layer
+        self.optimizer = torch.optim.SGD(self.layer.parameters(), lr=LEARNING_RATE)
+        self.hidden = torch.randn(rows, args.width, requires_grad=True)
+        self.targets = torch.from_numpy(measure.zipf_targets(rows, classes))
+
+    def clear(self):
+        self.optimizer.zero_grad(set_to_none=True)
+        self.hidden.grad = None
+
+    def run(self):
+        if self.task in ("train", "step"):
+            self.call(self.hidden, self.targets).backward()
+            if self.task == "step":
+                self.optimizer.step()
+            return
+        with torch.inference_mode():
+            if self.task == "evaluate":
+                self.layer.log_prob(self.hidden, self.targets)
+            else:
+                self.layer.best(self.hidden)
+
+    def gradient_bytes(self):
+        total = 0
+        for gradient in [p.grad for p in self.layer.parameters()] + [self.hidden.grad]:
+            if gradient is None:
+                continue
+            sparse = gradient.is_sparse
+            parts = [gradient._values(), gradient._indices()] if sparse else [gradient]
+            total += sum(part.numel() * part.element_size() for part in parts)
+        return total
+
+    def check(self):
+        """Largest relative deviation of the answer on a few rows from its definition in f64."""
+        hidden = self.hidden.detach()[: measure.CHECKED].clone()
+        targets = self.targets[: measure.CHECKED].clone()
+        if isinstance(self.layer, Sampled):
+            self.layer.draws = self.layer.draw()
+        with torch.no_grad():
+            expected = self.layer.definition(hidden, targets)
+            if self.task == "evaluate":
+                given = self.layer.log_prob(hidden, targets).double()
+            elif self.task == "top-10":
+                given = self.layer.best(hidden).values.double()
+                weight, bias = self.layer.linear.weight.double(), self.layer.linear.bias.double()
+                expected = F.linear(hidden.double(), weight, bias).sort(descending=True).values[:, :10]
+            else:
+                given, expected = self.layer(hidden, targets).double(), -expected.mean()
+        if isinstance(self.layer, Sampled):
+            self.layer.draws = None
+        return ((given - expected).norm() / expected.norm()).item()
+
+
+class Products:
+    """The three products of a full softmax, or the first, into memory that is there."""
+
+    def __init__(self, args, rows, classes):
+        self.hidden, self.weight = torch.randn(rows, args.width), torch.ones(classes, args.width)
+        self.logits = torch.ones(rows, classes)
+        self.results = None
+        if args.task in ("train", "step"):
+            self.results = torch.ones(rows, args.width), torch.ones(classes, args.width)
+
+    def clear(self):
+        pass
+
+    def run(self):
+        torch.matmul(self.hidden, self.weight.t(), out=self.logits)
+        if self.results is not None:
+            torch.matmul(self.logits, self.weight, out=self.results[0])
+            torch.matmul(self.logits.t(), self.hidden, out=self.results[1])
+
+
+def main(args):
+    torch.set_num_threads(args.threads)
+    torch.set_num_interop_threads(1)
+    software = f"PyTorch {torch.__version__}"
+    if args.variant == "products":
+        products = Products(args, args.rows, args.classes)
+        _, first = measure.memory_rise(products.run)
+        times = measure.repeat(args.seconds, first, products.clear, products.run)
+        measure.finish(args, "pytorch", software, times, None, None)
+        return
+    # A small one first: what PyTorch loads and allocates once is no memory of the layer.
+    Subject(args, min(args.rows, 64), min(args.classes, 4096)).run()
+    if args.variant == "compiled":
+        torch._dynamo.reset()  # else the larger sizes are compiled as dynamic ones
+    subject = Subject(args, args.rows, args.classes)
+    if args.variant == "compiled":
+        subject.run()  # compiles for these sizes
+        subject.clear()
+    rise, first = measure.memory_rise(subject.run)
+    extra = None if rise is None else max(0, rise - subject.gradient_bytes())
+    subject.clear()
+    deviation = subject.check()
+    times = measure.repeat(args.seconds, first, subject.clear, subject.run)
+    measure.finish(args, "pytorch", software, times, extra, deviation)
+
+
+if __name__ == "__main__":
+    try:
+        main(ARGS)
+    except (RuntimeError, AttributeError) as error:
+        sys.exit(f"pytorch_layers.py: {error}")

@@ -1,0 +1,176 @@
+//! lexmax's side of the comparison with other packages; `cargo xtask peers` calls it.
+//!
+//! `plan` prints the cases, `run` times one of them and prints its line, `environment` prints machine and versions,
+//! `report` makes tables and charts from stored lines.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+use clap::{Parser, ValueEnum};
+use lexmax::output::fused::Compute;
+use lexmax_benches::{Floor, Layer, Sizes, Subject, Task, Work, clock, memory, plan};
+use lexmax_lab::{allocator, machine};
+use lexmax_report::peers;
+
+/// lexmax's side of the comparison with other packages.
+#[derive(Parser)]
+enum Command {
+    /// Print the cases as JSON lines.
+    Plan {
+        /// The quick plan: smaller sizes, little time for each case.
+        #[arg(long)]
+        quick: bool,
+        /// Only the cases of this group.
+        #[arg(long, value_name = "GROUP")]
+        only: Option<String>,
+    },
+    /// Time one case and print its line.
+    Run {
+        #[command(flatten)]
+        work: Work,
+        /// How it is done.
+        #[arg(long)]
+        variant: Variant,
+        /// Threads of libtorch and of the kernels.
+        #[arg(long, value_parser = clap::value_parser!(i32).range(1..))]
+        threads: i32,
+        /// Budget for the repetitions.
+        #[arg(long)]
+        seconds: f64,
+    },
+    /// Print machine, threads, versions and commit as JSON.
+    Environment {
+        /// Threads that the cases are given.
+        #[arg(long)]
+        threads: usize,
+    },
+    /// Write table and charts from the lines in a folder, and print the table.
+    Report {
+        /// The folder with lines.jsonl and environment.json.
+        folder: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Variant {
+    /// The fused kernels.
+    Fused,
+    /// Plain ATen operations.
+    Reference,
+    /// The bare matrix products of a full softmax, by libtorch.
+    Products,
+}
+
+fn main() -> ExitCode {
+    match execute(Command::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("compare: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<()> {
+    match command {
+        Command::Plan { quick, only } => {
+            let mut cases = plan::cases(quick);
+            if let Some(group) = only {
+                cases.retain(|case| case.group == group);
+                if cases.is_empty() {
+                    let groups = plan::GROUPS.join(", ");
+                    bail!("--only {group}: no case of this plan has that group; expected one of {groups}");
+                }
+            }
+            for case in cases {
+                println!("{}", serde_json::to_string(&case)?);
+            }
+        }
+        Command::Run { work, variant, threads, seconds } => {
+            ensure!(seconds > 0.0 && seconds < 1e6, "--seconds {seconds}: expected a number above zero");
+            println!("{}", serde_json::to_string(&time(work, variant, threads, seconds)?)?);
+        }
+        Command::Environment { threads } => {
+            println!("{}", serde_json::to_string_pretty(&machine::environment(threads, "cpu", "f32"))?);
+        }
+        Command::Report { folder } => print!("{}", peers::write_peers(&folder)?.text),
+    }
+    Ok(())
+}
+
+/// One case in this process: memory of a first call, the check of the answer, then the times.
+fn time(work: Work, variant: Variant, threads: i32, seconds: f64) -> Result<peers::Line> {
+    allocator::keep_freed_memory();
+    tch::set_num_threads(threads);
+    let budget = Duration::from_secs_f64(seconds);
+    let timed = match variant {
+        Variant::Products => products(work, budget)?,
+        Variant::Fused => layer(work, Compute::Fastest, budget)?,
+        Variant::Reference => layer(work, Compute::Reference, budget)?,
+    };
+    let environment = machine::environment(tch::get_num_threads().unsigned_abs() as usize, "cpu", "f32");
+    let Sizes { rows, width, classes } = work.sizes;
+    let name = variant.to_possible_value().map(|value| value.get_name().to_owned());
+    Ok(peers::Line {
+        side: "lexmax".into(),
+        layer: work.layer.name(),
+        variant: name.unwrap_or_default(),
+        task: work.task.name(),
+        rows: rows.unsigned_abs(),
+        width: width.unsigned_abs(),
+        classes: classes.unsigned_abs(),
+        threads: environment.threads as u64,
+        software: format!("lexmax {}, libtorch {}", environment.lexmax, environment.libtorch),
+        ms: timed.ms,
+        extra_bytes: timed.extra_bytes,
+        deviation: Some(timed.deviation),
+        error: None,
+    })
+}
+
+struct Timed {
+    ms: Vec<f64>,
+    extra_bytes: Option<u64>,
+    deviation: f64,
+}
+
+fn layer(work: Work, compute: Compute, budget: Duration) -> Result<Timed> {
+    let Work { layer, task, sizes } = work;
+    // A small one first: what libtorch loads and allocates once is no memory of the layer.
+    let small = Sizes { classes: sizes.classes.min(4096), rows: sizes.rows.min(64), ..sizes };
+    Subject::new(layer, task, compute, small)?.run(task)?;
+
+    let mut subject = Subject::new(layer, task, compute, sizes)?;
+    let (first, rise) = memory::rise(|| {
+        let started = Instant::now();
+        subject.run(task)?;
+        Ok(started.elapsed())
+    })?;
+    let extra_bytes = match rise {
+        Some(rise) => Some(rise.saturating_sub(subject.gradient_bytes()?)),
+        None => None,
+    };
+    subject.clear()?;
+    let deviation = subject.check(task)?;
+    let ms = clock::repeat(budget, first, &mut subject, Subject::clear, |subject| subject.run(task))?;
+    Ok(Timed { ms, extra_bytes, deviation })
+}
+
+fn products(work: Work, budget: Duration) -> Result<Timed> {
+    ensure!(
+        work.layer == Layer::Full && work.task != Task::Step,
+        "--variant products: there are bare products of the layer full for train, evaluate and top-10, got {} {}",
+        work.layer.name(),
+        work.task.name()
+    );
+    let mut floor = Floor::new(work.sizes, work.task.products())?;
+    let started = Instant::now();
+    floor.run()?;
+    let first = started.elapsed();
+    let deviation = floor.check()?;
+    let ms = clock::repeat(budget, first, &mut floor, |_| Ok(()), |floor| floor.run())?;
+    // Its results are given memory, so what it takes beyond says nothing.
+    Ok(Timed { ms, extra_bytes: None, deviation })
+}

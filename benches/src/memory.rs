@@ -1,0 +1,40 @@
+//! Peak memory of one call, as the scripts of the other packages measure it too.
+
+use anyhow::Result;
+use lexmax_lab::{allocator, machine};
+
+/// Runs a call and returns with its result the bytes by which the resident memory rose at its peak. Freed memory that
+/// the process had kept is given back before, so that it is not used unseen. `None` where the system does not tell.
+///
+/// # Errors
+/// Those of the call.
+pub fn rise<T>(call: impl FnOnce() -> Result<T>) -> Result<(T, Option<u64>)> {
+    allocator::give_back_freed_memory();
+    let before = machine::resident_memory();
+    let reset = machine::reset_peak_memory();
+    let value = call()?;
+    let rise = machine::peak_memory().saturating_sub(before);
+    Ok((value, (reset && before > 0).then_some(rise)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_peak_of_the_call_counts_and_nothing_before() {
+        drop(std::hint::black_box(vec![1_u8; 256 << 20]));
+        let (sum, rise) = rise(|| {
+            let block = std::hint::black_box(vec![1_u8; 64 << 20]);
+            Ok(block.iter().map(|byte| u64::from(*byte)).sum::<u64>())
+        })
+        .unwrap();
+        assert_eq!(sum, 64 << 20);
+        // Other tests of this process allocate meanwhile, a little.
+        if let Some(rise) = rise {
+            assert!((60 << 20..200 << 20).contains(&rise), "{rise}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The cases of the comparison, in the order in which they run: what each side does, on which sizes, for how long.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Layer, Sizes, Task, Work};
+
+/// One case: one process that times one piece of work on one side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    /// The name that `--only` chooses by.
+    pub group: String,
+    /// Who does it: `lexmax`, `pytorch` or `tensorflow`.
+    pub side: String,
+    /// How it is done, by the side's own name for it.
+    pub variant: String,
+    /// What is done.
+    #[serde(flatten)]
+    pub work: Work,
+    /// Budget of time for the repetitions.
+    pub seconds: f64,
+}
+
+/// Sides and variants; those of lexmax are `fused`, `reference` and `products`.
+type Ways = &'static [(&'static str, &'static str)];
+
+const FUSED: (&str, &str) = ("lexmax", "fused");
+const REFERENCE: (&str, &str) = ("lexmax", "reference");
+const FLOOR: (&str, &str) = ("lexmax", "products");
+const EAGER: (&str, &str) = ("pytorch", "eager");
+const CHUNKED: (&str, &str) = ("pytorch", "linear_cross_entropy");
+
+/// Sizes of the vocabulary in the charts.
+const GRID: [i64; 5] = [10_000, 33_278, 100_000, 267_735, 1_000_000];
+/// Words of WikiText-2 and of WikiText-103.
+const WORDS: i64 = 33_278;
+const MANY: i64 = 267_735;
+
+/// Names of the groups.
+pub const GROUPS: [&str; 8] =
+    ["full", "full-large", "adaptive", "sampled", "mos", "evaluate", "top-10", "grid"];
+
+/// Every case. The quick plan leaves out the large vocabularies, takes fewer rows, and a short time for each case: it shows
+/// that everything works, and its numbers are for orientation.
+pub fn cases(quick: bool) -> Vec<Case> {
+    let (rows, seconds) = if quick { (256, 0.3) } else { (1024, 2.5) };
+    let many = if quick { WORDS } else { MANY };
+    let mut plan = Plan(Vec::new());
+    plan.add(
+        ("full", Layer::Full, Task::Train),
+        [rows, 256, WORDS],
+        seconds,
+        &[FUSED, REFERENCE, FLOOR, ("pytorch", "products"), EAGER, ("pytorch", "compiled"), CHUNKED],
+    );
+    if !quick {
+        // A call takes seconds here, at N=8192 a minute: the budget is for few repetitions, and for one.
+        let large = ("full-large", Layer::Full, Task::Train);
+        plan.add(large, [1024, 512, MANY], 8.0, &[FUSED, FLOOR, CHUNKED, EAGER]);
+        plan.add(large, [8192, 512, MANY], 1.0, &[FUSED, FLOOR]);
+    }
+    plan.add(
+        ("adaptive", Layer::Adaptive, Task::Train),
+        [rows, 256, many],
+        seconds,
+        &[FUSED, REFERENCE, ("pytorch", "module")],
+    );
+    plan.add(
+        ("sampled", Layer::Sampled, Task::Step),
+        [rows, 512, many],
+        seconds,
+        &[
+            FUSED,
+            REFERENCE,
+            ("pytorch", "sparse"),
+            ("pytorch", "dense"),
+            ("tensorflow", "sampled_softmax_loss"),
+        ],
+    );
+    let mos = if quick { 10_000 } else { WORDS };
+    plan.add(("mos", Layer::Mos, Task::Train), [256, 256, mos], seconds, &[FUSED, REFERENCE, EAGER]);
+    let exact: Ways = &[FUSED, REFERENCE, FLOOR, EAGER];
+    plan.add(("evaluate", Layer::Full, Task::Evaluate), [rows, 256, WORDS], seconds, exact);
+    plan.add(("top-10", Layer::Full, Task::TopTen), [rows, 256, WORDS], seconds, exact);
+    let grid: [(Layer, Ways); 4] = [
+        (Layer::Full, &[FUSED, EAGER]),
+        (Layer::Adaptive, &[FUSED, ("pytorch", "module")]),
+        (Layer::Sampled, &[FUSED, ("pytorch", "sparse")]),
+        (Layer::Huffman, &[FUSED]),
+    ];
+    for classes in if quick { &GRID[..2] } else { &GRID[..] } {
+        for (layer, ways) in grid {
+            plan.add(("grid", layer, Task::Step), [256, 256, *classes], seconds / 2.5, ways);
+        }
+    }
+    plan.0
+}
+
+struct Plan(Vec<Case>);
+
+impl Plan {
+    fn add(
+        &mut self,
+        (group, layer, task): (&str, Layer, Task),
+        [rows, width, classes]: [i64; 3],
+        seconds: f64,
+        ways: Ways,
+    ) {
+        self.0.extend(ways.iter().map(|(side, variant)| Case {
+            group: group.to_owned(),
+            side: (*side).to_owned(),
+            variant: (*variant).to_owned(),
+            work: Work { layer, task, sizes: Sizes { rows, width, classes } },
+            seconds,
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lexmax_report::peers::{GROWTH, Line, TARGETS, pairs};
+
+    fn line(case: &Case) -> Line {
+        let Sizes { rows, width, classes } = case.work.sizes;
+        Line {
+            side: case.side.clone(),
+            layer: case.work.layer.name(),
+            variant: case.variant.clone(),
+            task: case.work.task.name(),
+            rows: rows.unsigned_abs(),
+            width: width.unsigned_abs(),
+            classes: classes.unsigned_abs(),
+            threads: 2,
+            software: String::new(),
+            ms: vec![1.0],
+            extra_bytes: Some(1),
+            deviation: None,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn every_target_of_the_report_is_measured_and_no_case_runs_twice() {
+        let cases = cases(false);
+        let lines: Vec<Line> = cases.iter().map(line).collect();
+        let found = pairs(&lines);
+        let judged = found.iter().filter(|comparison| comparison.has_target()).count();
+        assert_eq!(judged, TARGETS.len() + GROWTH.len());
+        for (i, line) in lines.iter().enumerate() {
+            assert!(!lines[..i].contains(line), "{line:?} twice");
+        }
+    }
+
+    #[test]
+    fn groups_are_those_that_are_named() {
+        let mut groups: Vec<String> = cases(false).into_iter().map(|case| case.group).collect();
+        groups.dedup();
+        assert_eq!(groups, GROUPS);
+        let quick = cases(true);
+        assert!(quick.iter().all(|case| GROUPS.contains(&case.group.as_str())));
+        assert!(quick.iter().all(|case| case.work.sizes.classes <= WORDS));
+    }
+}

@@ -1,0 +1,117 @@
+//! The stored lines: one JSON object a case, in the order in which the cases first ran.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+/// What tells two cases apart.
+const KEY: [&str; 8] = ["side", "layer", "variant", "task", "rows", "width", "classes", "threads"];
+
+/// The lines of a folder, which are written whole after each change.
+pub struct Lines {
+    folder: PathBuf,
+    lines: Vec<Value>,
+}
+
+impl Lines {
+    /// No line yet; those in the folder are replaced when the first comes.
+    pub fn empty(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), lines: Vec::new() }
+    }
+
+    /// The lines in the folder, none where there is no file.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join("lines.jsonl");
+        let mut lines = Self::empty(folder);
+        if path.exists() {
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+            lines.lines = objects(&text).with_context(|| format!("in `{}`", path.display()))?;
+        }
+        Ok(lines)
+    }
+
+    /// Puts a line in the place of the one of the same case, or at the end, and writes all.
+    pub fn replace(&mut self, line: Value) -> Result<()> {
+        match self.lines.iter_mut().find(|other| KEY.iter().all(|key| other[*key] == line[*key])) {
+            Some(other) => *other = line,
+            None => self.lines.push(line),
+        }
+        let text: String = self.lines.iter().map(|line| format!("{line}\n")).collect();
+        self.write("lines.jsonl", &text)
+    }
+
+    /// Writes the description of machine and versions beside the lines.
+    pub fn write_environment(&self, text: &str) -> Result<()> {
+        self.write("environment.json", text)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.folder.join(name);
+        let partial = self.folder.join(format!("{name}.tmp"));
+        fs::create_dir_all(&self.folder)
+            .and_then(|()| fs::write(&partial, text))
+            .and_then(|()| fs::rename(&partial, &path))
+            .with_context(|| format!("cannot write `{}`", path.display()))
+    }
+}
+
+/// Every line of a text as an object.
+pub fn objects(text: &str) -> Result<Vec<Value>> {
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines.map(|line| serde_json::from_str(line).with_context(|| format!("no JSON: `{line}`"))).collect()
+}
+
+/// The last line that is an object: packages sometimes say things on standard output.
+pub fn last_object(text: &str) -> Result<Value> {
+    let parse = |line: &str| serde_json::from_str::<Value>(line).ok().filter(Value::is_object);
+    text.lines().rev().find_map(parse).context("it printed no line of JSON")
+}
+
+/// The line of a case that gave none.
+pub fn failure(case: &Value, threads: usize, why: &str) -> Value {
+    let mut line = json!({});
+    for key in KEY.iter().filter(|key| **key != "threads") {
+        line[*key] = case[*key].clone();
+    }
+    line["threads"] = threads.into();
+    line["error"] = why.into();
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_case_has_one_line_and_others_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("peers");
+        let case = |layer: &str, ms: f64| {
+            let mut line = failure(&json!({"side": "lexmax", "layer": layer, "rows": 4}), 2, "");
+            line["ms"] = json!([ms]);
+            line
+        };
+        let mut lines = Lines::open(&folder).unwrap();
+        for line in [case("full", 1.0), case("mos", 2.0)] {
+            lines.replace(line).unwrap();
+        }
+        let mut again = Lines::open(&folder).unwrap();
+        again.replace(case("full", 3.0)).unwrap();
+        let stored = Lines::open(&folder).unwrap().lines;
+        assert_eq!(stored, [case("full", 3.0), case("mos", 2.0)]);
+        // A full run starts anew.
+        Lines::empty(&folder).replace(case("mos", 4.0)).unwrap();
+        assert_eq!(Lines::open(&folder).unwrap().lines, [case("mos", 4.0)]);
+    }
+
+    #[test]
+    fn a_line_is_found_among_other_words_or_missed_by_name() {
+        assert_eq!(last_object("loading\n{\"ms\": [1]}\nbye 3\n").unwrap()["ms"], json!([1]));
+        assert!(last_object("3\nnothing").unwrap_err().to_string().contains("no line of JSON"));
+        assert!(objects("{}\nx").unwrap_err().to_string().contains("`x`"));
+    }
+}

@@ -1,0 +1,204 @@
+//! `cargo xtask peers`: lexmax beside other packages, timed in turn on this machine.
+//!
+//! The binary `compare` of `lexmax-benches` says which cases there are, times those of lexmax and makes the table; scripts in
+//! `benches/peers` time the others. Each case is a process of its own, and there is never more than one. Lines are stored as
+//! they come, so a run that is stopped leaves what it has.
+
+mod arguments;
+mod lines;
+mod python;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::{libtorch, step};
+use arguments::Arguments;
+use lines::Lines;
+
+/// What is committed of a full run.
+const RESULTS: &str = "results/peers";
+/// A quick run is for orientation only: it must not replace a full one.
+const QUICK: &str = "target/peers-quick";
+
+/// Reads the arguments and does it.
+pub fn command(root: &Path, given: &[String]) -> Result<()> {
+    let arguments = Arguments::parse(given)?;
+    step::step("libtorch", || libtorch::ensure(root))?;
+    let what = "release build of the benches (the first one takes minutes, nearly all of it dependencies)";
+    step::step(what, || {
+        step::run(step::cargo(root).args([
+            "build",
+            "--release",
+            "--package",
+            "lexmax-benches",
+            "--bin",
+            "compare",
+        ]))
+    })?;
+    let compare = Compare { root };
+    let folder = root.join(if arguments.quick { QUICK } else { RESULTS });
+    if !arguments.report_only {
+        let python = match &arguments.python {
+            Some(python) => python::given(root, python)?,
+            None => step::step("Python with the other packages", || python::ensure(root))?,
+        };
+        step::step("cases", || time(&compare, &python, &folder, &arguments))?;
+    }
+    let table = compare.output(&["report", &folder.to_string_lossy()])?;
+    println!("{table}");
+    println!("Lines, table and charts: {}", folder.display());
+    Ok(())
+}
+
+/// The binary of lexmax's side, run through cargo, which knows where it lies.
+struct Compare<'a> {
+    root: &'a Path,
+}
+
+impl Compare<'_> {
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = step::cargo(self.root);
+        command.args([
+            "run",
+            "--quiet",
+            "--release",
+            "--package",
+            "lexmax-benches",
+            "--bin",
+            "compare",
+            "--",
+        ]);
+        command.args(arguments);
+        command
+    }
+
+    /// What it prints on standard output; an exit status other than 0 is an error with what it says.
+    fn output(&self, arguments: &[&str]) -> Result<String> {
+        output(&mut self.command(arguments))
+    }
+}
+
+/// Standard output of a child that ends well.
+fn output(command: &mut Command) -> Result<String> {
+    let line = step::command_line(command);
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{line}`"))?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "`{line}` ended with {}: {}", output.status, last_words(&error));
+    String::from_utf8(output.stdout).with_context(|| format!("`{line}` printed no text"))
+}
+
+/// The end of what a program said: a traceback's last line says what happened.
+fn last_words(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let last = lines.iter().rev().take(2).rev().copied().collect::<Vec<_>>().join(" ");
+    if last.is_empty() { "it said nothing".to_owned() } else { last }
+}
+
+/// Times every case in turn.
+fn time(compare: &Compare<'_>, python: &Path, folder: &Path, arguments: &Arguments) -> Result<()> {
+    let threads = arguments.threads.to_string();
+    let mut plan = vec!["plan"];
+    if arguments.quick {
+        plan.push("--quick");
+    }
+    if let Some(group) = &arguments.only {
+        plan.extend(["--only", group]);
+    }
+    let cases = lines::objects(&compare.output(&plan)?)?;
+    // With --only, lines of other groups stay; those of this one are replaced as they come.
+    let mut lines = if arguments.only.is_some() { Lines::open(folder)? } else { Lines::empty(folder) };
+    lines.write_environment(&compare.output(&["environment", "--threads", &threads])?)?;
+    for (number, case) in cases.iter().enumerate() {
+        let started = Instant::now();
+        let words = case_arguments(case, &threads)?;
+        let mut child = match text(case, "side")? {
+            "lexmax" => {
+                let mut command = compare.command(&["run"]);
+                command.args(&words);
+                command
+            }
+            side => script(compare.root, python, side, &words)?,
+        };
+        let line = match output(&mut child).and_then(|text| lines::last_object(&text)) {
+            Ok(line) => line,
+            Err(error) => lines::failure(case, arguments.threads, &format!("{error:#}")),
+        };
+        let outcome = line.get("error").and_then(Value::as_str).map_or_else(
+            || format!("{} repetitions", line["ms"].as_array().map_or(0, Vec::len)),
+            |error| format!("failed: {error}"),
+        );
+        eprintln!(
+            "    {}/{} {} {}: {outcome}, {}",
+            number + 1,
+            cases.len(),
+            text(case, "side")?,
+            words.iter().skip(1).step_by(2).cloned().collect::<Vec<_>>().join(" "),
+            step::duration(started.elapsed())
+        );
+        lines.replace(line)?;
+    }
+    Ok(())
+}
+
+/// The script of another package.
+fn script(root: &Path, python: &Path, side: &str, words: &[String]) -> Result<Command> {
+    let name = match side {
+        "pytorch" => "pytorch_layers.py",
+        "tensorflow" => "tensorflow_sampled.py",
+        other => anyhow::bail!("the plan has a case of `{other}`; expected lexmax, pytorch or tensorflow"),
+    };
+    let path: PathBuf = ["benches", "peers", name].iter().collect();
+    let mut command = Command::new(python);
+    command.current_dir(root).arg(path).args(words);
+    Ok(command)
+}
+
+/// The options of a case, the same for every side.
+fn case_arguments(case: &Value, threads: &str) -> Result<Vec<String>> {
+    let mut words = Vec::new();
+    for name in ["layer", "variant", "task", "rows", "width", "classes", "seconds"] {
+        let value = case.get(name).with_context(|| format!("a case of the plan has no `{name}`: {case}"))?;
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        words.extend([format!("--{name}"), value]);
+    }
+    words.extend(["--threads".to_owned(), threads.to_owned()]);
+    Ok(words)
+}
+
+fn text<'a>(case: &'a Value, name: &str) -> Result<&'a str> {
+    case[name].as_str().with_context(|| format!("a case of the plan has no text `{name}`: {case}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_case_becomes_options_and_its_script() {
+        let case = json!({"group": "mos", "side": "pytorch", "variant": "eager", "layer": "mos", "task": "train",
+            "rows": 256, "width": 64, "classes": 1000, "seconds": 0.5});
+        let words = case_arguments(&case, "2").unwrap();
+        assert_eq!(words[..4], ["--layer", "mos", "--variant", "eager"]);
+        assert_eq!(words[12..], ["--seconds", "0.5", "--threads", "2"]);
+        let command = script(Path::new("."), Path::new("python3"), "pytorch", &words).unwrap();
+        assert!(step::command_line(&command).contains("pytorch_layers.py --layer mos"));
+        let error = script(Path::new("."), Path::new("python3"), "jax", &words).unwrap_err().to_string();
+        assert!(error.contains("`jax`") && error.contains("expected lexmax"), "{error}");
+        let error = case_arguments(&json!({"layer": "mos"}), "2").unwrap_err().to_string();
+        assert!(error.contains("`variant`"), "{error}");
+    }
+
+    #[test]
+    fn a_child_that_fails_is_told_by_its_last_words() {
+        let mut child = Command::new("sh");
+        let error = output(child.args(["-c", "echo a >&2; echo b >&2; echo no module named x >&2; exit 3"]));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("exit status: 3: b no module named x"), "{error}");
+    }
+}
