@@ -9,9 +9,7 @@
 
 mod floor;
 
-use std::time::Instant;
-
-use floor::{Floor, best_and_median};
+use floor::{Clock, Floor, Summary};
 use lexmax_kernels::Level;
 use lexmax_kernels::linear_ce::{
     DEFAULT_MEMORY_LIMIT, Gradients, Linear, Options, Upstream, Workspace, loss_and_gradients,
@@ -30,12 +28,14 @@ struct Rates {
     start: f64,
 }
 
-/// Best seconds of a few runs.
-fn best(repeats: usize, mut run: impl FnMut()) -> f64 {
+/// Best seconds of a few runs on so many threads: of each the time on the wall, or what the processors spent where that is less,
+/// as on a machine that others keep busy.
+fn best(threads: usize, repeats: usize, mut run: impl FnMut()) -> f64 {
     let time = |_| {
-        let start = Instant::now();
+        let start = Clock::start();
         run();
-        start.elapsed().as_secs_f64()
+        let seconds = start.seconds();
+        seconds.wall.min(seconds.processor / threads as f64)
     };
     (0..repeats).map(time).fold(f64::INFINITY, f64::min)
 }
@@ -43,7 +43,7 @@ fn best(repeats: usize, mut run: impl FnMut()) -> f64 {
 /// Runs `work` on each thread over its own part of the buffers, `repeats` times; best seconds of a phase.
 fn on_parts<T: Send>(parts: &mut [T], repeats: usize, work: impl Fn(&mut T) + Sync) -> f64 {
     let slots: Vec<std::sync::Mutex<&mut T>> = parts.iter_mut().map(std::sync::Mutex::new).collect();
-    best(repeats, || phase(slots.len(), |thread| work(&mut slots[thread].lock().unwrap())))
+    best(slots.len(), repeats, || phase(slots.len(), |thread| work(&mut slots[thread].lock().unwrap())))
 }
 
 /// One tile's operands: weight `[classes, D]`, hidden `[rows, D]`, tile `[classes, rows]`, padded by a line.
@@ -127,7 +127,12 @@ fn rates(threads: usize) -> Rates {
     );
     let exponentials = exponential_rate(threads);
     println!("  exponentials                   {:8.2} G/s", exponentials / 1e9);
-    let start = best(200, || phase(threads, |_| {}));
+    let start = (0..500).map(|_| {
+        let clock = Clock::start();
+        phase(threads, |_| {});
+        clock.seconds().wall
+    });
+    let start = start.fold(f64::INFINITY, f64::min);
     println!("  an empty phase                 {:8.1} us", start * 1e6);
     println!(
         "  operations for a byte, one thread's to all threads' memory: {:.1}",
@@ -149,13 +154,13 @@ fn problem([rows, size, vocab]: [usize; 3], threads: usize, rates: &Rates) {
     let (mut bare, mut fused) = (Vec::new(), Vec::new());
     let repeats = if rows * size * vocab > 20_000_000_000 { 3 } else { 7 };
     for _ in 0..repeats {
-        bare.push(floor.seconds(&linear, threads));
+        bare.push(floor.time(&linear, threads));
         let wanted =
             Gradients { hidden: Some(&mut d_hidden), weight: Some(&mut d_weight), ..Gradients::default() };
         let upstream = Upstream::Same(1.0 / rows as f64);
-        let start = Instant::now();
+        let start = Clock::start();
         loss_and_gradients(linear, &targets, &Options::default(), upstream, wanted, &mut workspace).unwrap();
-        fused.push(start.elapsed().as_secs_f64());
+        fused.push(start.seconds());
     }
     let cut = cut::<f32>(rows, size, vocab, threads, DEFAULT_MEMORY_LIMIT);
     let phases = 2.0 * rows.div_ceil(cut.chunk) as f64;
@@ -181,15 +186,23 @@ fn problem([rows, size, vocab]: [usize; 3], threads: usize, rates: &Rates) {
     for (name, seconds) in parts {
         println!("  {name:14} {:9.1} ms", seconds * 1e3);
     }
-    let (bare, fused) = (best_and_median(&mut bare), best_and_median(&mut fused));
+    let (bare, fused) = (Summary::of(&bare), Summary::of(&fused));
     println!("  predicted      {:9.1} ms (roofline) to {:.1} ms (nothing overlaps)", least * 1e3, sum * 1e3);
-    println!("  three products {:9.1} ms best, {:.1} ms median", bare.0 * 1e3, bare.1 * 1e3);
+    for (name, time) in [("three products", &bare), ("sweep", &fused)] {
+        println!(
+            "  {name:14} {:9.1} ms best, {:.1} ms median; processors {:.1} and {:.1} ms",
+            time.best * 1e3,
+            time.median * 1e3,
+            time.best_processor * 1e3,
+            time.median_processor * 1e3
+        );
+    }
     println!(
-        "  sweep          {:9.1} ms best, {:.1} ms median: {:.3} and {:.3} of the floor",
-        fused.0 * 1e3,
-        fused.1 * 1e3,
-        fused.0 / bare.0,
-        fused.1 / bare.1
+        "  sweep over three products: {:.3} best, {:.3} median; processors {:.3} and {:.3}",
+        fused.best / bare.best,
+        fused.median / bare.median,
+        fused.best_processor / bare.best_processor,
+        fused.median_processor / bare.median_processor
     );
 }
 

@@ -1,17 +1,17 @@
 //! The fused loss and gradients beside their floor: the same three matrix products, bare, by the same crate.
 //!
-//! `cargo run --release -p lexmax-kernels --example sweep -- [ROWS HIDDEN VOCAB [THREADS [REPEATS]]]`
+//! `cargo run --release -p lexmax-kernels --example sweep -- [ROWS HIDDEN VOCAB [THREADS [REPEATS [MEMORY_MIB]]]]`
 //!
-//! Prints the best and the median of interleaved repeats and their ratios. The answer is checked before anything is timed.
+//! Prints the best and the median of interleaved repeats and their ratios, by the wall's clock and in processor time, which does not
+//! count waiting on a shared machine. The answer is checked before anything is timed.
 #![allow(clippy::unwrap_used)]
 
 mod floor;
 
-use std::time::Instant;
-
-use floor::{Floor, best_and_median};
+use floor::{Clock, Floor, Seconds, Summary};
 use lexmax_kernels::linear_ce::{
-    Gradients, Linear, Options, Upstream, Workspace, loss, loss_and_gradients, workspace_bytes,
+    DEFAULT_MEMORY_LIMIT, Gradients, Linear, Options, Upstream, Workspace, loss, loss_and_gradients,
+    workspace_bytes,
 };
 use lexmax_kernels::seed::generator;
 use lexmax_kernels::{Level, logspace::log_sum_exp};
@@ -23,6 +23,7 @@ fn main() {
         if given.len() >= 3 { (given[0], given[1], given[2]) } else { (1024, 256, 33_278) };
     let threads = given.get(3).copied().unwrap_or(1);
     let repeats = given.get(4).copied().unwrap_or(5);
+    let memory = given.get(5).map_or(DEFAULT_MEMORY_LIMIT, |mebibytes| mebibytes << 20);
     let mut rng = generator(1, "sweep example", 0);
     let mut draw =
         |len: usize, scale: f32| (0..len).map(|_| (rng.random::<f32>() - 0.5) * scale).collect::<Vec<f32>>();
@@ -33,7 +34,7 @@ fn main() {
     let options = Options::default();
     let (mut d_hidden, mut d_weight, mut d_bias) =
         (vec![0.0; rows * size], vec![0.0; vocab * size], vec![0.0; vocab]);
-    let mut workspace = Workspace::new(threads);
+    let mut workspace = Workspace::new(threads).with_memory_limit(memory);
     let mut fused = |d_hidden: &mut [f32], d_weight: &mut [f32], d_bias: &mut [f32]| {
         let wanted = Gradients {
             hidden: Some(d_hidden),
@@ -47,37 +48,39 @@ fn main() {
     let got = fused(&mut d_hidden, &mut d_weight, &mut d_bias);
     check(linear, &targets, &got.loss, &d_bias);
 
-    let mut forward = Workspace::new(threads);
+    let mut forward = Workspace::new(threads).with_memory_limit(memory);
     let mut floor = Floor::new(&linear);
-    let mut times: [Vec<f64>; 3] = Default::default();
+    let mut times: [Vec<Seconds>; 3] = Default::default();
     for _ in 0..repeats {
-        times[0].push(floor.seconds(&linear, threads));
-        let start = Instant::now();
+        times[0].push(floor.time(&linear, threads));
+        let start = Clock::start();
         fused(&mut d_hidden, &mut d_weight, &mut d_bias);
-        times[1].push(start.elapsed().as_secs_f64());
-        let start = Instant::now();
+        times[1].push(start.seconds());
+        let start = Clock::start();
         loss(linear, &targets, &options, &mut forward).unwrap();
-        times[2].push(start.elapsed().as_secs_f64());
+        times[2].push(start.seconds());
     }
     let operations = 6.0 * rows as f64 * size as f64 * vocab as f64;
     println!(
         "N={rows} D={size} V={vocab} threads={threads} {:?}, best and median of {repeats}",
         Level::best()
     );
-    let bytes = workspace_bytes::<f32>(rows, size, vocab, threads, 32 << 20, true);
+    let bytes = workspace_bytes::<f32>(rows, size, vocab, threads, memory, true);
     println!("workspace at most {:.1} MiB", bytes as f64 / f64::from(1 << 20));
-    let floor = best_and_median(&mut times[0]);
+    let floor = Summary::of(&times[0]);
     for (name, index, share) in
         [("three bare products", 0, 1.0), ("loss and gradients", 1, 1.0), ("loss alone", 2, 1.0 / 3.0)]
     {
-        let (best, median) = best_and_median(&mut times[index]);
+        let time = Summary::of(&times[index]);
         println!(
-            "{name:20} {:9.1} {:9.1} ms  {:6.1} GFLOP/s  {:5.3} {:5.3} of the floor",
-            best * 1e3,
-            median * 1e3,
-            operations * share / best / 1e9,
-            best / floor.0,
-            median / floor.1,
+            "{name:20} {:9.1} {:9.1} ms  {:6.1} GFLOP/s  {:5.3} {:5.3} of the floor, processor time {:5.3} {:5.3}",
+            time.best * 1e3,
+            time.median * 1e3,
+            operations * share / time.best / 1e9,
+            time.best / floor.best,
+            time.median / floor.median,
+            time.best_processor / floor.best_processor,
+            time.median_processor / floor.median_processor,
         );
     }
 }

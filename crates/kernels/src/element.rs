@@ -176,41 +176,38 @@ impl Element for f64 {
     }
 }
 
-/// Applies a function to every number of a slice whose length is made whole with zeros.
-#[inline(always)]
-unsafe fn map<V: Vector<Scalar = f32>>(values: &mut [f32], function: impl Fn(V) -> V) {
-    let mut whole = values.chunks_exact_mut(V::LANES);
-    for chunk in &mut whole {
-        // SAFETY: a whole chunk has `LANES` numbers; the caller has the instructions.
-        unsafe { function(V::load(chunk.as_ptr())).store(chunk.as_mut_ptr()) };
-    }
-    let rest = whole.into_remainder();
-    let mut padded = [0.0; 16];
-    padded[..rest.len()].copy_from_slice(rest);
-    // SAFETY: the buffer has at least `LANES` numbers; the caller has the instructions.
-    unsafe { function(V::load(padded.as_ptr())).store(padded.as_mut_ptr()) };
-    rest.copy_from_slice(&padded[..rest.len()]);
+/// A function of registers applied to every number of a slice, once for each level. A macro and not a closure: a closure is compiled
+/// without the level's instructions.
+macro_rules! map_all {
+    ($level:expr, $values:expr, $function:ident) => {{
+        #[inline(always)]
+        unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
+            let mut whole = values.chunks_exact_mut(V::LANES);
+            for chunk in &mut whole {
+                // SAFETY: a whole chunk has `LANES` numbers; the caller has the instructions.
+                unsafe { V::load(chunk.as_ptr()).$function().store(chunk.as_mut_ptr()) };
+            }
+            let rest = whole.into_remainder();
+            let mut padded = [0.0; 16];
+            padded[..rest.len()].copy_from_slice(rest);
+            // SAFETY: the buffer has at least `LANES` numbers; the caller has the instructions.
+            unsafe { V::load(padded.as_ptr()).$function().store(padded.as_mut_ptr()) };
+            rest.copy_from_slice(&padded[..rest.len()]);
+        }
+        let values = $values;
+        by_level!($level, sweep(values: &mut [f32]) -> ())
+    }};
 }
 
 /// `exp` of every number: what the sweeps compute, for measurements and tests.
 pub(crate) fn exp_all(level: Level, values: &mut [f32]) {
-    #[inline(always)]
-    unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
-        // SAFETY: as the caller.
-        unsafe { map::<V>(values, |x| x.exp()) }
-    }
-    by_level!(level, sweep(values: &mut [f32]) -> ())
+    map_all!(level, values, exp)
 }
 
 /// `tanh` of every number, for tests.
 #[cfg(test)]
 pub(crate) fn tanh_all(level: Level, values: &mut [f32]) {
-    #[inline(always)]
-    unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
-        // SAFETY: as the caller.
-        unsafe { map::<V>(values, |x| x.tanh()) }
-    }
-    by_level!(level, sweep(values: &mut [f32]) -> ())
+    map_all!(level, values, tanh)
 }
 
 /// `log sigmoid` of every number, for tests.

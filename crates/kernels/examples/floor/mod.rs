@@ -1,4 +1,4 @@
-//! The floor of loss and gradients: the same three matrix products, bare, on whole matrices, by the same crate.
+//! The floor of loss and gradients: the same three matrix products, bare, on whole matrices, by the same crate; and clocks.
 #![allow(dead_code)]
 
 use std::time::Instant;
@@ -68,21 +68,71 @@ impl Floor {
         }
     }
 
-    /// `H W^T`, then with that as if it were the gradient of the logits `G W` and `G^T H`; in seconds.
-    pub fn seconds(&mut self, linear: &Linear<'_, f32>, threads: usize) -> f64 {
+    /// `H W^T`, then with that as if it were the gradient of the logits `G W` and `G^T H`.
+    pub fn time(&mut self, linear: &Linear<'_, f32>, threads: usize) -> Seconds {
         let (rows, vocab, size) = (linear.rows(), linear.vocab_size(), linear.hidden_size);
         let (hidden, weight) = (linear.hidden, linear.weight);
-        let start = Instant::now();
+        let start = Clock::start();
         product(&mut self.logits, [rows, vocab, size], (hidden, [size, 1]), (weight, [1, size]), threads);
         let logits = &self.logits;
         product(&mut self.d_hidden, [rows, size, vocab], (logits, [vocab, 1]), (weight, [size, 1]), threads);
         product(&mut self.d_weight, [vocab, size, rows], (logits, [1, vocab]), (hidden, [size, 1]), threads);
-        start.elapsed().as_secs_f64()
+        start.seconds()
     }
 }
 
-/// Best and median.
-pub fn best_and_median(times: &mut [f64]) -> (f64, f64) {
-    times.sort_by(f64::total_cmp);
-    (times[0], times[times.len() / 2])
+/// A measured time.
+#[derive(Debug, Clone, Copy)]
+pub struct Seconds {
+    /// By the clock on the wall.
+    pub wall: f64,
+    /// Of all processors together, waiting for a busy one left out: on a shared machine the steadier number.
+    pub processor: f64,
+}
+
+/// A running measurement.
+pub struct Clock {
+    wall: Instant,
+    processor: f64,
+}
+
+impl Clock {
+    pub fn start() -> Self {
+        Self { processor: processor_seconds(), wall: Instant::now() }
+    }
+
+    pub fn seconds(&self) -> Seconds {
+        let wall = self.wall.elapsed().as_secs_f64();
+        Seconds { wall, processor: processor_seconds() - self.processor }
+    }
+}
+
+/// Processor time of this process, all threads.
+fn processor_seconds() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a timespec of ours, and the clock is one that every process has.
+    let failed = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    assert_eq!(failed, 0);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
+/// Best and median, on the wall and of the processors.
+pub struct Summary {
+    pub best: f64,
+    pub median: f64,
+    pub best_processor: f64,
+    pub median_processor: f64,
+}
+
+impl Summary {
+    pub fn of(times: &[Seconds]) -> Self {
+        let sorted = |part: fn(&Seconds) -> f64| {
+            let mut part: Vec<f64> = times.iter().map(part).collect();
+            part.sort_by(f64::total_cmp);
+            (part[0], part[part.len() / 2])
+        };
+        let (best, median) = sorted(|time| time.wall);
+        let (best_processor, median_processor) = sorted(|time| time.processor);
+        Self { best, median, best_processor, median_processor }
+    }
 }

@@ -12,8 +12,11 @@ pub(crate) unsafe fn any_above<V: Vector<Scalar: Element>, const UNROLL: usize>(
     values: &[V::Scalar],
     thresholds: &[V::Scalar],
 ) -> bool {
-    // SAFETY: registers advance by `LANES`, which divides the common length.
-    (0..values.len()).step_by(V::LANES).fold(false, |any, at| unsafe {
-        any | V::load(values.as_ptr().add(at)).any_greater(V::load(thresholds.as_ptr().add(at)))
-    })
+    let mut any = false;
+    // A loop and not a fold: a closure is compiled without the instructions of `V`.
+    for at in (0..values.len()).step_by(V::LANES) {
+        // SAFETY: registers advance by `LANES`, which divides the common length.
+        any |= unsafe { V::load(values.as_ptr().add(at)).any_greater(V::load(thresholds.as_ptr().add(at))) };
+    }
+    any
 }
