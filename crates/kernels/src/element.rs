@@ -213,10 +213,5 @@ pub(crate) fn tanh_all(level: Level, values: &mut [f32]) {
 /// `log sigmoid` of every number, for tests.
 #[cfg(test)]
 pub(crate) fn log_sigmoid_all(level: Level, values: &mut [f32]) {
-    #[inline(always)]
-    unsafe fn sweep<V: Vector<Scalar = f32>, const UNROLL: usize>(values: &mut [f32]) {
-        // SAFETY: as the caller.
-        unsafe { map::<V>(values, |x| x.log_sigmoid()) }
-    }
-    by_level!(level, sweep(values: &mut [f32]) -> ())
+    map_all!(level, values, log_sigmoid)
 }
