@@ -17,6 +17,7 @@
 mod best;
 mod binary;
 mod config;
+mod fused;
 mod host;
 mod layer;
 pub mod tree;
