@@ -3,7 +3,6 @@
 use lexmax_autograd::cpu::slice;
 use lexmax_autograd::sparse::rows_of;
 use lexmax_autograd::{BackwardContext, ForwardContext, Function, Result as NodeResult, apply};
-use lexmax_kernels::Element;
 use lexmax_kernels::linear_ce::Upstream;
 use lexmax_output::{OutputError, Result};
 use tch::{Kind, Tensor};
@@ -55,8 +54,8 @@ impl<S: Sweep> Node<S> {
         let upstream = match &self.factor {
             Factor::OfEachRow => {
                 let log_prob = self.sweep.log_prob(&inputs, workspaces)?;
-                let save = |input: &Tensor| Saved { index: context.save(input), rows: None, size: input.size() };
-                self.saved = inputs.0.iter().map(Option::as_ref).map(|input| input.map(save)).collect();
+                let mut save = |input: &Tensor| Saved { index: context.save(input), rows: None, size: input.size() };
+                self.saved = inputs.0.iter().map(|input| input.as_ref().map(&mut save)).collect();
                 return Ok(Tensor::f_from_slice(&log_prob)?.f_to_kind(T::KIND)?);
             }
             Factor::Same(factor) => Upstream::Same(*factor),

@@ -192,7 +192,10 @@ unsafe fn of_nodes<T: Element, V: Vector<Scalar = T>>(job: &mut Job<'_, '_, T>, 
             let more = if own.is_some() { visit < visited_before } else { block.start > job.positions.start };
             if let Some(d_bias) = &mut job.d_bias {
                 let sum: f64 = factors.iter().map(|factor| factor.to_f64()).sum();
-                let out = own.map_or(&mut head_bias[depth], |own| &mut d_bias[own]);
+                let out = match own {
+                    Some(own) => &mut d_bias[own],
+                    None => &mut head_bias[depth],
+                };
                 *out = if more { *out + sum } else { sum };
             }
             if let Some(d_weight) = &mut job.d_weight {

@@ -110,7 +110,7 @@ impl<T: Element> Job<'_, '_, T> {
                 other => other,
             };
             let wanted = Gradients {
-                hidden: self.d_hidden.is_some().then_some(&mut self.d_group[..here.len() * size]),
+                hidden: self.d_hidden.is_some().then(|| &mut self.d_group[..here.len() * size]),
                 weight: self
                     .d_weight
                     .as_deref_mut()
