@@ -64,7 +64,11 @@ impl Groups {
         }) {
             let words = word(rows[0].0)..word(rows[0].0 + 1);
             let count = words.len();
-            groups.push(Group { positions: start..start + rows.len(), words, values: values..values + count });
+            groups.push(Group {
+                positions: start..start + rows.len(),
+                words,
+                values: values..values + count,
+            });
             values += count;
         }
         Ok(Self {
