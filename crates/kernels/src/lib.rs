@@ -2,6 +2,8 @@
 //!
 //! * [`linear_ce`]: exact linear cross-entropy, loss and all gradients, in tiles that stay in the cache; never `[N, V]`.
 //! * [`projection`]: some rows of the hidden states at another width, with gradients.
+//! * [`paths`]: words reached by two-way choices in a tree; gradients of the nodes on the paths only.
+//! * [`two_level`]: a class, then a word of that class, by two sweeps of linear cross-entropy; gradients of the classes that occur only.
 //! * [`query`]: exact top-k and exact draws in the same sweep.
 //! * [`gathered`]: losses over a target and a few negatives a row, with gradients of the touched rows alone.
 //! * [`rows`]: optimizer steps on the rows of a table, and rows of one id added up.
@@ -18,6 +20,8 @@ pub mod gathered;
 pub mod linear_ce;
 pub mod logspace;
 pub mod measure;
+mod parts;
+pub mod paths;
 mod pool;
 pub mod projection;
 pub mod query;
@@ -25,6 +29,7 @@ pub mod rows;
 pub mod seed;
 mod simd;
 mod tile;
+pub mod two_level;
 
 pub use element::Element;
 pub use error::{KernelError, Result};

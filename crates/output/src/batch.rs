@@ -163,7 +163,10 @@ impl Batch<'_> {
 
     /// What the mean divides by: the class weights of the rows that count, or their number. It is one where that is zero,
     /// so that the mean of nothing is zero and not 0/0.
-    pub(crate) fn mean_divisor(&self) -> Result<f64> {
+    ///
+    /// # Errors
+    /// libtorch refused.
+    pub fn mean_divisor(&self) -> Result<f64> {
         let weight = match self.row_weights()? {
             None => self.len() as f64,
             Some(weights) => weights.f_sum(Kind::Double)?.f_double_value(&[])?,

@@ -2,6 +2,7 @@
 
 mod dense;
 mod draw;
+mod fused;
 mod nodes;
 mod search;
 
@@ -12,12 +13,14 @@ use lexmax_output::{
 use tch::Tensor;
 
 use crate::best::check_k;
+use crate::fused::Fused;
 use crate::layer::counts_if;
 use crate::tree::{CodeTree, Paths};
 use crate::{HierarchicalConfig, NAME, TreeKind};
+use fused::PathSweep;
 use nodes::Nodes;
 
-/// Gathered values that an exact query holds at once, elements of `[steps, D]`.
+/// Gathered values that an exact query on the reference path holds at once, elements of `[steps, D]`.
 const GATHERED: i64 = 1 << 22;
 
 /// Binary tree of choices, `log p(w | h) = sum_t log sigmoid(s_t (v_t . h + b_t))` over the inner nodes `t` on the path to
@@ -28,9 +31,13 @@ const GATHERED: i64 = 1 << 22;
 ///   and every probability is 1.
 /// * Cost of a loss: `2 N L D` operations forward, three times that with gradients, where `L` is the mean path length of the
 ///   targets (at most the entropy of the counts in bits plus 1 for Huffman, `log2 V` rounded up for balanced). Only the
-///   inner nodes on the targets' paths are read, and only they get a gradient that is not zero; autograd still writes
-///   zeros to the rest of `[V - 1, D]`. Label smoothing needs all words and costs as much as a full softmax.
-/// * Memory: three arrays `[N L, D]` in training; the paths take about `4 L + 8` bytes a word.
+///   `R` inner nodes on the targets' paths are read, and only they get a gradient that is not zero. Label smoothing needs all
+///   words: it is made of plain ATen operations on both paths and costs as much as a full softmax.
+/// * Gradients on the fused path: with [`BuildContext::sparse_gradients`] those of `weight` and `bias` are row-sparse (COO), of the
+///   `R` nodes in rising order, each once, and no step makes or passes over `[V - 1, D]`; without, the `R` rows are written into
+///   zeros. On the reference path, and with label smoothing, they are dense.
+/// * Memory in training: on the fused path the gradients, `[N, D]` and `[R, D]`, and for each thread at most one path of rows; on
+///   the reference path three arrays `[N L, D]`. The paths take about `4 L + 8` bytes a word.
 /// * `top_k` is a best-first search: an inner node's probability bounds that of every word below it. On a peaked
 ///   distribution it scores some tens of nodes a row; in the worst case, all words equally likely, all `V - 1`.
 /// * When not to use it: for the best perplexity. The tree decides which words must share parameters, and one by frequency
@@ -63,6 +70,8 @@ pub struct BinaryTree {
     mean_length: f64,
     loss: Loss,
     hidden_size: i64,
+    /// Where the fused path is taken: not for one word, which has no choices.
+    fused: Option<Fused>,
 }
 
 impl BinaryTree {
@@ -84,7 +93,8 @@ impl BinaryTree {
         let paths = Paths::new(NAME, &tree, context.device())?;
         let nodes = Nodes::new(context, config.bias)?;
         let mean_length = tree.mean_length(counts);
-        Ok(Self { tree, paths, nodes, mean_length, loss, hidden_size: context.hidden_size })
+        let fused = Fused::of(context).filter(|_| tree.vocab_size() > 1);
+        Ok(Self { tree, paths, nodes, mean_length, loss, hidden_size: context.hidden_size, fused })
     }
 
     /// The tree.
@@ -92,7 +102,23 @@ impl BinaryTree {
         &self.tree
     }
 
-    /// Log-probabilities of targets, `[M]`, from the nodes on their paths alone.
+    fn sweep(&self, targets: &Tensor) -> Result<PathSweep> {
+        PathSweep::new(&self.paths, &self.nodes, targets)
+    }
+
+    fn inputs<'a>(&'a self, hidden: &'a Tensor) -> [Option<&'a Tensor>; 3] {
+        [Some(hidden), Some(self.nodes.weight()), self.nodes.bias()]
+    }
+
+    /// Log-probabilities of targets, `[M]`, by either path; differentiable.
+    fn target_log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
+        match &self.fused {
+            Some(fused) => fused.log_prob(self.sweep(targets)?, &self.inputs(hidden)),
+            None => self.path_log_prob(hidden, targets),
+        }
+    }
+
+    /// Log-probabilities of targets, `[M]`, from the nodes on their paths alone, by plain ATen.
     ///
     /// Measured on a CPU (M = 700, V = 33,278, D = 200): gathering the steps of all paths one after the other takes half
     /// the time of paths padded to the longest.
@@ -124,15 +150,21 @@ impl OutputLayer for BinaryTree {
         if batch.is_empty() {
             return batch.nothing();
         }
-        let of_targets = self.path_log_prob(&batch.hidden, &batch.targets)?;
+        if let Some(fused) = &self.fused {
+            let sweep = || self.sweep(&batch.targets);
+            if let Some(loss) = fused.loss(&batch, &self.loss, sweep, &self.inputs(&batch.hidden))? {
+                return Ok(loss);
+            }
+        }
+        let of_targets = self.target_log_prob(&batch.hidden, &batch.targets)?;
         batch.exact(&of_targets, || dense::log_probs(&self.tree, &self.nodes, &batch.hidden))
     }
 
     fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("hierarchical.log_prob", hidden, Some(targets))?;
         let rows = (GATHERED / (self.hidden_size * self.tree.depth().max(1) as i64)).max(1);
-        if hidden.size()[0] <= rows {
-            return Ok(LogProb::from_normalised(self.path_log_prob(hidden, targets)?));
+        if self.fused.is_some() || hidden.size()[0] <= rows {
+            return Ok(LogProb::from_normalised(self.target_log_prob(hidden, targets)?));
         }
         let chunks = hidden.f_split(rows, 0)?.into_iter().zip(targets.f_split(rows, 0)?);
         let scored = chunks.map(|(hidden, targets)| self.path_log_prob(&hidden, &targets));
@@ -162,7 +194,10 @@ impl OutputLayer for BinaryTree {
         let steps = n * self.mean_length;
         let touched = steps.min(self.vocab_size() as f64 - 1.0);
         let forward = Cost { flops: 2.0 * steps * d, bytes: size * (n * d + touched * d + steps) };
-        let dense_gradient = Cost { flops: 0.0, bytes: size * self.nodes.parameters() as f64 };
+        // A dense gradient is written whole.
+        let dense = !self.fused.as_ref().is_some_and(Fused::is_sparse);
+        let written = if dense { size * self.nodes.parameters() as f64 } else { 0.0 };
+        let dense_gradient = Cost { flops: 0.0, bytes: written };
         LayerCost {
             train: forward.with_gradients() + dense_gradient,
             eval: forward,

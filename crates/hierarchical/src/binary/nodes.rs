@@ -27,6 +27,10 @@ impl Nodes {
         &self.weight
     }
 
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+
     pub fn parameters(&self) -> u64 {
         (self.weight.numel() + self.bias.as_ref().map_or(0, Tensor::numel)) as u64
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use lexmax_kernels::seed::generator;
+use lexmax_output::fused::Compute;
 use rand::RngExt;
 use tch::{Device, Kind, Tensor, nn};
 
@@ -11,10 +12,15 @@ const HIDDEN: i64 = 8;
 
 /// A balanced tree in f64 with weights uniform in `-scale..scale`, and hidden states in `-1..1`.
 fn layer(vocab_size: i64, scale: f64, rows: i64) -> (BinaryTree, Tensor) {
+    layer_in(Compute::Fastest, vocab_size, scale, rows)
+}
+
+fn layer_in(compute: Compute, vocab_size: i64, scale: f64, rows: i64) -> (BinaryTree, Tensor) {
     let mut store = nn::VarStore::new(Device::Cpu);
     store.set_kind(Kind::Double);
     let mut context = BuildContext::new(store.root(), vocab_size, HIDDEN, 3);
     context.init_range = Some(scale);
+    context.compute = compute;
     let config = HierarchicalConfig { tree: TreeKind::Balanced, ..HierarchicalConfig::default() };
     let layer = BinaryTree::new(&context, &config).unwrap();
     let mut rng = generator(1, "hidden", 0);
@@ -57,7 +63,7 @@ fn rows_beyond_one_block_are_searched_too() {
 
 #[test]
 fn long_batches_are_scored_in_chunks_with_the_same_result() {
-    let (layer, _) = layer(64, 1.0, 1);
+    let (layer, _) = layer_in(Compute::Reference, 64, 1.0, 1);
     let rows = GATHERED / (HIDDEN * 6) + 7;
     let hidden = Tensor::linspace(-1.0, 1.0, rows * HIDDEN, (Kind::Double, Device::Cpu)).view([rows, HIDDEN]);
     let targets = Tensor::arange(rows, (Kind::Int64, Device::Cpu)).remainder(64);

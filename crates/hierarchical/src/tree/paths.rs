@@ -44,6 +44,16 @@ impl Paths {
         Ok(Self { offsets: offsets.f_to(device)?, steps: steps.f_to(device)? })
     }
 
+    /// Where each word's path starts in the steps, `[V + 1]`, i64.
+    pub fn offsets(&self) -> &Tensor {
+        &self.offsets
+    }
+
+    /// `2 node + code` of every step, i32.
+    pub fn steps(&self) -> &Tensor {
+        &self.steps
+    }
+
     /// The steps of the targets `[M]`. Nothing is padded: the work is the sum of the paths' lengths.
     pub fn of(&self, targets: &Tensor) -> Result<BatchSteps> {
         let starts = self.offsets.f_index_select(0, targets)?;

@@ -34,6 +34,11 @@ impl Classes {
         self.starts.len() - 1
     }
 
+    /// First id of each class, and `V` after the last.
+    pub fn starts(&self) -> &[i64] {
+        &self.starts
+    }
+
     pub fn first(&self, class: usize) -> i64 {
         self.starts[class]
     }

@@ -2,6 +2,7 @@
 
 mod bins;
 mod classes;
+mod fused;
 mod search;
 
 use lexmax_kernels::seed::Generator;
@@ -12,9 +13,11 @@ use lexmax_output::{
 use tch::{Kind, Tensor};
 
 use crate::best::check_k;
+use crate::fused::Fused;
 use crate::layer::counts_if;
 use crate::{Bins, HierarchicalConfig, NAME, TreeKind};
 use classes::Classes;
+use fused::ClassSweep;
 
 /// Two softmaxes: `log p(w | h) = log softmax(A h + a)_{c(w)} + log softmax(B_{c(w)} h + b_{c(w)})_w`, where `c(w)` is the
 /// class of `w` and `B_c` holds the vectors of the words of class `c` (Goodman 2001, arXiv cs/0108006; frequency bins as
@@ -24,10 +27,14 @@ use classes::Classes;
 /// * Shapes: hidden `[N, D]`; `class_weight` `[C, D]`, `class_bias` `[C]`; `weight` `[V, D]`, `bias` `[V]`. Classes are
 ///   `C` ranges of consecutive ids.
 /// * Cost of a loss: `2 N D (C + S)` operations forward, three times that with gradients, where `S` is the mean size of the
-///   targets' classes. Only the words of classes that occur in the batch are read, and only they get a gradient that is not
-///   zero; autograd still writes zeros to the rest of `[V, D]`. Label smoothing needs all words and costs as much as a full
-///   softmax.
-/// * Memory: logits `[N, C]`, and those of the targets' classes.
+///   targets' classes. Only the `R` words of classes that occur in the batch are read, and only they get a gradient that is not
+///   zero. Label smoothing needs all words: it is made of plain ATen operations on both paths and costs as much as a full softmax.
+/// * Gradients on the fused path: with [`BuildContext::sparse_gradients`] those of `weight` and `bias` are row-sparse (COO), of the
+///   `R` words in rising order, each once, and no step makes or passes over `[V, D]`; without, the `R` rows are written into zeros.
+///   Those of `class_weight` and `class_bias` are dense, since every row reads every class. On the reference path, and with
+///   label smoothing, all are dense.
+/// * Memory in training: on the fused path the gradients, `[N, D]`, `[C, D]` and `[R, D]`, tiles of at most 32 MiB, twice the hidden
+///   states, and `[C, D]` for each thread but the first; on the reference path logits `[N, C]` and those of the targets' classes.
 /// * `top_k` opens classes in the order of their probability, which bounds that of their words, until no class left can
 ///   reach the `k`-th best. In the worst case, all words equally likely, it scores all `V`.
 /// * When not to use it: for the best perplexity; and where the batch is so small that one product a class is overhead.
@@ -67,6 +74,7 @@ pub struct TwoLevel {
     loss: Loss,
     vocab_size: i64,
     hidden_size: i64,
+    fused: Option<Fused>,
 }
 
 impl TwoLevel {
@@ -101,6 +109,7 @@ impl TwoLevel {
             loss,
             vocab_size,
             hidden_size,
+            fused: Fused::of(context),
         })
     }
 
@@ -128,11 +137,28 @@ impl TwoLevel {
         })
     }
 
-    /// Log-probabilities of targets, `[M]`, from the classes that occur alone.
+    fn sweep(&self, targets: &Tensor) -> Result<ClassSweep> {
+        ClassSweep::new(&self.classes, targets)
+    }
+
+    fn inputs<'a>(&'a self, hidden: &'a Tensor) -> [Option<&'a Tensor>; 5] {
+        let (class_bias, bias) = (self.class_bias.as_ref(), self.bias.as_ref());
+        [Some(hidden), Some(&self.class_weight), class_bias, Some(&self.weight), bias]
+    }
+
+    /// Log-probabilities of targets, `[M]`, by either path; differentiable.
+    fn target_log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
+        match &self.fused {
+            Some(fused) => fused.log_prob(self.sweep(targets)?, &self.inputs(hidden)),
+            None => self.grouped_log_prob(hidden, targets),
+        }
+    }
+
+    /// Log-probabilities of targets, `[M]`, from the classes that occur alone, by plain ATen.
     ///
     /// Measured on a CPU (M = 700, V = 33,278, D = 200, C = 183, bins by square root): one product for each class that
     /// occurs takes a sixteenth of the time of words gathered for every row and padded to the largest class.
-    fn target_log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    fn grouped_log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
         let (classes, places) = self.classes.of(targets)?;
         let of_classes = self.class_log_probs(hidden)?.f_gather(1, &classes.f_unsqueeze(1)?, false)?;
         let grouped = self.classes.group(&classes)?;
@@ -174,6 +200,12 @@ impl OutputLayer for TwoLevel {
         let batch = self.loss.batch("hierarchical.loss", hidden, targets)?;
         if batch.is_empty() {
             return batch.nothing();
+        }
+        if let Some(fused) = &self.fused {
+            let sweep = || self.sweep(&batch.targets);
+            if let Some(loss) = fused.loss(&batch, &self.loss, sweep, &self.inputs(&batch.hidden))? {
+                return Ok(loss);
+            }
         }
         let of_targets = self.target_log_prob(&batch.hidden, &batch.targets)?;
         batch.exact(&of_targets, || self.dense_log_probs(&batch.hidden))
@@ -233,7 +265,9 @@ impl OutputLayer for TwoLevel {
         let numel = |bias: &Option<Tensor>| bias.as_ref().map_or(0, Tensor::numel);
         let of_words = self.weight.numel() + numel(&self.bias);
         let parameters = of_words + self.class_weight.numel() + numel(&self.class_bias);
-        let dense_gradient = Cost { flops: 0.0, bytes: size * of_words as f64 };
+        // A dense gradient is written whole.
+        let dense = !self.fused.as_ref().is_some_and(Fused::is_sparse);
+        let dense_gradient = Cost { flops: 0.0, bytes: if dense { size * of_words as f64 } else { 0.0 } };
         LayerCost {
             train: forward.with_gradients() + dense_gradient,
             eval: forward,

@@ -3,6 +3,7 @@
 
 use lexmax_hierarchical::{Bins, HierarchicalConfig, TreeKind, build};
 use lexmax_kernels::seed::{Generator, generator};
+use lexmax_output::fused::Compute;
 use lexmax_output::{BuildContext, LossOptions, OutputLayer, WordCounts};
 use rand::RngExt;
 use tch::{Device, Kind, Tensor, nn};
@@ -28,11 +29,25 @@ pub fn values(rng: &mut Generator, shape: &[i64], scale: f64) -> Tensor {
 
 /// Builds a layer; all parameters, biases too, are uniform in `-1..1` and the same in every kind up to rounding.
 pub fn make(kind: Kind, vocab_size: i64, hidden_size: i64, config: &HierarchicalConfig) -> Made {
+    make_in(kind, vocab_size, hidden_size, config, Compute::Fastest, false)
+}
+
+/// As [`make`], on one path and with gradients of rows or dense ones.
+pub fn make_in(
+    kind: Kind,
+    vocab_size: i64,
+    hidden_size: i64,
+    config: &HierarchicalConfig,
+    compute: Compute,
+    sparse_gradients: bool,
+) -> Made {
     let mut store = nn::VarStore::new(Device::Cpu);
     store.set_kind(kind);
     let counts = counts(vocab_size);
     let mut context = BuildContext::new(store.root(), vocab_size, hidden_size, 5);
     context.counts = Some(&counts);
+    context.compute = compute;
+    context.sparse_gradients = sparse_gradients;
     let layer = build(&context, config).unwrap();
     let mut rng = generator(5, "test", 0);
     let mut named: Vec<_> = store.variables().into_iter().collect();

@@ -1,0 +1,180 @@
+//! The fused path: log-probabilities of targets by the kernels, as one node of libtorch's graph.
+//!
+//! Both layers use the same [node](node); each brings its [`Sweep`], a kernel with the batch that it was prepared for.
+
+mod node;
+
+use lexmax_autograd::BoxError;
+use lexmax_autograd::cpu::slice;
+use lexmax_kernels::linear_ce::Upstream;
+use lexmax_kernels::{paths, two_level};
+use lexmax_output::fused::{FusedKind, Kept};
+use lexmax_output::{Batch, BuildContext, Loss, OutputError, Reduction, Result, TrainingLoss};
+use tch::Tensor;
+
+use node::{Factor, Node};
+
+/// What a layer on the fused path keeps: workspaces of its kernels, and the layout of its gradients.
+#[derive(Debug, Clone)]
+pub(crate) struct Fused {
+    single: Workspaces<f32>,
+    double: Workspaces<f64>,
+    /// Whether gradients of rows stay rows.
+    sparse: bool,
+}
+
+/// Workspaces for one kind of numbers, made when they are first used.
+#[derive(Debug)]
+pub(crate) struct Workspaces<T> {
+    pub paths: Kept<paths::Workspace<T>>,
+    pub two_level: Kept<two_level::Workspace<T>>,
+}
+
+impl<T> Clone for Workspaces<T> {
+    fn clone(&self) -> Self {
+        Self { paths: self.paths.clone(), two_level: self.two_level.clone() }
+    }
+}
+
+impl<T> Default for Workspaces<T> {
+    fn default() -> Self {
+        Self { paths: Kept::default(), two_level: Kept::default() }
+    }
+}
+
+/// The kinds that the fused path computes in: f32 and f64.
+pub(crate) trait TreeKind: FusedKind + paths::PathElement {
+    fn workspaces(fused: &Fused) -> &Workspaces<Self>;
+}
+
+impl TreeKind for f32 {
+    fn workspaces(fused: &Fused) -> &Workspaces<Self> {
+        &fused.single
+    }
+}
+
+impl TreeKind for f64 {
+    fn workspaces(fused: &Fused) -> &Workspaces<Self> {
+        &fused.double
+    }
+}
+
+impl Fused {
+    /// The fused path, where the context takes it.
+    pub fn of(context: &BuildContext<'_>) -> Option<Self> {
+        let sparse = context.sparse_gradients;
+        let fused = || Self { single: Workspaces::default(), double: Workspaces::default(), sparse };
+        context.is_fused().then(fused)
+    }
+
+    /// Whether gradients of rows stay rows.
+    pub fn is_sparse(&self) -> bool {
+        self.sparse
+    }
+
+    /// `log p` of each row's target, `[M]`; differentiable. The backward pass sweeps again, since only then the factor of each row
+    /// is known.
+    pub fn log_prob<S: Sweep>(&self, sweep: S, inputs: &[Option<&Tensor>]) -> Result<Tensor> {
+        Node::new(sweep, Factor::OfEachRow, self).apply(inputs)
+    }
+
+    /// The training loss of a batch with its gradients from one sweep, where the factor of each row is known before: not with
+    /// the reduction `none`, and not with label smoothing, which needs all words.
+    pub fn loss<S: Sweep>(
+        &self,
+        batch: &Batch<'_>,
+        loss: &Loss,
+        sweep: impl FnOnce() -> Result<S>,
+        inputs: &[Option<&Tensor>],
+    ) -> Result<Option<TrainingLoss>> {
+        if loss.needs_all_classes() {
+            return Ok(None);
+        }
+        let factor = match loss.options().reduction {
+            Reduction::None => return Ok(None),
+            Reduction::Sum => -1.0,
+            Reduction::Mean => -1.0 / batch.mean_divisor()?,
+        };
+        let factor = match batch.row_weights()? {
+            None => Factor::Same(factor),
+            Some(weights) => Factor::Rows(weights.f_mul_scalar(factor)?.f_contiguous()?),
+        };
+        Ok(Some(TrainingLoss::exact(Node::new(sweep()?, factor, self).apply(inputs)?)))
+    }
+}
+
+/// A kernel with the batch that it was prepared for. The first input of its node is the hidden states.
+pub(crate) trait Sweep: Send + 'static {
+    /// Names the node in errors.
+    const NAME: &'static str;
+
+    /// `log p` of the rows.
+    fn log_prob<T: TreeKind>(
+        &self,
+        inputs: &Inputs,
+        workspaces: &Workspaces<T>,
+    ) -> std::result::Result<Vec<f64>, BoxError>;
+
+    /// `log p` of the rows, and the gradients of `sum_i upstream_i log p_i` by the inputs that are wanted, one entry for each
+    /// input.
+    fn gradients<T: TreeKind>(
+        &self,
+        inputs: &Inputs,
+        upstream: Upstream<'_, T>,
+        wanted: &[bool],
+        workspaces: &Workspaces<T>,
+    ) -> std::result::Result<(Vec<f64>, Vec<Option<Gradient>>), BoxError>;
+}
+
+/// A gradient by one input.
+pub(crate) struct Gradient {
+    /// Which rows of the input `values` are for, `[R]`, rising; all of them where there is nothing.
+    pub rows: Option<Tensor>,
+    /// `[R, ...]`.
+    pub values: Tensor,
+}
+
+/// The inputs of a node, contiguous; some may be missing.
+pub(crate) struct Inputs(Vec<Option<Tensor>>);
+
+impl Inputs {
+    fn of<'a>(inputs: impl Iterator<Item = Option<&'a Tensor>>) -> Result<Self> {
+        let contiguous = |input: Option<&Tensor>| input.map(Tensor::f_contiguous).transpose();
+        Ok(Self(inputs.map(contiguous).collect::<std::result::Result<_, _>>()?))
+    }
+
+    fn get(&self, index: usize) -> Option<&Tensor> {
+        self.0.get(index).and_then(Option::as_ref)
+    }
+
+    /// An input that must be there.
+    pub fn tensor(&self, index: usize) -> Result<&Tensor> {
+        let missing =
+            || OutputError::fused(format!("input {index} of a fused node is missing, expected a tensor"));
+        self.get(index).ok_or_else(missing)
+    }
+
+    /// The numbers of an input that must be there.
+    pub fn slice<T: TreeKind>(&self, index: usize) -> Result<&[T]> {
+        Ok(slice(self.tensor(index)?)?)
+    }
+
+    /// The numbers of an input, where it is there.
+    pub fn optional<T: TreeKind>(&self, index: usize) -> Result<Option<&[T]>> {
+        Ok(self.get(index).map(slice).transpose()?)
+    }
+
+    /// Room for the gradient by an input, where that is there and wanted: for the given rows or for all.
+    pub fn room(&self, index: usize, wanted: &[bool], rows: Option<&Tensor>) -> Result<Option<Gradient>> {
+        let Some(input) = self.get(index).filter(|_| wanted.get(index) == Some(&true)) else {
+            return Ok(None);
+        };
+        let mut shape = input.size();
+        if let (Some(rows), Some(first)) = (rows, shape.first_mut()) {
+            *first = rows.size()[0];
+        }
+        // Empty is enough: the kernels overwrite all of it.
+        let values = Tensor::f_empty(shape, (input.kind(), input.device()))?;
+        Ok(Some(Gradient { rows: rows.map(Tensor::shallow_clone), values }))
+    }
+}

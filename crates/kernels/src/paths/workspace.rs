@@ -1,0 +1,100 @@
+//! Memory and settings that are kept from call to call.
+
+use super::batch::Batch;
+use super::sweep::ROWS;
+use super::vector::PADDING;
+use crate::element::Element;
+use crate::parts;
+use crate::simd::Level;
+
+/// Threads and their buffers. Keep one for each layer.
+///
+/// Results depend on the number of threads by rounding only; at a fixed number they are the same bits from run to run.
+#[derive(Debug)]
+pub struct Workspace<T> {
+    pub(super) threads: usize,
+    pub(super) level: Level,
+    pub(super) workers: Vec<Worker<T>>,
+}
+
+impl<T: Element> Workspace<T> {
+    /// For so many threads (at least one; small problems use fewer).
+    pub fn new(threads: usize) -> Self {
+        Self { threads: threads.max(1), level: Level::best(), workers: Vec::new() }
+    }
+
+    /// Other instructions than the best, for tests and measurements; one that the processor lacks runs as portable.
+    pub fn with_level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Bytes held now: at most those of [`workspace_bytes`] for the longest path so far.
+    pub fn bytes(&self) -> usize {
+        self.workers.iter().map(Worker::bytes).sum()
+    }
+
+    /// Makes the buffers fit.
+    pub(super) fn fit(&mut self, threads: usize, batch: &Batch, hidden_size: usize) {
+        self.workers.resize_with(threads, Worker::default);
+        for (thread, worker) in self.workers.iter_mut().enumerate() {
+            let first = batch.share(thread, threads).start;
+            let shared = if first < batch.rows() { batch.shared(first) } else { 0 };
+            worker.fit(batch.longest(), shared, hidden_size);
+        }
+    }
+}
+
+/// Upper bound of the bytes that a workspace holds, for paths of at most `longest` steps: each thread has some numbers for each
+/// step of the longest path and for each row of a block, and one row of `D` for each node that it shares with the thread before.
+pub fn workspace_bytes<T: Element>(longest: usize, hidden_size: usize, threads: usize) -> usize {
+    let padded = longest.next_multiple_of(PADDING);
+    let numbers = 3 * padded + longest * (ROWS + hidden_size);
+    let others = (longest + ROWS) * size_of::<usize>() + longest * size_of::<f64>();
+    threads.max(1) * (numbers * size_of::<T>() + others)
+}
+
+/// Buffers of one thread.
+#[derive(Debug, Default)]
+pub(super) struct Worker<T> {
+    /// Of the path at hand, padded.
+    pub logits: Vec<T>,
+    pub exps: Vec<T>,
+    pub slopes: Vec<T>,
+    /// Where the nodes of the path lie in the weight.
+    pub node_offsets: Vec<usize>,
+    /// Where the rows of the block lie in the hidden states.
+    pub hidden_offsets: Vec<usize>,
+    /// The slopes of the block, [`ROWS`] for each depth.
+    pub by_node: Vec<T>,
+    /// Sums of the nodes on the first row's path that the thread before visits too, by depth.
+    pub head: Vec<T>,
+    pub head_bias: Vec<f64>,
+}
+
+impl<T: Element> Worker<T> {
+    fn fit(&mut self, longest: usize, shared: usize, hidden_size: usize) {
+        let padded = longest.next_multiple_of(PADDING);
+        for (numbers, len) in [
+            (&mut self.logits, padded),
+            (&mut self.exps, padded),
+            (&mut self.slopes, padded),
+            (&mut self.by_node, longest * ROWS),
+            (&mut self.head, shared * hidden_size),
+        ] {
+            parts::room(numbers, len);
+        }
+        parts::room(&mut self.head_bias, shared);
+        for (places, len) in [(&mut self.node_offsets, longest), (&mut self.hidden_offsets, ROWS)] {
+            places.clear();
+            places.reserve_exact(len);
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let numbers = [&self.logits, &self.exps, &self.slopes, &self.by_node, &self.head];
+        numbers.iter().map(|numbers| numbers.capacity() * size_of::<T>()).sum::<usize>()
+            + (self.node_offsets.capacity() + self.hidden_offsets.capacity()) * size_of::<usize>()
+            + self.head_bias.capacity() * size_of::<f64>()
+    }
+}

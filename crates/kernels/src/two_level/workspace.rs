@@ -1,0 +1,95 @@
+//! Memory and settings that are kept from call to call.
+
+use super::groups::Group;
+use crate::element::Element;
+use crate::linear_ce::{self, DEFAULT_MEMORY_LIMIT};
+use crate::parts;
+use crate::simd::Level;
+
+/// Threads and their buffers. Keep one for each layer.
+///
+/// Results depend on the number of threads by rounding only; at a fixed number they are the same bits from run to run.
+#[derive(Debug)]
+pub struct Workspace<T> {
+    pub(super) threads: usize,
+    level: Level,
+    pub(super) workers: Vec<Worker<T>>,
+    /// Threads of each worker's sweeps.
+    inner_threads: usize,
+    /// By position: hidden states, factors, classes' and words' share of the gradient of the hidden states.
+    pub(super) hidden: Vec<T>,
+    pub(super) upstream: Vec<T>,
+    pub(super) d_hidden: Vec<T>,
+}
+
+/// One worker: its sweeps' workspace and its sums.
+#[derive(Debug)]
+pub(super) struct Worker<T> {
+    pub sweeps: linear_ce::Workspace<T>,
+    /// Gradient of its largest group's hidden states.
+    pub d_group: Vec<T>,
+    /// Gradients of the class weight and bias by its rows; the first worker writes where they go.
+    pub d_class_weight: Vec<T>,
+    pub d_class_bias: Vec<T>,
+}
+
+impl<T: Element> Workspace<T> {
+    /// For so many threads (at least one; small problems use fewer).
+    pub fn new(threads: usize) -> Self {
+        Self {
+            threads: threads.max(1),
+            level: Level::best(),
+            workers: Vec::new(),
+            inner_threads: 0,
+            hidden: Vec::new(),
+            upstream: Vec::new(),
+            d_hidden: Vec::new(),
+        }
+    }
+
+    /// Other instructions than the best, for tests and measurements; one that the processor lacks runs as portable.
+    pub fn with_level(mut self, level: Level) -> Self {
+        self.level = level;
+        self.workers.clear();
+        self
+    }
+
+    /// Bytes held now. At most 32 MiB for the sweeps of all threads together, twice the batch's hidden states, one group of
+    /// them for each thread, and the class weight for each thread but the first.
+    pub fn bytes(&self) -> usize {
+        let numbers =
+            |numbers: &[&Vec<T>]| numbers.iter().map(|v| v.capacity() * size_of::<T>()).sum::<usize>();
+        let worker = |worker: &Worker<T>| {
+            worker.sweeps.bytes() + numbers(&[&worker.d_group, &worker.d_class_weight, &worker.d_class_bias])
+        };
+        self.workers.iter().map(worker).sum::<usize>()
+            + numbers(&[&self.hidden, &self.upstream, &self.d_hidden])
+    }
+
+    /// Makes as many workers; a single one has all threads to itself.
+    pub(super) fn fit(&mut self, workers: usize) {
+        let inner = if workers == 1 { self.threads } else { 1 };
+        if self.workers.len() != workers || self.inner_threads != inner {
+            self.workers.clear();
+            let limit = DEFAULT_MEMORY_LIMIT / workers;
+            let sweeps = || linear_ce::Workspace::new(inner).with_memory_limit(limit).with_level(self.level);
+            self.workers = (0..workers)
+                .map(|_| Worker {
+                    sweeps: sweeps(),
+                    d_group: Vec::new(),
+                    d_class_weight: Vec::new(),
+                    d_class_bias: Vec::new(),
+                })
+                .collect();
+            self.inner_threads = inner;
+        }
+    }
+}
+
+impl<T: Element> Worker<T> {
+    /// Makes room for the gradient of the hidden states of any of the groups.
+    pub fn fit(&mut self, groups: &[Group], hidden_size: usize) {
+        let most = groups.iter().map(|group| group.positions.len()).max().unwrap_or(0);
+        parts::room(&mut self.d_group, most * hidden_size);
+    }
+}
