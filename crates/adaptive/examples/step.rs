@@ -13,7 +13,8 @@ use lexmax_autograd::cpu::slice;
 use lexmax_kernels::linear_ce::{Gradients, Linear, Options, Upstream, Workspace, loss_and_gradients};
 use lexmax_kernels::projection::Projection;
 use lexmax_kernels::seed::generator;
-use lexmax_output::{BuildContext, OutputLayer};
+use lexmax_output::fused::Compute;
+use lexmax_output::{BuildContext, OutputLayer, TrainingLoss};
 use rand::RngExt;
 use tch::{Device, Tensor, nn};
 
@@ -117,6 +118,13 @@ fn draw_targets(rows: usize, vocab: usize, uniform: bool) -> Vec<i64> {
     (0..rows).map(|_| draw()).map(|u| sums.partition_point(|sum| *sum <= u).min(vocab - 1) as i64).collect()
 }
 
+/// The gradients of all parameters and of the hidden states.
+fn gradients(loss: &TrainingLoss, store: &nn::VarStore, hidden: &Tensor) -> Vec<Tensor> {
+    let mut inputs = store.trainable_variables();
+    inputs.push(hidden.shallow_clone());
+    Tensor::f_run_backward(&[loss.tensor()], &inputs, false, false).unwrap()
+}
+
 fn median(times: &mut [f64]) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2] * 1e3
@@ -131,10 +139,16 @@ fn main() {
     let (threads, repeats) = (number(4, 2), number(5, 15));
     tch::set_num_threads(threads as i32);
 
-    let store = nn::VarStore::new(Device::Cpu);
-    let context = BuildContext::new(store.root(), vocab as i64, size as i64, 1);
-    let config = AdaptiveConfig { cutoffs: cutoffs.clone(), ..AdaptiveConfig::default() };
-    let mut layer = Adaptive::new(&context, &config).unwrap();
+    let build = |store: &nn::VarStore, compute| {
+        let mut context = BuildContext::new(store.root(), vocab as i64, size as i64, 1);
+        context.compute = compute;
+        let config = AdaptiveConfig { cutoffs: cutoffs.clone(), ..AdaptiveConfig::default() };
+        Adaptive::new(&context, &config).unwrap()
+    };
+    let (store, other) = (nn::VarStore::new(Device::Cpu), nn::VarStore::new(Device::Cpu));
+    let mut layer = build(&store, Compute::Fastest);
+    // The same parameters, by plain ATen.
+    let mut reference = build(&other, Compute::Reference);
     let targets = draw_targets(rows, vocab, given.get(6).is_some_and(|word| word == "uniform"));
     let ids = Tensor::from_slice(&targets);
     let noise: Vec<f32> = {
@@ -175,7 +189,7 @@ fn main() {
         visits.push((own, projection));
     }
 
-    let mut times: Vec<Vec<f64>> = vec![Vec::new(); 2 * parts.len() + 4];
+    let mut times: Vec<Vec<f64>> = vec![Vec::new(); 2 * parts.len() + 9];
     let (mut workspace, mut logits) = (Workspace::new(threads), Vec::new());
     let mut d_hidden = vec![0.0; rows * size];
     for _ in 0..=repeats {
@@ -187,10 +201,8 @@ fn main() {
         };
         let mut loss = None;
         time(&mut || loss = Some(layer.loss(&hidden, &ids, &mut generator(1, "negatives", 0)).unwrap()));
-        time(&mut || loss.take().unwrap().backward().unwrap());
-        for mut variable in store.variables().into_values().chain([hidden.shallow_clone()]) {
-            variable.zero_grad();
-        }
+        // As gradients that an optimizer dropped before: handed over, not added to what is there.
+        time(&mut || drop(gradients(&loss.take().unwrap(), &store, &hidden)));
         time(&mut || drop(layer.log_prob(&hidden.detach(), &ids).unwrap()));
         time(&mut || {
             let rows = hidden.detach();
@@ -213,6 +225,15 @@ fn main() {
         for part in &parts {
             time(&mut || part.bare(&mut logits, threads));
         }
+        let rows = hidden.detach();
+        for layer in [&layer, &reference] {
+            time(&mut || drop(layer.top_k(&rows, 10).unwrap()));
+            time(&mut || drop(layer.sample(&rows, &mut generator(1, "draws", 0)).unwrap()));
+        }
+        time(&mut || {
+            let loss = reference.loss(&hidden, &ids, &mut generator(1, "negatives", 0)).unwrap();
+            drop(gradients(&loss, &other, &hidden));
+        });
     }
     // The first repeat warms up.
     let mut medians = times.iter_mut().map(|times| median(&mut times[1..]));
@@ -232,6 +253,7 @@ fn main() {
             part.name
         );
     }
+    let [top_k, sample, plain_top_k, plain_sample, plain_step] = [(); 5].map(|()| next());
     let (sweeps, bare) = (sweeps.iter().sum::<f64>(), bare.iter().sum::<f64>());
     let step = forward + backward;
     println!("projections {projections:.2}");
@@ -243,4 +265,8 @@ fn main() {
         step / bare,
         step - sweeps - projections
     );
+    println!(
+        "top 10 {top_k:.2} and draws {sample:.2}; reference path {plain_top_k:.2} and {plain_sample:.2}"
+    );
+    println!("loss and gradients on the reference path {plain_step:.2}");
 }

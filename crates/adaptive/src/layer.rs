@@ -24,7 +24,15 @@ pub(crate) const NAME: &str = "adaptive";
 /// * Shapes: hidden `[N, D]`, `head.weight` `[S + m, D]`, `head.bias` `[S + m]`, `tail.i.projection` `[d_i, D]`,
 ///   `tail.i.weight` `[|C_i|, d_i]`, `tail.i.bias` `[|C_i|]`, with `d_i = max(1, floor(D / div_value^(i + 1)))`.
 /// * Cost: a row costs `2 D (S + m)` operations for the head, and `2 (D d_i + d_i |C_i|)` more only where its target lies
-///   in cluster `i`. With label smoothing every row costs all clusters.
+///   in cluster `i`; three times that with gradients. With label smoothing every row costs all clusters.
+/// * Memory: on the fused path (f32 or f64 on a CPU, unless the context's `compute` says otherwise) at most 32 MiB of tiles, one
+///   workspace for head and clusters, and `[M, d_i]` for the `M` rows of a cluster; loss and gradients are one node of the
+///   graph, from one sweep over the head and one over each cluster that a row visits (a second one in the backward pass for the
+///   reduction `none`). On the reference path logits `[N, S + m]` and `[M, |C_i|]`, twice in training.
+/// * Gradients: every parameter gets one in every step. Those of a cluster that no row visits are zero: dense zeros, or,
+///   with the context's `sparse_gradients`, row-sparse without rows, which costs nothing to make and nothing to apply. Those of a
+///   visited cluster are dense also then: its softmax touches every word of the cluster, and one pass over all rows is
+///   cheaper for an optimizer than as many rows by their index.
 /// * When not to use it: the ids must be sorted by falling frequency, and rare words get logits of low rank.
 ///
 /// ```

@@ -8,6 +8,9 @@ use crate::Adaptive;
 use crate::partition::rows_by_part;
 use crate::tail::Tail;
 
+/// Most words for which the sweeps are asked: they keep a sorted list a row, whose upkeep grows with `k^2`.
+const MOST_SWEPT: i64 = 256;
+
 /// The answer, and how much was scored for it.
 pub(crate) struct Search {
     pub top: TopK,
@@ -28,7 +31,8 @@ impl Adaptive {
             return Err(OutputError::argument(op, "k", k, format!("1 <= k <= {vocab_size}")));
         }
         let clusters = self.tails.len() as i64;
-        let (shortlist, bounds) = match self.scratch() {
+        let scratch = self.scratch().filter(|_| k <= MOST_SWEPT);
+        let (shortlist, bounds) = match scratch {
             Some(scratch) => self.best_of_head_fused(hidden, k, scratch)?,
             None => self.best_of_head(hidden, k)?,
         };
@@ -46,7 +50,8 @@ impl Adaptive {
             }
             for (tail, rows) in self.tails.iter().zip(&rows_of_clusters).filter(|(_, rows)| rows.numel() > 0)
             {
-                let mut best = self.best_of_cluster(op, tail, &hidden.f_index_select(0, rows)?, k)?;
+                let own = hidden.f_index_select(0, rows)?;
+                let mut best = best_of_cluster(op, tail, &own, k, scratch)?;
                 best.log_probs = best.log_probs.f_add(&bound.f_index_select(0, rows)?.f_unsqueeze(1)?)?;
                 best.ids = best.ids.f_add_scalar(tail.cluster.start)?;
                 top.offer(rows, &best)?;
@@ -84,14 +89,20 @@ impl Adaptive {
         let bounds = logits.f_to_kind(Kind::Double)?.f_sub(&log_normaliser.f_unsqueeze(1)?)?;
         Ok((TopK { log_probs, ids }, bounds.f_to_kind(hidden.kind())?))
     }
+}
 
-    /// The best words of a cluster by their log-probability within it, at most `k`, for the rows given.
-    fn best_of_cluster(&self, op: &'static str, tail: &Tail, hidden: &Tensor, k: i64) -> Result<TopK> {
-        let k = k.min(tail.cluster.size);
-        match self.scratch() {
-            Some(scratch) => tail.linear(&tail.project(hidden)?).top_k(op, k, Some(scratch)),
-            None => top_k_of(op, &tail.log_softmax(hidden)?, k),
-        }
+/// The best words of a cluster by their log-probability within it, at most `k`, for the rows given.
+fn best_of_cluster(
+    op: &'static str,
+    tail: &Tail,
+    hidden: &Tensor,
+    k: i64,
+    scratch: Option<&Scratch>,
+) -> Result<TopK> {
+    let k = k.min(tail.cluster.size);
+    match scratch {
+        Some(_) => tail.linear(&tail.project(hidden)?).top_k(op, k, scratch),
+        None => top_k_of(op, &tail.log_softmax(hidden)?, k),
     }
 }
 
