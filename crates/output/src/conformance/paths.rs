@@ -54,7 +54,7 @@ fn agree(case: &Case<'_>, kind: Kind, options: &LossOptions) {
     for ((name, a), (_, b)) in fastest.2.variables().iter().zip(reference.2.variables()) {
         assert_close(
             &what(&format!("gradient of {name}")),
-            &dense_gradient(&a),
+            &dense_gradient(a),
             &dense_gradient(&b),
             kind,
             128.0,
