@@ -9,6 +9,7 @@
 //! * [`rows`]: optimizer steps on the rows of a table, and rows of one id added up.
 //! * [`seed`]: one root seed, a generator of its own for every component.
 //! * [`measure`]: doors for measuring a machine beside what the plan counts with.
+//! * [`mask`]: masks of dropout.
 //! * [`logspace`]: sums of probabilities that are given by their logarithms, in f64.
 //!
 //! Matrix products come from the `gemm` crate, one call on one thread at a time over that thread's own block; the sweeps
@@ -19,6 +20,7 @@ mod error;
 pub mod gathered;
 pub mod linear_ce;
 pub mod logspace;
+pub mod mask;
 pub mod measure;
 mod parts;
 pub mod paths;

@@ -1,7 +1,7 @@
 //! Dropout with masks from the run's own generators.
 
+use lexmax_kernels::mask;
 use lexmax_kernels::seed::{Generator, generator};
-use rand::Rng;
 use tch::Tensor;
 
 use crate::Result;
@@ -33,11 +33,8 @@ impl Dropout {
         if self.threshold == 0 {
             return Ok(tensor.shallow_clone());
         }
-        let mut bytes = vec![0_u8; 2 * tensor.numel()];
-        self.rng.fill_bytes(&mut bytes);
-        let (threshold, scale) = (self.threshold, self.scale);
-        let keep = |pair: &[u8]| if u16::from_le_bytes([pair[0], pair[1]]) < threshold { 0.0 } else { scale };
-        let mask: Vec<f32> = bytes.chunks_exact(2).map(keep).collect();
+        let mut mask = vec![0.0; tensor.numel()];
+        mask::fill(&mut self.rng, self.threshold, self.scale, &mut mask);
         let mask = Tensor::f_from_slice(&mask)?.f_view(tensor.size().as_slice())?;
         Ok(tensor.f_mul(&mask.f_to_kind(tensor.kind())?.f_to(tensor.device())?)?)
     }
