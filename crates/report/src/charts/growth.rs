@@ -34,9 +34,10 @@ pub struct Words<'a> {
 /// The chart; `None` where no line has two points.
 pub fn chart(series: &[Series], words: &Words<'_>) -> Option<Chart> {
     series.iter().find(|series| series.points.len() > 1)?;
-    let names: Vec<(&str, &str)> =
-        series.iter().map(|series| (series.name.as_str(), series.family.as_str())).collect();
-    let styles = palette::styles(&names);
+    // In small letters lexmax comes before the others, and has the whole lines.
+    let names: Vec<String> = series.iter().map(|series| series.name.to_lowercase()).collect();
+    let named = names.iter().map(String::as_str).zip(series.iter().map(|series| series.family.as_str()));
+    let styles = palette::styles(&named.collect::<Vec<_>>());
     let mut order: Vec<usize> = (0..series.len()).collect();
     // The order of the legend is the order of the lines at their right ends.
     let end = |i: &usize| series[*i].points.last().map_or(0.0, |point| point.1);
