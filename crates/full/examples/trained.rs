@@ -46,6 +46,17 @@ fn batch(ids: &[i64], places: impl Iterator<Item = usize>) -> Result<(Tensor, Te
     Ok((contexts, Tensor::f_from_slice(&targets)?))
 }
 
+/// The bias starts as the log-frequency of its word, so that no step is spent on learning that.
+fn start_bias(store: &nn::VarStore, ids: &[i64], vocab: usize) -> Result<(), Box<dyn Error>> {
+    let mut counts = vec![0.5_f32; vocab];
+    for id in ids {
+        counts[*id as usize] += 1.0;
+    }
+    let log_prior = Tensor::f_from_slice(&counts)?.f_div_scalar(ids.len() as f64)?.f_log()?;
+    tch::no_grad(|| store.variables()["output.bias"].shallow_clone().f_copy_(&log_prior))?;
+    Ok(())
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [text, out, numbers @ ..] = &arguments[..] else {
@@ -69,6 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let middle = nn::linear(&root / "middle", inputs, width, Default::default());
     let mut layer =
         Full::new(&BuildContext::new(&root / "output", vocab as i64, width, 1), &FullConfig::default())?;
+    start_bias(&store, &ids[..held_out], vocab)?;
     let mut optimizer = nn::Adam::default().build(&store, 2e-3)?;
     let forward = |contexts: &Tensor| -> Result<Tensor, tch::TchError> {
         middle.forward(&embedding.forward(contexts).f_view([-1, inputs])?).f_tanh()
