@@ -48,6 +48,7 @@ const RULES: &[Rule] = &[
         package: "lexmax-lab",
         ours: &[
             "lexmax",
+            "lexmax-autograd",
             "lexmax-kernels",
             "lexmax-output",
             "lexmax-optim",
