@@ -3,8 +3,8 @@
 //! `cargo run --release -p lexmax-hierarchical --example step -- [TREE [ROWS HIDDEN [REPEATS [VOCAB...]]]]`
 //!
 //! `TREE` is `huffman`, `balanced` or `two-level`. Targets follow a Zipf law, as the counts that the tree is fitted to. A step is loss,
-//! gradients and the update of the rows that have one. Times are medians in milliseconds over interleaved repeats, after the two
-//! paths were seen to agree.
+//! gradients and the update of the rows that have one. Times are the best of interleaved repeats in milliseconds, of steps the median
+//! too, after the two paths were seen to agree.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Instant;
@@ -66,11 +66,14 @@ fn update(variable: &Tensor) {
         let _ = values.f_sub_(&(gradient * f64::from(LEARNING_RATE))).unwrap();
         return;
     }
-    assert!(gradient.is_coalesced());
-    let (rows, gradients) = (gradient.indices().select(0, 0).contiguous(), gradient.values());
+    // The layer's rows rise and none comes twice, so nothing needs to be coalesced.
+    let (rows, gradients) =
+        (gradient.internal_indices().select(0, 0).contiguous(), gradient.internal_values());
     let width = usize::try_from(gradients.numel() as i64 / gradients.size()[0].max(1)).unwrap().max(1);
     let values = slice_mut::<f32>(&mut values).unwrap();
-    for (row, gradient) in slice::<i64>(&rows).unwrap().iter().zip(slice::<f32>(&gradients).unwrap().chunks(width)) {
+    for (row, gradient) in
+        slice::<i64>(&rows).unwrap().iter().zip(slice::<f32>(&gradients).unwrap().chunks(width))
+    {
         let start = *row as usize * width;
         for (value, gradient) in values[start..start + width].iter_mut().zip(gradient) {
             *value -= LEARNING_RATE * gradient;
@@ -78,27 +81,40 @@ fn update(variable: &Tensor) {
     }
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
+/// The best and the median of times, in milliseconds.
+fn best_and_median(times: impl Iterator<Item = f64>) -> (f64, f64) {
+    let mut times: Vec<f64> = times.collect();
     times.sort_by(f64::total_cmp);
-    times[times.len() / 2] * 1e3
+    (times[0] * 1e3, times[times.len() / 2] * 1e3)
 }
 
 /// Operations a second of a plain product on the same threads.
 fn product_rate(rows: i64, size: i64) -> f64 {
-    let (a, b) = (Tensor::rand([rows, size], (Kind::Float, Device::Cpu)), Tensor::rand([size, 1024], (Kind::Float, Device::Cpu)));
+    let (a, b) = (
+        Tensor::rand([rows, size], (Kind::Float, Device::Cpu)),
+        Tensor::rand([size, 1024], (Kind::Float, Device::Cpu)),
+    );
     let time = |_| {
         let start = Instant::now();
         let _ = a.matmul(&b);
         start.elapsed().as_secs_f64()
     };
-    2.0 * (rows * size * 1024) as f64 / (median((0..30).map(time).collect()) / 1e3)
+    2.0 * (rows * size * 1024) as f64 / (best_and_median((0..100).map(time)).0 / 1e3)
 }
 
 /// Draws from `1 / (rank + 1)`.
 fn zipf(rng: &mut Generator, counts: &WordCounts, rows: i64) -> Tensor {
     let mut cumulative = 0.0;
-    let sums: Vec<f64> = counts.counts().iter().map(|count| { cumulative += *count as f64; cumulative }).collect();
-    let draw = |_| sums.partition_point(|sum| *sum <= rng.random::<f64>() * cumulative).min(sums.len() - 1) as i64;
+    let sums: Vec<f64> = counts
+        .counts()
+        .iter()
+        .map(|count| {
+            cumulative += *count as f64;
+            cumulative
+        })
+        .collect();
+    let draw =
+        |_| sums.partition_point(|sum| *sum <= rng.random::<f64>() * cumulative).min(sums.len() - 1) as i64;
     Tensor::from_slice(&(0..rows).map(draw).collect::<Vec<i64>>())
 }
 
@@ -118,17 +134,26 @@ fn main() {
     };
     tch::set_num_threads(2);
     let rate = product_rate(rows, size);
-    println!("{tree:?}, N = {rows}, D = {size}, 2 threads, f32; a plain product makes {:.0} GFLOP/s", rate / 1e9);
-    println!("{:>9} {:>7} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>10}", "V", "bare", "loss", "backward", "update", "step", "step/bare", "dense", "reference");
+    println!(
+        "{tree:?}, N = {rows}, D = {size}, 2 threads, f32; a plain product makes {:.0} GFLOP/s",
+        rate / 1e9
+    );
+    println!(
+        "{:>9} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9} {:>9}",
+        "V", "bare", "loss", "backward", "update", "step", "median", "step/bare", "dense", "reference"
+    );
     let mut first = None;
     for vocab in vocabs {
         let mut rng = generator(7, "step example", 0);
-        let counts = WordCounts::new((0..vocab as u64).map(|rank| 100_000_000 / (rank + 1)).collect()).unwrap();
+        let counts =
+            WordCounts::new((0..vocab as u64).map(|rank| 100_000_000 / (rank + 1)).collect()).unwrap();
         // The reference path makes [V, D] in each step: left out where that says nothing more.
         let paths = [(Compute::Fastest, true), (Compute::Fastest, false), (Compute::Reference, false)];
         let kept = if vocab > 200_000 { 1 } else { paths.len() };
-        let mut made: Vec<_> =
-            paths[..kept].iter().map(|(compute, sparse)| Made::new(&counts, tree, size, *compute, *sparse)).collect();
+        let mut made: Vec<_> = paths[..kept]
+            .iter()
+            .map(|(compute, sparse)| Made::new(&counts, tree, size, *compute, *sparse))
+            .collect();
         let mut times = vec![vec![]; kept];
         let mut operations = 0.0;
         for repeat in 0..repeats + 3 {
@@ -142,17 +167,25 @@ fn main() {
                     times.push(parts);
                 }
             }
-            assert!(losses.iter().all(|loss| (loss - losses[0]).abs() < 1e-3), "the paths differ: {losses:?}");
+            assert!(
+                losses.iter().all(|loss| (loss - losses[0]).abs() < 1e-3),
+                "the paths differ: {losses:?}"
+            );
             operations = made[0].layer.cost(rows as u64).train.flops;
         }
-        let part = |times: &[[f64; 3]], part: usize| median(times.iter().map(|parts| parts[part]).collect());
-        let step = |times: &[[f64; 3]]| median(times.iter().map(|parts| parts.iter().sum()).collect());
+        let part = |times: &[[f64; 3]], part: usize| best_and_median(times.iter().map(|parts| parts[part])).0;
+        let step = |times: &[[f64; 3]]| best_and_median(times.iter().map(|parts| parts.iter().sum()));
         let bare = operations / rate * 1e3;
-        let all = step(&times[0]);
-        print!("{vocab:>9} {bare:>7.3} {:>9.3} {:>9.3} {:>9.3}", part(&times[0], 0), part(&times[0], 1), part(&times[0], 2));
-        print!(" {all:>9.3} {:>10.1}", all / bare);
+        let (all, usual) = step(&times[0]);
+        print!(
+            "{vocab:>9} {bare:>7.3} {:>9.3} {:>9.3} {:>9.3}",
+            part(&times[0], 0),
+            part(&times[0], 1),
+            part(&times[0], 2)
+        );
+        print!(" {all:>9.3} {usual:>9.3} {:>10.1}", all / bare);
         for other in &times[1..] {
-            print!(" {:>9.3}", step(other));
+            print!(" {:>9.3}", step(other).0);
         }
         let ratio = all / *first.get_or_insert(all);
         println!("   {ratio:.2} x the first");

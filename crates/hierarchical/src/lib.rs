@@ -5,6 +5,9 @@
 //! * [`TwoLevel`]: one choice among `C` classes of words, then one within the class: about `2 sqrt V` scores a row.
 //! * [`tree`]: the trees themselves, without parameters.
 //!
+//! Both have a fused path on a CPU: log-probabilities of targets, losses and gradients by the kernels of `lexmax-kernels`, whose cost
+//! depends on the words of the batch and not on `V`, with row-sparse gradients where they are asked for.
+//!
 //! All are exactly normalised, so perplexities and label smoothing are over all `V` words. [`build`] makes the layer that
 //! a [`HierarchicalConfig`] names.
 //!

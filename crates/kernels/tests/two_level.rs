@@ -40,7 +40,8 @@ impl Problem {
             (draw(rows * size, scale), draw(classes * size, scale), draw(vocab * size, scale));
         let (class_bias, bias) = (Some(draw(classes, 1.0)), Some(draw(vocab, 1.0)));
         let upstream = draw(rows, 1.0);
-        let targets = draw(rows, 0.5).into_iter().map(|u| (vocab as f64 * (u + 0.5).powi(3)) as i64).collect();
+        let targets =
+            draw(rows, 0.5).into_iter().map(|u| (vocab as f64 * (u + 0.5).powi(3)) as i64).collect();
         Self { starts, hidden, class_weight, weight, class_bias, bias, upstream, targets, size }
     }
 
@@ -74,25 +75,26 @@ impl Problem {
             let h = &self.hidden[row * size..(row + 1) * size];
             let d_hidden = &mut out.hidden[row * size..(row + 1) * size];
             let class = starts.iter().rposition(|start| *start <= target).unwrap();
-            let mut softmax = |weight: &[f64], bias: &Option<Vec<f64>>, from: usize, count: usize, at: usize| {
-                let row = |c: usize| &weight[(from + c) * size..(from + c + 1) * size];
-                let logits: Vec<f64> = (0..count)
-                    .map(|c| {
-                        let dot: f64 = row(c).iter().zip(h).map(|(a, b)| a * b).sum();
-                        dot + bias.as_ref().map_or(0.0, |bias| bias[from + c])
-                    })
-                    .collect();
-                let largest = logits.iter().copied().fold(f64::MIN, f64::max);
-                let normaliser = largest + logits.iter().map(|z| (z - largest).exp()).sum::<f64>().ln();
-                let factor = |c: usize| f64::from(u8::from(c == at)) - (logits[c] - normaliser).exp();
-                let factors: Vec<f64> = (0..count).map(factor).collect();
-                for (c, factor) in factors.iter().enumerate() {
-                    for d in 0..size {
-                        d_hidden[d] += factor * row(c)[d];
+            let mut softmax =
+                |weight: &[f64], bias: &Option<Vec<f64>>, from: usize, count: usize, at: usize| {
+                    let row = |c: usize| &weight[(from + c) * size..(from + c + 1) * size];
+                    let logits: Vec<f64> = (0..count)
+                        .map(|c| {
+                            let dot: f64 = row(c).iter().zip(h).map(|(a, b)| a * b).sum();
+                            dot + bias.as_ref().map_or(0.0, |bias| bias[from + c])
+                        })
+                        .collect();
+                    let largest = logits.iter().copied().fold(f64::MIN, f64::max);
+                    let normaliser = largest + logits.iter().map(|z| (z - largest).exp()).sum::<f64>().ln();
+                    let factor = |c: usize| f64::from(u8::from(c == at)) - (logits[c] - normaliser).exp();
+                    let factors: Vec<f64> = (0..count).map(factor).collect();
+                    for (c, factor) in factors.iter().enumerate() {
+                        for (d_hidden, weight) in d_hidden.iter_mut().zip(row(c)) {
+                            *d_hidden += factor * weight;
+                        }
                     }
-                }
-                (logits[at] - normaliser, factors)
-            };
+                    (logits[at] - normaliser, factors)
+                };
             let first = starts[class] as usize;
             let count = starts[class + 1] as usize - first;
             let (of_class, class_factors) =
@@ -135,7 +137,8 @@ macro_rules! swept {
             let back = |numbers: &[$kind]| numbers.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>();
             let (hidden, class_weight, weight) =
                 (cast(&problem.hidden), cast(&problem.class_weight), cast(&problem.weight));
-            let (class_bias, bias) = (problem.class_bias.as_deref().map(cast), problem.bias.as_deref().map(cast));
+            let (class_bias, bias) =
+                (problem.class_bias.as_deref().map(cast), problem.bias.as_deref().map(cast));
             let upstream = cast(&problem.upstream);
             let layer = TwoLevel {
                 hidden: &hidden,
@@ -192,7 +195,9 @@ fn close(got: &Answer, exact: &Answer, allowed: f64) -> Result<(), TestCaseError
         ("d_bias", &got.bias, &exact.bias),
     ];
     for (name, got, exact) in parts {
-        let off = error(got, exact);
+        // Gradients that cancel to zero, as those of a single class, are right to the rounding of their terms, which are about one.
+        let scale = exact.iter().fold(0.0, |scale: f64, x| scale.max(x.abs()));
+        let off = error(got, exact) * scale.clamp(f64::MIN_POSITIVE, 1.0);
         prop_assert!(off <= allowed, "{name} is off by {off:e}, allowed {allowed:e}");
     }
     Ok(())
@@ -233,6 +238,22 @@ fn a_heavy_class_is_right_with_any_number_of_threads() {
     for threads in [1, 2, 3] {
         close(&swept_f64(&problem, &mut Workspace::new(threads)), &exact, 1e-11).unwrap();
         close(&swept_f32(&problem, &mut Workspace::new(threads)), &exact, 1e-5).unwrap();
+    }
+}
+
+#[test]
+fn the_workspace_is_within_its_bound() {
+    for (rows, sizes) in [(300, vec![30; 40]), (50, vec![3, 4000]), (7, vec![1; 90])] {
+        let problem = Problem::new(5, rows, 24, &sizes);
+        for threads in [1, 2, 3] {
+            let mut workspace = Workspace::new(threads);
+            // Large and small batches by turns.
+            swept_f32(&problem, &mut workspace);
+            swept_f32(&Problem::new(6, 5, 24, &sizes), &mut workspace);
+            let numbers = 2 * rows * 24 + rows + threads * (rows * 24 + sizes.len() * (24 + 1));
+            let bound = (32 << 20) + numbers * size_of::<f32>();
+            assert!((1..=bound).contains(&workspace.bytes()), "{} of {bound}", workspace.bytes());
+        }
     }
 }
 

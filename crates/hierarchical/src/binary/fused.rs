@@ -46,9 +46,9 @@ impl Sweep for PathSweep {
         workspaces: &Workspaces<T>,
     ) -> std::result::Result<Vec<f64>, BoxError> {
         let linear = linear(inputs)?;
-        workspaces.paths.with(paths::Workspace::new, |workspace| {
-            Ok(paths::log_prob(linear, &self.0, workspace)?)
-        })
+        workspaces
+            .paths
+            .with(paths::Workspace::new, |workspace| Ok(paths::log_prob(linear, &self.0, workspace)?))
     }
 
     fn gradients<T: TreeKind>(

@@ -31,9 +31,13 @@ const GATHERED: i64 = 1 << 22;
 ///   and every probability is 1.
 /// * Cost of a loss: `2 N L D` operations forward, three times that with gradients, where `L` is the mean path length of the
 ///   targets (at most the entropy of the counts in bits plus 1 for Huffman, `log2 V` rounded up for balanced). Only the
-///   inner nodes on the targets' paths are read, and only they get a gradient that is not zero; autograd still writes
-///   zeros to the rest of `[V - 1, D]`. Label smoothing needs all words and costs as much as a full softmax.
-/// * Memory: three arrays `[N L, D]` in training; the paths take about `4 L + 8` bytes a word.
+///   `R` inner nodes on the targets' paths are read, and only they get a gradient that is not zero. Label smoothing needs all
+///   words: it is made of plain ATen operations on both paths and costs as much as a full softmax.
+/// * Gradients on the fused path: with [`BuildContext::sparse_gradients`] those of `weight` and `bias` are row-sparse (COO), of the
+///   `R` nodes in rising order, each once, and no step makes or passes over `[V - 1, D]`; without, the `R` rows are written into
+///   zeros. On the reference path, and with label smoothing, they are dense.
+/// * Memory in training: on the fused path the gradients, `[N, D]` and `[R, D]`, and for each thread at most one path of rows; on
+///   the reference path three arrays `[N L, D]`. The paths take about `4 L + 8` bytes a word.
 /// * `top_k` is a best-first search: an inner node's probability bounds that of every word below it. On a peaked
 ///   distribution it scores some tens of nodes a row; in the worst case, all words equally likely, all `V - 1`.
 /// * When not to use it: for the best perplexity. The tree decides which words must share parameters, and one by frequency
@@ -190,7 +194,10 @@ impl OutputLayer for BinaryTree {
         let steps = n * self.mean_length;
         let touched = steps.min(self.vocab_size() as f64 - 1.0);
         let forward = Cost { flops: 2.0 * steps * d, bytes: size * (n * d + touched * d + steps) };
-        let dense_gradient = Cost { flops: 0.0, bytes: size * self.nodes.parameters() as f64 };
+        // A dense gradient is written whole.
+        let dense = !self.fused.as_ref().is_some_and(Fused::is_sparse);
+        let written = if dense { size * self.nodes.parameters() as f64 } else { 0.0 };
+        let dense_gradient = Cost { flops: 0.0, bytes: written };
         LayerCost {
             train: forward.with_gradients() + dense_gradient,
             eval: forward,

@@ -67,6 +67,11 @@ impl Fused {
         context.is_fused().then(fused)
     }
 
+    /// Whether gradients of rows stay rows.
+    pub fn is_sparse(&self) -> bool {
+        self.sparse
+    }
+
     /// `log p` of each row's target, `[M]`; differentiable. The backward pass sweeps again, since only then the factor of each row
     /// is known.
     pub fn log_prob<S: Sweep>(&self, sweep: S, inputs: &[Option<&Tensor>]) -> Result<Tensor> {
@@ -144,7 +149,8 @@ impl Inputs {
 
     /// An input that must be there.
     pub fn tensor(&self, index: usize) -> Result<&Tensor> {
-        let missing = || OutputError::fused(format!("input {index} of a fused node is missing, expected a tensor"));
+        let missing =
+            || OutputError::fused(format!("input {index} of a fused node is missing, expected a tensor"));
         self.get(index).ok_or_else(missing)
     }
 
@@ -160,7 +166,9 @@ impl Inputs {
 
     /// Room for the gradient by an input, where that is there and wanted: for the given rows or for all.
     pub fn room(&self, index: usize, wanted: &[bool], rows: Option<&Tensor>) -> Result<Option<Gradient>> {
-        let Some(input) = self.get(index).filter(|_| wanted.get(index) == Some(&true)) else { return Ok(None) };
+        let Some(input) = self.get(index).filter(|_| wanted.get(index) == Some(&true)) else {
+            return Ok(None);
+        };
         let mut shape = input.size();
         if let (Some(rows), Some(first)) = (rows, shape.first_mut()) {
             *first = rows.size()[0];

@@ -54,7 +54,8 @@ impl<S: Sweep> Node<S> {
         let upstream = match &self.factor {
             Factor::OfEachRow => {
                 let log_prob = self.sweep.log_prob(&inputs, workspaces)?;
-                let mut save = |input: &Tensor| Saved { index: context.save(input), rows: None, size: input.size() };
+                let mut save =
+                    |input: &Tensor| Saved { index: context.save(input), rows: None, size: input.size() };
                 self.saved = inputs.0.iter().map(|input| input.as_ref().map(&mut save)).collect();
                 return Ok(Tensor::f_from_slice(&log_prob)?.f_to_kind(T::KIND)?);
             }
@@ -83,7 +84,9 @@ impl<S: Sweep> Node<S> {
     fn scale_made(&self, context: &BackwardContext<'_>) -> NodeResult<Vec<Option<Tensor>>> {
         let upstream = context.grad_output(0)?.f_double_value(&[])?;
         let scaled = |(input, saved): (usize, &Option<Saved>)| {
-            let Some(saved) = saved.as_ref().filter(|_| context.needs_input_grad(input)) else { return Ok(None) };
+            let Some(saved) = saved.as_ref().filter(|_| context.needs_input_grad(input)) else {
+                return Ok(None);
+            };
             let mut values = context.take_saved(saved.index)?;
             values = match upstream {
                 1.0 => values,
@@ -97,7 +100,8 @@ impl<S: Sweep> Node<S> {
 
     /// Sweeps again, now that the factor of each row is known.
     fn sweep_again<T: TreeKind>(&self, context: &BackwardContext<'_>) -> NodeResult<Vec<Option<Tensor>>> {
-        let again = |saved: &Option<Saved>| saved.as_ref().map(|saved| context.saved(saved.index)).transpose();
+        let again =
+            |saved: &Option<Saved>| saved.as_ref().map(|saved| context.saved(saved.index)).transpose();
         let inputs = Inputs(self.saved.iter().map(again).collect::<std::result::Result<_, _>>()?);
         let wanted: Vec<bool> =
             (0..context.n_inputs()).map(|index| context.needs_input_grad(index)).collect();

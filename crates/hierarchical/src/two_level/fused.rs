@@ -47,9 +47,9 @@ impl Sweep for ClassSweep {
         workspaces: &Workspaces<T>,
     ) -> std::result::Result<Vec<f64>, BoxError> {
         let layer = layer(inputs)?;
-        workspaces.two_level.with(two_level::Workspace::new, |workspace| {
-            Ok(two_level::log_prob(layer, &self.0, workspace)?)
-        })
+        workspaces
+            .two_level
+            .with(two_level::Workspace::new, |workspace| Ok(two_level::log_prob(layer, &self.0, workspace)?))
     }
 
     fn gradients<T: TreeKind>(

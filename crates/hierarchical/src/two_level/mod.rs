@@ -27,10 +27,14 @@ use fused::ClassSweep;
 /// * Shapes: hidden `[N, D]`; `class_weight` `[C, D]`, `class_bias` `[C]`; `weight` `[V, D]`, `bias` `[V]`. Classes are
 ///   `C` ranges of consecutive ids.
 /// * Cost of a loss: `2 N D (C + S)` operations forward, three times that with gradients, where `S` is the mean size of the
-///   targets' classes. Only the words of classes that occur in the batch are read, and only they get a gradient that is not
-///   zero; autograd still writes zeros to the rest of `[V, D]`. Label smoothing needs all words and costs as much as a full
-///   softmax.
-/// * Memory: logits `[N, C]`, and those of the targets' classes.
+///   targets' classes. Only the `R` words of classes that occur in the batch are read, and only they get a gradient that is not
+///   zero. Label smoothing needs all words: it is made of plain ATen operations on both paths and costs as much as a full softmax.
+/// * Gradients on the fused path: with [`BuildContext::sparse_gradients`] those of `weight` and `bias` are row-sparse (COO), of the
+///   `R` words in rising order, each once, and no step makes or passes over `[V, D]`; without, the `R` rows are written into zeros.
+///   Those of `class_weight` and `class_bias` are dense, since every row reads every class. On the reference path, and with
+///   label smoothing, all are dense.
+/// * Memory in training: on the fused path the gradients, `[N, D]`, `[C, D]` and `[R, D]`, tiles of at most 32 MiB, twice the hidden
+///   states, and `[C, D]` for each thread but the first; on the reference path logits `[N, C]` and those of the targets' classes.
 /// * `top_k` opens classes in the order of their probability, which bounds that of their words, until no class left can
 ///   reach the `k`-th best. In the worst case, all words equally likely, it scores all `V`.
 /// * When not to use it: for the best perplexity; and where the batch is so small that one product a class is overhead.
@@ -261,7 +265,9 @@ impl OutputLayer for TwoLevel {
         let numel = |bias: &Option<Tensor>| bias.as_ref().map_or(0, Tensor::numel);
         let of_words = self.weight.numel() + numel(&self.bias);
         let parameters = of_words + self.class_weight.numel() + numel(&self.class_bias);
-        let dense_gradient = Cost { flops: 0.0, bytes: size * of_words as f64 };
+        // A dense gradient is written whole.
+        let dense = !self.fused.as_ref().is_some_and(Fused::is_sparse);
+        let dense_gradient = Cost { flops: 0.0, bytes: if dense { size * of_words as f64 } else { 0.0 } };
         LayerCost {
             train: forward.with_gradients() + dense_gradient,
             eval: forward,

@@ -69,16 +69,17 @@ impl Batch {
             let given = format!("{} rows, {node_count} nodes", targets.len());
             return Err(KernelError::argument(op, "sizes", given, "rows in 32 bits and at most 2^30 nodes"));
         }
-        let mut keyed = Vec::with_capacity(targets.len());
-        let mut longest = 0;
+        // First where all paths lie, then what they are: so the misses of a table beyond the caches overlap.
+        let mut paths = Vec::with_capacity(targets.len());
         for (row, &given) in targets.iter().enumerate() {
             let word = usize::try_from(given).ok().filter(|&word| word < vocab_size).ok_or_else(|| {
                 KernelError::Target { op, row, given, vocab_size, or_ignored: String::new() }
             })?;
-            let path = table.path(word).ok_or_else(|| broken(op, "offsets", word))?;
-            longest = longest.max(path.len());
-            keyed.push((key(path), row as u32, path));
+            paths.push(table.path(word).ok_or_else(|| broken(op, "offsets", word))?);
         }
+        let longest = paths.iter().map(|path| path.len()).max().unwrap_or(0);
+        let keys = paths.into_iter().enumerate().map(|(row, path)| (key(path), row as u32, path));
+        let mut keyed: Vec<_> = keys.collect();
         keyed.sort_unstable_by(|a, b| {
             let deep = |path: &'_ [i32]| path.len() > KEY_STEPS;
             // Codes beyond the key decide only where it cannot.
@@ -124,7 +125,8 @@ impl Batch {
                 by_depth[depth].push(visit);
                 stack.push((step >> 1, visit));
             }
-            self.steps.extend(path.iter().zip(&stack).map(|(step, (_, visit))| 2 * visit + (step & 1) as u32));
+            self.steps
+                .extend(path.iter().zip(&stack).map(|(step, (_, visit))| 2 * visit + (step & 1) as u32));
         }
         self.starts.push(self.steps.len());
         self.firsts.push(self.visits.len());

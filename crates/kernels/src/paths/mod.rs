@@ -211,7 +211,13 @@ fn check<T: PathElement>(
         KernelError::check_length(op, "gradient of weight", out.len(), nodes * size, why)?;
     }
     if let Some(out) = &gradients.bias {
-        KernelError::check_length(op, "gradient of bias", out.len(), nodes, "one for each node of the batch")?;
+        KernelError::check_length(
+            op,
+            "gradient of bias",
+            out.len(),
+            nodes,
+            "one for each node of the batch",
+        )?;
     }
     Ok(())
 }

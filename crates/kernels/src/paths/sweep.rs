@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::batch::Batch;
-use super::vector::{PADDING, combine, dots, exp_of_minus_abs};
+use super::vector::{PADDING, combine, dots, exp_of_minus_abs, fetch};
 use super::workspace::Worker;
 use crate::element::Element;
 use crate::linear_ce::{Linear, Upstream};
@@ -87,6 +87,9 @@ unsafe fn sweep<T: Element, V: Vector<Scalar = T>>(job: &mut Job<'_, '_, T>) {
         for position in block.clone() {
             let row = job.batch.order[position] as usize;
             job.worker.hidden_offsets.push(row * job.linear.hidden_size);
+            if position + 1 < job.positions.end {
+                fetch_first_visits(job, position + 1);
+            }
             // SAFETY: as the caller.
             unsafe { along_path::<T, V>(job, position, position - block.start) };
         }
@@ -95,6 +98,16 @@ unsafe fn sweep<T: Element, V: Vector<Scalar = T>>(job: &mut Job<'_, '_, T>) {
             unsafe { of_nodes::<T, V>(job, block.clone()) };
         }
         start = block.end;
+    }
+}
+
+/// Asks for the nodes that a row is the first to visit: rare ones, which no cache holds in a large vocabulary.
+#[inline(always)]
+fn fetch_first_visits<T: Element>(job: &Job<'_, '_, T>, position: usize) {
+    let size = job.linear.hidden_size;
+    for visit in &job.batch.visits[job.batch.firsts[position]..job.batch.firsts[position + 1]] {
+        let start = visit.node as usize * size;
+        fetch(&job.linear.weight[start..start + size]);
     }
 }
 

@@ -164,5 +164,18 @@ pub(super) unsafe fn exp_of_minus_abs<T: Element, V: Vector<Scalar = T>>(values:
     }
 }
 
+/// Asks for a row of a matrix, so that it is on its way to the caches while something else is done.
+#[inline(always)]
+pub(super) fn fetch<T>(row: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in row.chunks(64 / size_of::<T>()) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every x86-64 processor has the instruction, which changes nothing that a program sees.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = row;
+}
+
 /// Numbers of the widest register.
 pub(super) const PADDING: usize = 16;

@@ -4,6 +4,7 @@ use super::batch::Batch;
 use super::sweep::ROWS;
 use super::vector::PADDING;
 use crate::element::Element;
+use crate::rows;
 use crate::simd::Level;
 
 /// Threads and their buffers. Keep one for each layer.
@@ -81,9 +82,9 @@ impl<T: Element> Worker<T> {
             (&mut self.by_node, longest * ROWS),
             (&mut self.head, shared * hidden_size),
         ] {
-            fit(numbers, len);
+            rows::room(numbers, len);
         }
-        fit(&mut self.head_bias, shared);
+        rows::room(&mut self.head_bias, shared);
         for (places, len) in [(&mut self.node_offsets, longest), (&mut self.hidden_offsets, ROWS)] {
             places.clear();
             places.reserve_exact(len);
@@ -95,12 +96,5 @@ impl<T: Element> Worker<T> {
         numbers.iter().map(|numbers| numbers.capacity() * size_of::<T>()).sum::<usize>()
             + (self.node_offsets.capacity() + self.hidden_offsets.capacity()) * size_of::<usize>()
             + self.head_bias.capacity() * size_of::<f64>()
-    }
-}
-
-/// At least so many numbers, without more memory than that; what they are is left open.
-fn fit<N: Copy + Default>(numbers: &mut Vec<N>, len: usize) {
-    if numbers.len() < len {
-        *numbers = vec![N::default(); len];
     }
 }

@@ -141,6 +141,7 @@ fn run<T: Element>(
     }
     // The sweeps' losses are -log p, so the factors of these are the other way round.
     workspace.upstream.clear();
+    workspace.upstream.reserve_exact(groups.rows());
     let same = match upstream {
         None => None,
         Some(Upstream::Same(factor)) => Some(Upstream::Same(-factor)),
@@ -150,14 +151,13 @@ fn run<T: Element>(
             Some(Upstream::Rows(&[][..]))
         }
     };
-    workspace.d_hidden.resize(if hidden.is_some() { layer.hidden.len() } else { 0 }, T::default());
     let shares = groups.shares(workspace.threads);
     workspace.fit(shares.len());
     let (class_weight_there, class_bias_there) = (class_weight.is_some(), class_bias.is_some());
     let mut by_position = vec![0.0; groups.rows()];
     {
         let mut log_probs = &mut by_position[..];
-        let mut d_hidden = hidden.is_some().then_some(&mut workspace.d_hidden[..]);
+        let mut d_hidden = hidden.is_some().then(|| rows::room(&mut workspace.d_hidden, layer.hidden.len()));
         let mut hidden_rows = hidden.map(|out| rows::in_order(out, size, positions()));
         let (mut weight, mut bias) = (weight, bias);
         let (mut class_weight, mut class_bias) = (class_weight, class_bias);

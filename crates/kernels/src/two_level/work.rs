@@ -8,6 +8,7 @@ use super::workspace::Worker;
 use crate::element::Element;
 use crate::error::Result;
 use crate::linear_ce::{self, Gradients, Linear, Options, RowLosses, Upstream};
+use crate::rows;
 
 /// The work of one thread and where its results go; all by position.
 pub(super) struct Job<'a, 'g, T> {
@@ -50,15 +51,12 @@ impl<'g, T: Element> Sums<'g, T> {
         weight_len: usize,
         classes: usize,
     ) -> Self {
-        let own = |buffer: &'g mut Vec<T>, wanted: bool, given: Option<&'g mut [T]>, len: usize| {
-            match (wanted, given) {
-                (false, _) => None,
-                (true, Some(given)) => Some(given),
-                (true, None) => {
-                    buffer.resize(len, T::default());
-                    Some(&mut buffer[..])
-                }
-            }
+        let own = |buffer: &'g mut Vec<T>, wanted: bool, given: Option<&'g mut [T]>, len: usize| match (
+            wanted, given,
+        ) {
+            (false, _) => None,
+            (true, Some(given)) => Some(given),
+            (true, None) => Some(rows::room(buffer, len)),
         };
         Self {
             sweeps: &mut worker.sweeps,

@@ -3,6 +3,7 @@
 use super::groups::Group;
 use crate::element::Element;
 use crate::linear_ce::{self, DEFAULT_MEMORY_LIMIT};
+use crate::rows;
 use crate::simd::Level;
 
 /// Threads and their buffers. Keep one for each layer.
@@ -56,7 +57,8 @@ impl<T: Element> Workspace<T> {
     /// Bytes held now. At most 32 MiB for the sweeps of all threads together, twice the batch's hidden states, one group of
     /// them for each thread, and the class weight for each thread but the first.
     pub fn bytes(&self) -> usize {
-        let numbers = |numbers: &[&Vec<T>]| numbers.iter().map(|v| v.capacity() * size_of::<T>()).sum::<usize>();
+        let numbers =
+            |numbers: &[&Vec<T>]| numbers.iter().map(|v| v.capacity() * size_of::<T>()).sum::<usize>();
         let worker = |worker: &Worker<T>| {
             worker.sweeps.bytes() + numbers(&[&worker.d_group, &worker.d_class_weight, &worker.d_class_bias])
         };
@@ -70,8 +72,7 @@ impl<T: Element> Workspace<T> {
         if self.workers.len() != workers || self.inner_threads != inner {
             self.workers.clear();
             let limit = DEFAULT_MEMORY_LIMIT / workers;
-            let sweeps =
-                || linear_ce::Workspace::new(inner).with_memory_limit(limit).with_level(self.level);
+            let sweeps = || linear_ce::Workspace::new(inner).with_memory_limit(limit).with_level(self.level);
             self.workers = (0..workers)
                 .map(|_| Worker {
                     sweeps: sweeps(),
@@ -88,7 +89,7 @@ impl<T: Element> Workspace<T> {
 impl<T: Element> Worker<T> {
     /// Makes room for the gradient of the hidden states of any of the groups.
     pub fn fit(&mut self, groups: &[Group], hidden_size: usize) {
-        let rows = groups.iter().map(|group| group.positions.len()).max().unwrap_or(0);
-        self.d_group.resize(rows * hidden_size, T::default());
+        let most = groups.iter().map(|group| group.positions.len()).max().unwrap_or(0);
+        rows::room(&mut self.d_group, most * hidden_size);
     }
 }
