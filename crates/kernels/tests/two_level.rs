@@ -89,8 +89,8 @@ impl Problem {
                     let factor = |c: usize| f64::from(u8::from(c == at)) - (logits[c] - normaliser).exp();
                     let factors: Vec<f64> = (0..count).map(factor).collect();
                     for (c, factor) in factors.iter().enumerate() {
-                        for d in 0..size {
-                            d_hidden[d] += factor * row(c)[d];
+                        for (d_hidden, weight) in d_hidden.iter_mut().zip(row(c)) {
+                            *d_hidden += factor * weight;
                         }
                     }
                     (logits[at] - normaliser, factors)
@@ -195,7 +195,9 @@ fn close(got: &Answer, exact: &Answer, allowed: f64) -> Result<(), TestCaseError
         ("d_bias", &got.bias, &exact.bias),
     ];
     for (name, got, exact) in parts {
-        let off = error(got, exact);
+        // Gradients that cancel to zero, as those of a single class, are right to the rounding of their terms, which are about one.
+        let scale = exact.iter().fold(0.0, |scale: f64, x| scale.max(x.abs()));
+        let off = error(got, exact) * scale.clamp(f64::MIN_POSITIVE, 1.0);
         prop_assert!(off <= allowed, "{name} is off by {off:e}, allowed {allowed:e}");
     }
     Ok(())

@@ -119,7 +119,7 @@ impl Groups {
         let all = self.groups.len();
         // Up to three quarters of what one thread would do alone.
         if threads < 2 || 2 * largest * threads > 3 * total {
-            return vec![0..all];
+            return std::iter::once(0..all).collect();
         }
         let (mut ends, mut done) = (Vec::with_capacity(threads), 0);
         for (index, group) in self.groups.iter().enumerate() {
@@ -180,7 +180,8 @@ mod tests {
         let starts: Vec<i64> = (0..=20).map(|class| class * 10).collect();
         let spread: Vec<i64> = (0..200).collect();
         assert_eq!(Groups::new(&starts, &spread).unwrap().shares(2), [0..10, 10..20]);
-        assert_eq!(Groups::new(&starts, &[3; 100]).unwrap().shares(2), [0..1]);
+        let heavy = Groups::new(&starts, &[3; 100]).unwrap().shares(2);
+        assert!(heavy.len() == 1 && heavy[0] == (0..1), "{heavy:?}");
     }
 
     #[test]
