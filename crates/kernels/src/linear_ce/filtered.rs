@@ -181,8 +181,8 @@ impl<T: Element> Call<'_, T> {
         for row in 0..rows {
             let share =
                 (worker.block_max[start + row].to_f64() - chunk.max[row].to_f64()).exp() * chunk.share[row];
-            // Not `share > eps`: what is not a number is not dropped.
-            if !(share <= eps) {
+            // What is not a number is not dropped.
+            if share > eps || share.is_nan() {
                 return false;
             }
             mass += share * worker.gathered.block_sum[start + row].to_f64();
