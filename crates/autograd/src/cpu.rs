@@ -43,7 +43,7 @@ pub fn slice<T: kind::Element>(tensor: &Tensor) -> Result<&[T], NotASlice> {
 /// that was just made, or a parameter that is updated in place with nothing else running.
 ///
 /// # Errors
-/// As [`slice`].
+/// As [`slice()`].
 ///
 /// ```
 /// use lexmax_autograd::cpu::slice_mut;

@@ -96,10 +96,10 @@ mod tests {
             let rows = embedding.look_up(&Tensor::from_slice(ids).view([1, -1])).unwrap();
             assert_eq!(rows.size(), [1, ids.len() as i64, SIZE.1]);
             let ramp = Tensor::arange(rows.numel() as i64, (Kind::Double, Device::Cpu)).view_as(&rows);
-            loss = loss + (rows * (ramp + i as f64).sin()).sum(Kind::Double);
+            loss += (rows * (ramp + i as f64).sin()).sum(Kind::Double);
         }
         if whole_table {
-            loss = loss + embedding.weight.square().sum(Kind::Double);
+            loss += embedding.weight.square().sum(Kind::Double);
         }
         loss.backward();
         embedding.weight.grad()
