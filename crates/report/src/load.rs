@@ -111,11 +111,12 @@ pub fn select(records: Vec<RunRecord>) -> Loaded {
     Loaded { records, notes }
 }
 
-/// A configuration without its fields `seed`, with keys in order: equal for the seeds of one output.
+/// A configuration without its fields `seed` and `seeds` (each run names its own), with keys in order: equal for the seeds of
+/// one output.
 pub(crate) fn without_seed(config: &Value) -> Value {
     match config {
         Value::Object(map) => {
-            let sorted: BTreeMap<_, _> = map.iter().filter(|(key, _)| *key != "seed").collect();
+            let sorted: BTreeMap<_, _> = map.iter().filter(|(key, _)| *key != "seed" && *key != "seeds").collect();
             Value::Object(sorted.into_iter().map(|(key, value)| (key.clone(), without_seed(value))).collect())
         }
         Value::Array(items) => Value::Array(items.iter().map(without_seed).collect()),
