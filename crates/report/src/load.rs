@@ -116,7 +116,8 @@ pub fn select(records: Vec<RunRecord>) -> Loaded {
 pub(crate) fn without_seed(config: &Value) -> Value {
     match config {
         Value::Object(map) => {
-            let sorted: BTreeMap<_, _> = map.iter().filter(|(key, _)| *key != "seed" && *key != "seeds").collect();
+            let sorted: BTreeMap<_, _> =
+                map.iter().filter(|(key, _)| *key != "seed" && *key != "seeds").collect();
             Value::Object(sorted.into_iter().map(|(key, value)| (key.clone(), without_seed(value))).collect())
         }
         Value::Array(items) => Value::Array(items.iter().map(without_seed).collect()),

@@ -22,7 +22,7 @@ pub use workspace::Workspace;
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::Upstream;
-use crate::{pool, parts};
+use crate::{parts, pool};
 use work::Job;
 
 /// Hidden states and parameters, row-major.
