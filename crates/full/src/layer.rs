@@ -76,7 +76,7 @@ impl Full {
         let weight = context.class_weight(NAME, config.tied, context.hidden_size)?;
         let bias = if config.bias { Some(context.bias("bias", context.vocab_size)?) } else { None };
         let (vocab_size, hidden_size) = (context.vocab_size, context.hidden_size);
-        let scratch = context.is_fused().then(Scratch::default);
+        let scratch = context.is_fused().then(|| context.scratch(1));
         let filter = config.gradient_filter.map(|eps| GradientFilter::new(eps, !config.filter_weight));
         let config = config.clone();
         Ok(Self { weight, bias, config, adjustment, loss, scratch, filter, vocab_size, hidden_size })

@@ -83,7 +83,7 @@ impl Mixture {
             latent_bias: context.bias("latent.bias", components * latent_size)?,
             weight: context.class_weight(NAME, config.tied, latent_size)?,
             bias: if config.bias { Some(context.bias("bias", vocab_size)?) } else { None },
-            scratch: context.is_fused().then(Scratch::default),
+            scratch: context.is_fused().then(|| context.scratch(components)),
             components,
             latent_size,
             loss,

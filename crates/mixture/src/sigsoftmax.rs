@@ -79,7 +79,7 @@ impl Sigsoftmax {
         let loss = context.loss(NAME, config.loss.clone())?;
         let weight = context.class_weight(NAME, config.tied, hidden_size)?;
         let bias = if config.bias { Some(context.bias("bias", vocab_size)?) } else { None };
-        let scratch = context.is_fused().then(Scratch::default);
+        let scratch = context.is_fused().then(|| context.scratch(1));
         Ok(Self { weight, bias, loss, scratch, vocab_size, hidden_size })
     }
 

@@ -4,7 +4,7 @@ use lexmax_kernels::seed::{Generator, generator};
 use rand_distr::{Distribution, Uniform};
 use tch::{Device, Kind, Tensor, nn};
 
-use crate::fused::Compute;
+use crate::fused::{Compute, Scratch};
 use crate::{Loss, LossOptions, OutputError, Result, WordCounts};
 
 /// Sizes, variables, counts and seed for building a layer. Element type and device are those of the variable store.
@@ -27,6 +27,9 @@ pub struct BuildContext<'a> {
     /// Whether weights of which a step reads a few rows get row-sparse gradients (COO) on the fused path, so that no `[V, D]` is
     /// made. The optimizer must take them, as `lexmax-optim` does; dense by default.
     pub sparse_gradients: bool,
+    /// Memory of a layer's fused sweeps over classes, in bytes; where it is not given, what [`Scratch`] says. With more of it logits
+    /// of large vocabularies are kept instead of computed twice. Results differ by rounding only.
+    pub workspace_bytes: Option<usize>,
     /// Root seed; every parameter has a generator of its own.
     pub seed: u64,
 }
@@ -43,6 +46,7 @@ impl<'a> BuildContext<'a> {
             init_range: None,
             compute: Compute::default(),
             sparse_gradients: false,
+            workspace_bytes: None,
             seed,
         }
     }
@@ -60,6 +64,11 @@ impl<'a> BuildContext<'a> {
     /// Whether a layer that has a fused path takes it here.
     pub fn is_fused(&self) -> bool {
         self.compute.is_fused(self.kind(), self.device())
+    }
+
+    /// Workspaces for a fused layer that sweeps `components` rows for each token (one, but for mixtures).
+    pub fn scratch(&self, components: i64) -> Scratch {
+        self.workspace_bytes.map_or_else(|| Scratch::for_components(components), Scratch::with_memory_limit)
     }
 
     /// Checks the loss options against the sizes.

@@ -49,3 +49,27 @@ fn a_change_between_the_passes_is_refused() {
         assert!(rows.tensor().sum(Kind::Double).f_backward().is_err(), "input {changed}");
     }
 }
+
+/// Less memory: the sweep holds less at once, and comes to the same.
+#[test]
+fn a_memory_limit_bounds_the_workspace_and_changes_rounding_only() {
+    let (rows, size, classes) = (64, 16, 40_000);
+    let inputs = [wave(&[rows, size], 0.1), wave(&[classes, size], 0.2)].map(|x| x.set_requires_grad(true));
+    let [hidden, weight] = &inputs;
+    let loss = Loss::new("test", LossOptions::default(), classes, size, Device::Cpu, Kind::Double).unwrap();
+    let run = |scratch: &Scratch| {
+        let batch =
+            loss.batch("test", hidden, &(Tensor::arange(rows, (Kind::Int64, Device::Cpu)) * 600)).unwrap();
+        let loss = batch.fused(Linear::new(hidden, weight, None), Terms::default(), scratch).unwrap();
+        let gradients = Tensor::f_run_backward(&[loss.tensor()], &[hidden, weight], false, false).unwrap();
+        (loss.value().unwrap(), gradients, scratch.with::<f64, _>(|workspace| workspace.bytes()))
+    };
+    let limit = 8 << 20;
+    let (loss_of_much, of_much, much) = run(&Scratch::default());
+    let (loss_of_little, of_little, little) = run(&Scratch::with_memory_limit(limit));
+    assert!(little <= limit && much > 2 * limit, "{little} and {much} bytes");
+    assert!((loss_of_much - loss_of_little).abs() < 1e-12);
+    for (much, little) in of_much.iter().zip(&of_little) {
+        assert!(much.allclose(little, 1e-10, 1e-14, false));
+    }
+}

@@ -6,7 +6,7 @@ use lexmax_autograd::{BackwardContext, ForwardContext, Function, apply};
 use lexmax_kernels::gathered::{self, Candidates, Gradients, Negatives, Workspace};
 use lexmax_kernels::linear_ce;
 use lexmax_output::fused::{FusedKind, Kept, Scratch};
-use lexmax_output::{Batch, Linear, OutputError, Result, TrainingLoss};
+use lexmax_output::{Batch, BuildContext, Linear, OutputError, Result, TrainingLoss};
 use tch::{Kind, Tensor};
 
 use crate::Objective;
@@ -45,9 +45,10 @@ impl Number for f64 {
 }
 
 impl Fused {
-    /// Gradients of weight and bias are row-sparse where `sparse`.
-    pub(crate) fn new(sparse: bool) -> Self {
-        Self { queries: Scratch::default(), training: Training::default(), sparse }
+    /// Gradients of weight and bias are row-sparse where the context says so.
+    pub(crate) fn new(context: &BuildContext<'_>) -> Self {
+        let sparse = context.sparse_gradients;
+        Self { queries: context.scratch(1), training: Training::default(), sparse }
     }
 
     /// The training loss of a batch with targets `[M]` and the negatives that were drawn for it.

@@ -90,7 +90,7 @@ impl Sampled {
             Objective::NegativeSampling => Some(table(context, &source.log_q(context.vocab_size))?),
             _ => None,
         };
-        let fused = context.is_fused().then(|| Fused::new(context.sparse_gradients));
+        let fused = context.is_fused().then(|| Fused::new(context));
         Ok(Self { weight, bias, config: config.clone(), source, loss, log_q, fused })
     }
 

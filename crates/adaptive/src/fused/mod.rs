@@ -35,7 +35,7 @@ impl Fused {
         };
         let classes = usize::try_from(context.vocab_size).unwrap_or(0);
         Ok(Self {
-            scratch: Scratch::default(),
+            scratch: context.scratch(1),
             sparse_gradients: context.sparse_gradients,
             spread: Spread { smoothing: options.label_smoothing, classes },
             weights,

@@ -4,6 +4,7 @@ use super::{LogitShape, Question, for_each_block};
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::{Linear, Workspace};
+use crate::tile::ROW_MULTIPLE;
 use crate::tile::normalise::Keep;
 
 /// The likeliest classes of each row, likeliest first; among equal logits the smaller id.
@@ -17,6 +18,10 @@ pub struct TopK {
     pub log_normaliser: Vec<f64>,
 }
 
+/// Rows that are compared with their thresholds at once. Class `c` is among the `k` best so far of a row with probability `k / c`: of
+/// all rows of a tile some row has news for nearly every class, of so many few have.
+const GROUP: usize = 4 * ROW_MULTIPLE;
+
 /// One thread's best classes so far.
 struct Best<T> {
     /// Per row and best first: logit and class.
@@ -25,8 +30,7 @@ struct Best<T> {
     thresholds: Vec<T>,
 }
 
-/// The `k` likeliest classes of each row, exactly. Cost: `2 N D V` operations and one comparison a logit; a tile that holds nothing
-/// better than what is known is left at once.
+/// The `k` likeliest classes of each row, exactly. Cost: `2 N D V` operations and one comparison a logit.
 ///
 /// # Errors
 /// Slices that do not fit, `k` outside `1..=V`, an option out of its range.
@@ -60,19 +64,17 @@ pub fn top_k<T: Element>(
         workspace,
         |rows| Best {
             rows: vec![Vec::with_capacity(k + 1); rows],
-            thresholds: vec![lowest; rows.next_multiple_of(crate::tile::ROW_MULTIPLE)],
+            thresholds: vec![lowest; rows.next_multiple_of(ROW_MULTIPLE)],
         },
         |best, _, block| {
             let padded = block.shape.padded();
             // Padding never beats anything.
             best.thresholds[block.shape.rows..].fill(T::from_f64(f64::INFINITY));
             for (class, logits) in block.tile.chunks_exact(block.shape.stride()).enumerate() {
-                if !T::any_above(level, &logits[..padded], &best.thresholds) {
-                    continue;
-                }
-                for (row, logit) in logits[..block.shape.rows].iter().enumerate() {
-                    if *logit > best.thresholds[row] {
-                        best.insert(row, *logit, block.first_class + class, k);
+                for first in (0..padded).step_by(GROUP) {
+                    let group = first..padded.min(first + GROUP);
+                    if T::any_above(level, &logits[group.clone()], &best.thresholds[group.clone()]) {
+                        best.look_at(group, logits, block.first_class + class, k);
                     }
                 }
             }
@@ -104,6 +106,15 @@ pub fn top_k<T: Element>(
 }
 
 impl<T: Element> Best<T> {
+    /// Takes what is better than what is known of some rows.
+    fn look_at(&mut self, group: std::ops::Range<usize>, logits: &[T], class: usize, k: usize) {
+        for row in group {
+            if logits[row] > self.thresholds[row] {
+                self.insert(row, logits[row], class, k);
+            }
+        }
+    }
+
     fn insert(&mut self, row: usize, logit: T, class: usize, k: usize) {
         let best = &mut self.rows[row];
         let place = best.partition_point(|(other, _)| *other >= logit);

@@ -81,6 +81,7 @@ fn set_reaches_every_section() {
         "training.dtype=f64",
         "training.compute=reference",
         "training.sparse_gradients=true",
+        "training.workspace_mib=5",
         "training.optimizer={kind=\"adam\",lazy=true}",
     ];
     let experiment = load(FILE, &set).unwrap();
@@ -92,6 +93,7 @@ fn set_reaches_every_section() {
     assert_eq!((training.budget, training.dtype), (Budget::Tokens(500), Dtype::F64));
     assert_eq!(training.compute, Compute::Reference);
     assert_eq!(training.sparse_gradients, Some(true));
+    assert_eq!(training.workspace_bytes(), Some(5 << 20));
     assert!(training.optimizer.leaves_rows());
     assert_eq!(training.seeds, [7]);
     assert_eq!(serde_json::to_value(&experiment.outputs[0].config).unwrap()["soft_cap"], 30.0);

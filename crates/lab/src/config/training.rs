@@ -62,6 +62,10 @@ pub struct TrainingConfig {
     /// optimizer does the same with either kind of gradient, to rounding, unless it is lazy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sparse_gradients: Option<bool>,
+    /// Memory in MiB of the output layer's fused sweeps over classes. Where it is not given, 32, and 64 for a mixture of several
+    /// softmaxes. More of it saves computing logits twice where the vocabulary is large; results differ by rounding only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace_mib: Option<usize>,
     /// Root seeds: every output is trained once with each.
     pub seeds: Vec<u64>,
     /// Threads of libtorch; every core of the machine where not given.
@@ -128,6 +132,11 @@ impl TrainingConfig {
         self.sparse_gradients.unwrap_or_else(|| device == Device::Cpu && self.optimizer.leaves_rows())
     }
 
+    /// The memory limit of fused sweeps in bytes, where one is given.
+    pub fn workspace_bytes(&self) -> Option<usize> {
+        self.workspace_mib.map(|mebibytes| mebibytes.saturating_mul(1 << 20))
+    }
+
     /// Checks every number; the error says which key, what was given and what was expected.
     pub(crate) fn validate(&self) -> Result<(), String> {
         let positive = |name: &str, value: f64| match value.is_finite() && value > 0.0 {
@@ -142,6 +151,7 @@ impl TrainingConfig {
         at_least_one("bptt", self.bptt as u64)?;
         at_least_one("eval_batch", self.eval_batch as u64)?;
         at_least_one("refresh_steps", self.refresh_steps)?;
+        self.workspace_mib.map_or(Ok(()), |mebibytes| at_least_one("workspace_mib", mebibytes as u64))?;
         positive("learning_rate", self.learning_rate)?;
         positive("init_range", self.init_range)?;
         self.clip.map_or(Ok(()), |clip| positive("clip", clip))?;

@@ -45,6 +45,7 @@ impl Model {
             init_range: Some(range),
             compute: config.training.compute,
             sparse_gradients,
+            workspace_bytes: config.training.workspace_bytes(),
             ..BuildContext::new(store.root().sub("output"), vocab_size, backbone.hidden_size(), config.seed)
         };
         let layer = config.output.build(&context)?;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lexmax_kernels::Element;
-use lexmax_kernels::linear_ce::Workspace;
+use lexmax_kernels::linear_ce::{DEFAULT_MEMORY_LIMIT, Workspace};
 use lexmax_kernels::{Runner, set_runner};
 
 /// The kernels run on libtorch's threads, which are awake from the operation before.
@@ -50,9 +50,10 @@ impl<W> Kept<W> {
     }
 }
 
-/// Workspaces of one layer's sweeps over classes. At most 32 MiB for each kind that is used.
-#[derive(Debug, Clone, Default)]
+/// Workspaces of one layer's sweeps over classes: 32 MiB for each kind that is used, 64 MiB for a mixture, or what was given.
+#[derive(Debug, Clone)]
 pub struct Scratch {
+    memory_limit: usize,
     single: Kept<Workspace<f32>>,
     double: Kept<Workspace<f64>>,
 }
@@ -75,9 +76,27 @@ impl FusedKind for f64 {
     }
 }
 
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::with_memory_limit(DEFAULT_MEMORY_LIMIT)
+    }
+}
+
 impl Scratch {
+    /// Workspaces of at most so many bytes each, or the least that the problem can do with.
+    pub fn with_memory_limit(bytes: usize) -> Self {
+        Self { memory_limit: bytes, single: Kept::default(), double: Kept::default() }
+    }
+
+    /// For so many rows a token. A mixture has several, and where it would else hold `[N, K, V]`, twice the memory is still little
+    /// and makes it a tenth faster (`N = 256`, `K = 10`, `V = 33,278`: 692 ms in place of 776 on two cores).
+    pub fn for_components(components: i64) -> Self {
+        let twice = if components > 1 { 2 } else { 1 };
+        Self::with_memory_limit(twice * DEFAULT_MEMORY_LIMIT)
+    }
+
     /// Runs a call with the layer's workspace.
     pub fn with<T: FusedKind, R>(&self, run: impl FnOnce(&mut Workspace<T>) -> R) -> R {
-        T::kept(self).with(Workspace::new, run)
+        T::kept(self).with(|threads| Workspace::new(threads).with_memory_limit(self.memory_limit), run)
     }
 }

@@ -1,0 +1,35 @@
+//! The memory limit of the build context reaches the sweeps of every layer that has them.
+#![cfg(all(feature = "full", feature = "sampled", feature = "adaptive", feature = "mixture"))]
+#![allow(clippy::unwrap_used)]
+
+use lexmax::OutputConfig;
+use lexmax::output::{BuildContext, OutputLayer};
+use tch::{Device, nn};
+
+fn build(config: &str, limit: Option<usize>) -> Box<dyn OutputLayer> {
+    let config: OutputConfig = toml::from_str(config).unwrap();
+    let store = nn::VarStore::new(Device::Cpu);
+    let context = BuildContext { workspace_bytes: limit, ..BuildContext::new(store.root(), 60, 4, 1) };
+    config.build(&context).unwrap()
+}
+
+#[test]
+fn the_limit_of_the_context_is_that_of_every_sweep() {
+    let layers = [
+        ("layer = \"full\"", 32),
+        ("layer = \"sampled\"\nsamples = 8", 32),
+        ("layer = \"adaptive\"\ncutoffs = [10, 30]", 32),
+        ("layer = \"sigsoftmax\"", 32),
+        ("layer = \"mos\"\ncomponents = 3", 64),
+        ("layer = \"mos\"\ncomponents = 1", 32),
+    ];
+    for (config, default_mebibytes) in layers {
+        for (limit, expected) in [(None, default_mebibytes << 20), (Some(5_000_000), 5_000_000)] {
+            let layer = format!("{:?}", build(config, limit));
+            assert!(
+                layer.contains(&format!("memory_limit: {expected},")),
+                "{config} with {limit:?}: {layer}"
+            );
+        }
+    }
+}
