@@ -2,10 +2,11 @@
 """Trains the reference language-model recipe in PyTorch, as a peer to compare lexmax with.
 
 The recipe: WikiText-2 words, embedding 200, two LSTM layers of 200, dropout 0.2 on the embedding,
-between the layers and on the output, an untied full softmax with bias over all 33,278 words;
+between the layers and on the output, an untied full softmax with bias over all 33,278 words
+(or another output layer, for its speed: --output);
 20 streams, 35 steps of back-propagation through time, plain SGD at learning rate 20, all gradients
 clipped to a joint L2 norm of 0.25. Embedding and output weight start uniform in (-0.1, 0.1), the
-output bias at 0, the LSTM as PyTorch initialises it. The hidden state is carried from step to step
+output bias at 0, the LSTM as PyTorch initialises it, an adaptive softmax too. The hidden state is carried from step to step
 without its gradient, and is zero at the start of an epoch.
 
 The loss of a step is the mean negative log-probability (nats) of its tokens. The validation
@@ -31,6 +32,9 @@ examples:
       python benches/peers/word_language_model.py --seed 1 --threads 1 --json epoch.json
   speed alone: stop after 120 steps and time steps 21 to 120
       python benches/peers/word_language_model.py --threads 2 --steps 120 --time-steps 21:120
+  the same with sampled softmax (1,024 log-uniform negatives), sparse gradients for the rows it reads
+      python benches/peers/word_language_model.py --output sampled --sparse --threads 2 --steps 400 \\
+          --time-steps 101:400
   perplexity with the validation split as one stream, and as ten
       python benches/peers/word_language_model.py --eval-batch 1 10
 
@@ -71,6 +75,11 @@ def parse_args():
     )
     parser.add_argument("--data", type=Path, default=default_data(), metavar="DIR",
                         help="folder with train.txt.gz and valid.txt.gz (default: %(default)s)")
+    parser.add_argument("--output", choices=["full", "adaptive", "sampled"], default="full",
+                        help="full softmax, nn.AdaptiveLogSoftmaxWithLoss with the cutoffs 2,000 and 10,000 and "
+                             "div_value 2, or sampled softmax (default: %(default)s)")
+    parser.add_argument("--sparse", action="store_true",
+                        help="sparse gradients for the input embedding and for the rows of sampled softmax")
     parser.add_argument("--seed", type=int, default=1, help="PyTorch's seed (default: %(default)s)")
     parser.add_argument("--threads", type=positive, default=1,
                         help="threads within an operation (default: %(default)s)")
@@ -95,7 +104,8 @@ if ARGS is not None:
 
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
+
+from layers import Adaptive, Full, Sampled  # noqa: E402
 
 
 def read_words(path):
@@ -135,22 +145,32 @@ def chunks(columns, bptt):
         yield columns[start:stop], columns[start + 1 : stop + 1]
 
 
+def output_layer(name, width, vocab_size, sparse):
+    if name == "adaptive":
+        return Adaptive(width, vocab_size, "module", div_value=2.0)
+    if name == "sampled":
+        return Sampled(width, vocab_size, "sparse" if sparse else "dense")
+    return Full(width, vocab_size, "eager")
+
+
 class LanguageModel(nn.Module):
-    def __init__(self, vocab_size, recipe):
+    """The layers up to the output's loss: `forward` gives the hidden states `[N, D]`."""
+
+    def __init__(self, vocab_size, recipe, output, sparse):
         super().__init__()
-        self.embedding = nn.Embedding(vocab_size, recipe["emb"])
+        self.embedding = nn.Embedding(vocab_size, recipe["emb"], sparse=sparse)
         self.lstm = nn.LSTM(recipe["emb"], recipe["hidden"], recipe["layers"], dropout=recipe["dropout"])
-        self.output = nn.Linear(recipe["hidden"], vocab_size)
+        self.output = output_layer(output, recipe["hidden"], vocab_size, sparse)
         self.dropout = nn.Dropout(recipe["dropout"])
         nn.init.uniform_(self.embedding.weight, -recipe["init"], recipe["init"])
-        nn.init.uniform_(self.output.weight, -recipe["init"], recipe["init"])
-        nn.init.zeros_(self.output.bias)
+        class_weight = {"full": "linear.weight", "sampled": "weight.weight"}.get(output)
+        if class_weight is not None:
+            nn.init.uniform_(self.output.get_parameter(class_weight), -recipe["init"], recipe["init"])
 
     def forward(self, inputs, state):
         embedded = self.dropout(self.embedding(inputs))
         hidden, state = self.lstm(embedded, state)
-        logits = self.output(self.dropout(hidden))
-        return logits.flatten(0, 1), state
+        return self.dropout(hidden).flatten(0, 1), state
 
 
 def evaluate(model, tokens, batch):
@@ -160,8 +180,8 @@ def evaluate(model, tokens, batch):
     model.eval()
     with torch.inference_mode():
         for inputs, targets in chunks(columns, max(1, EVAL_ROWS // batch)):
-            logits, state = model(inputs, state)
-            losses = F.cross_entropy(logits, targets.flatten(), reduction="none")
+            hidden, state = model(inputs, state)
+            losses = -model.output.log_prob(hidden, targets.flatten())
             nll += losses.double().sum().item()
             scored += losses.numel()
     model.train()
@@ -216,14 +236,28 @@ def write_json(path, result):
     partial.replace(path)
 
 
+def clip_gradients(model, longest):
+    """As nn.utils.clip_grad_norm_, which takes no sparse gradients."""
+    gradients = []
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            if parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.coalesce()
+                gradients.append(parameter.grad._values())
+            else:
+                gradients.append(parameter.grad)
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    torch._foreach_mul_(gradients, (longest / (norm + 1e-6)).clamp(max=1.0))
+
+
 def train_step(model, optimizer, inputs, targets, state, clip):
     if state is not None:
         state = tuple(part.detach() for part in state)
     optimizer.zero_grad(set_to_none=True)
-    logits, state = model(inputs, state)
-    loss = F.cross_entropy(logits, targets.flatten())
+    hidden, state = model(inputs, state)
+    loss = model.output(hidden, targets.flatten())
     loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), clip)
+    clip_gradients(model, clip)
     optimizer.step()
     return loss.item(), state
 
@@ -256,12 +290,13 @@ def main(args):
     for batch in args.eval_batch:
         streams(corpus["valid"], batch)  # refuse before the training, not after it
 
-    model = LanguageModel(vocab_size, recipe)
+    model = LanguageModel(vocab_size, recipe, args.output, args.sparse)
     optimizer = torch.optim.SGD(model.parameters(), lr=recipe["lr"])
     parameters = sum(p.numel() for p in model.parameters())
     header = {"torch": torch.__version__, "cpu_capability": torch.backends.cpu.get_cpu_capability(),
               "machine": platform.machine(), "cpus": os.cpu_count(), "threads": torch.get_num_threads(),
-              "niceness": os.nice(0), "seed": args.seed, "recipe": recipe, "vocab_size": vocab_size,
+              "niceness": os.nice(0), "seed": args.seed, "output": args.output, "sparse": args.sparse,
+              "recipe": recipe, "vocab_size": vocab_size,
               "parameters": parameters, "steps_per_epoch": per_epoch, "steps_planned": total,
               "tokens": {split: ids.numel() for split, ids in corpus.items()}}
     print(f"torch {torch.__version__}, {header['threads']} thread(s), {header['cpu_capability']}; "
