@@ -5,7 +5,7 @@ use lexmax_autograd::sparse::rows_of;
 use lexmax_autograd::{BackwardContext, ForwardContext, Function, apply};
 use lexmax_kernels::gathered::{self, Candidates, Gradients, Negatives, Workspace};
 use lexmax_kernels::linear_ce;
-use lexmax_output::fused::{FusedKind, Kept, Scratch};
+use lexmax_output::fused::{FusedKind, Kept, Scratch, take_made};
 use lexmax_output::{Batch, BuildContext, Linear, OutputError, Result, TrainingLoss};
 use tch::{Kind, Tensor};
 
@@ -174,17 +174,10 @@ impl SampledLoss {
 
     /// Gradients that the forward call made, times the upstream gradient of the one output.
     fn scale_made(&self, context: &BackwardContext<'_>) -> lexmax_autograd::Result<[Option<Tensor>; 3]> {
-        let upstream = context.grad_output(0)?.f_double_value(&[])?;
         let mut gradients = [None, None, None];
         for (index, gradient) in gradients.iter_mut().enumerate() {
-            let Some(saved) = self.saved[index].filter(|_| context.needs_input_grad(index)) else { continue };
-            let mut made = context.take_saved(saved)?;
-            *gradient = Some(match upstream {
-                // Another pass will take the same tensor, so it is not given away.
-                _ if context.keep_graph() => made.f_mul_scalar(upstream)?,
-                1.0 => made,
-                _ => made.f_mul_scalar_(upstream)?,
-            });
+            let saved = self.saved[index].filter(|_| context.needs_input_grad(index));
+            *gradient = saved.map(|saved| take_made(context, saved)).transpose()?;
         }
         Ok(gradients)
     }

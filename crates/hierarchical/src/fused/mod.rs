@@ -8,8 +8,8 @@ use lexmax_autograd::BoxError;
 use lexmax_autograd::cpu::slice;
 use lexmax_kernels::linear_ce::Upstream;
 use lexmax_kernels::{paths, two_level};
-use lexmax_output::fused::{FusedKind, Kept};
-use lexmax_output::{Batch, BuildContext, Loss, OutputError, Reduction, Result, TrainingLoss};
+use lexmax_output::fused::{self, FusedKind, Kept};
+use lexmax_output::{Batch, BuildContext, Loss, OutputError, Result, TrainingLoss};
 use tch::Tensor;
 
 use node::{Factor, Node};
@@ -90,14 +90,11 @@ impl Fused {
         if loss.needs_all_classes() {
             return Ok(None);
         }
-        let factor = match loss.options().reduction {
-            Reduction::None => return Ok(None),
-            Reduction::Sum => -1.0,
-            Reduction::Mean => -1.0 / batch.mean_divisor()?,
-        };
+        let fused::Factor::Known(factor) = batch.factor()? else { return Ok(None) };
+        // The node gives `log p`, the loss is its negative.
         let factor = match batch.row_weights()? {
-            None => Factor::Same(factor),
-            Some(weights) => Factor::Rows(weights.f_mul_scalar(factor)?.f_contiguous()?),
+            None => Factor::Same(-factor),
+            Some(weights) => Factor::Rows(weights.f_mul_scalar(-factor)?.f_contiguous()?),
         };
         Ok(Some(TrainingLoss::exact(Node::new(sweep()?, factor, self).apply(inputs)?)))
     }

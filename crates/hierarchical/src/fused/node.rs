@@ -4,6 +4,7 @@ use lexmax_autograd::cpu::slice;
 use lexmax_autograd::sparse::rows_of;
 use lexmax_autograd::{BackwardContext, ForwardContext, Function, Result as NodeResult, apply};
 use lexmax_kernels::linear_ce::Upstream;
+use lexmax_output::fused::take_made;
 use lexmax_output::{OutputError, Result};
 use tch::{Kind, Tensor};
 
@@ -82,17 +83,11 @@ impl<S: Sweep> Node<S> {
 
     /// Gradients that the forward sweep made, times the upstream gradient of the one output.
     fn scale_made(&self, context: &BackwardContext<'_>) -> NodeResult<Vec<Option<Tensor>>> {
-        let upstream = context.grad_output(0)?.f_double_value(&[])?;
         let scaled = |(input, saved): (usize, &Option<Saved>)| {
             let Some(saved) = saved.as_ref().filter(|_| context.needs_input_grad(input)) else {
                 return Ok(None);
             };
-            let mut values = context.take_saved(saved.index)?;
-            values = match upstream {
-                1.0 => values,
-                _ if context.keep_graph() => values.f_mul_scalar(upstream)?,
-                _ => values.f_mul_scalar_(upstream)?,
-            };
+            let values = take_made(context, saved.index)?;
             self.laid_out(saved.rows.as_ref(), values, &saved.size).map(Some)
         };
         self.saved.iter().enumerate().map(scaled).collect()

@@ -3,7 +3,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::subject::{Case, ROWS, Subject, dense_gradient, normal};
+use super::subject::{Case, ROWS, Subject, dense_gradient, normal, to_dense};
 use crate::{LossOptions, Reduction};
 use lexmax_kernels::seed::generator;
 use rand::RngExt;
@@ -20,6 +20,7 @@ pub(super) fn check(case: &Case<'_>) {
         finite_differences(case, options);
     }
     every_parameter_learns(case);
+    a_kept_graph_gives_the_same_again(case);
 }
 
 /// The objective of the check: each row's loss with a random weight of its own (a wrong upstream gradient shows here).
@@ -80,4 +81,27 @@ fn every_parameter_learns(case: &Case<'_>) {
         "{}: a step along the gradient moved the loss from {before} to {after}",
         case.name
     );
+}
+
+/// A second pass over a kept graph gives the same gradients, whatever became of the first ones: clipping and momentum change
+/// them in place.
+fn a_kept_graph_gives_the_same_again(case: &Case<'_>) {
+    for reduction in [Reduction::None, Reduction::Mean] {
+        let mut subject = case.subject(Kind::Double, LossOptions { reduction, ..LossOptions::default() });
+        let loss = subject.loss().into_tensor().sum(Kind::Double);
+        let mut inputs = subject.variables();
+        inputs.push(("hidden".to_owned(), subject.hidden.shallow_clone()));
+        let tensors: Vec<&Tensor> = inputs.iter().map(|(_, tensor)| tensor).collect();
+        let pass = || Tensor::f_run_backward(&[&loss], &tensors, true, false).unwrap();
+        let first = pass();
+        let before: Vec<Tensor> = first.iter().map(|gradient| to_dense(gradient).copy()).collect();
+        for gradient in &first {
+            let mut numbers =
+                if gradient.is_sparse() { gradient.internal_values() } else { gradient.shallow_clone() };
+            let _ = numbers.g_mul_scalar_(7.0);
+        }
+        for ((name, _), (expected, again)) in inputs.iter().zip(before.iter().zip(pass())) {
+            assert_eq!(&to_dense(&again), expected, "{}: {name}, {reduction:?}, second pass", case.name);
+        }
+    }
 }

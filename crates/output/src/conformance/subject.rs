@@ -156,7 +156,12 @@ pub(super) fn difference(a: &Tensor, b: &Tensor) -> f64 {
 /// The gradient of a tensor, dense, whatever its layout; undefined where there is none.
 pub fn dense_gradient(tensor: &Tensor) -> Tensor {
     let gradient = tensor.grad();
-    if gradient.defined() && gradient.is_sparse() { gradient.to_dense(None, false) } else { gradient }
+    if gradient.defined() { to_dense(&gradient) } else { gradient }
+}
+
+/// A tensor in the dense layout.
+pub(super) fn to_dense(tensor: &Tensor) -> Tensor {
+    if tensor.is_sparse() { tensor.to_dense(None, false) } else { tensor.shallow_clone() }
 }
 
 /// Largest absolute value, in f64.
