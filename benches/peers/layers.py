@@ -45,10 +45,10 @@ class Full(nn.Module):
 
 
 class Adaptive(nn.Module):
-    def __init__(self, width, classes, variant, div_value=4.0):
+    def __init__(self, width, classes, variant):
         super().__init__()
         cutoffs = [cutoff for cutoff in CUTOFFS if cutoff < classes]
-        self.module = nn.AdaptiveLogSoftmaxWithLoss(width, classes, cutoffs, div_value, head_bias=True)
+        self.module = nn.AdaptiveLogSoftmaxWithLoss(width, classes, cutoffs, head_bias=True)
 
     def forward(self, hidden, targets):
         return self.module(hidden, targets).loss

@@ -11,6 +11,8 @@ sampled   dense, sparse: softmax over the target and 1,024 log-uniform negatives
 mos       eager: mixture of ten softmaxes by its formula
 
 train: loss and gradients of parameters and hidden states; step: these and the SGD update;
+language-model: a whole step of word_language_model.py with the layer, on windows of 35 ids (the variant
+sparse: input embedding and sampled rows with sparse gradients; the others: dense);
 evaluate: exact log-probabilities of the targets; top-10: the ten best classes of each row.
 
 example:
@@ -27,12 +29,13 @@ ARGS = measure.arguments(
     layers=["full", "adaptive", "sampled", "mos"],
     variants=["eager", "compiled", "linear_cross_entropy", "linear_cross_entropy_quarters", "products", "module",
               "dense", "sparse"],
-    tasks=["train", "step", "evaluate", "top-10"],
+    tasks=["train", "step", "language-model", "evaluate", "top-10"],
 )
 
 import torch  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
+import word_language_model as model_script  # noqa: E402
 from layers import LAYERS, Sampled  # noqa: E402
 
 LEARNING_RATE = 1e-4
@@ -95,6 +98,47 @@ class Subject:
         return ((given - expected).norm() / expected.norm()).item()
 
 
+class LanguageModel:
+    """The model of word_language_model.py on ids that follow Zipf's law, those of lexmax's side; windows take turns."""
+
+    BPTT, WINDOWS, LEARNING_RATE = 35, 8, 1.0
+
+    def __init__(self, args):
+        torch.manual_seed(1)
+        recipe = dict(model_script.RECIPE, emb=args.width, hidden=args.width)
+        self.clip = recipe["clip"]
+        self.model = model_script.LanguageModel(args.classes, recipe, args.layer, args.variant == "sparse")
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=self.LEARNING_RATE)
+        streams = args.rows // self.BPTT
+        ids = torch.from_numpy(measure.zipf_targets(streams * (self.WINDOWS * self.BPTT + 1), args.classes))
+        self.windows = list(model_script.chunks(model_script.streams(ids, streams), self.BPTT))
+        self.state, self.step = None, 0
+
+    def run(self):
+        inputs, targets = self.windows[self.step % len(self.windows)]
+        self.step += 1
+        _, self.state = model_script.train_step(
+            self.model, self.optimizer, inputs, targets, self.state, self.clip
+        )
+
+    def check(self):
+        """Relative deviation of the output layer's loss on some hidden states of the model from its definition in f64."""
+        inputs, targets = self.windows[0]
+        layer = self.model.output
+        if isinstance(layer, Sampled):
+            layer.draws = layer.draw()
+        self.model.eval()
+        with torch.no_grad():
+            hidden = self.model(inputs[:1], None)[0][: measure.CHECKED]
+            targets = targets[0][: measure.CHECKED]
+            given = layer(hidden, targets).double()
+            expected = -layer.definition(hidden, targets).mean()
+        self.model.train()
+        if isinstance(layer, Sampled):
+            layer.draws = None
+        return ((given - expected).abs() / expected.abs()).item()
+
+
 class Products:
     """The three products of a full softmax, or the first, into memory that is there."""
 
@@ -124,6 +168,13 @@ def main(args):
         _, first = measure.memory_rise(products.run)
         times = measure.repeat(args.seconds, first, products.clear, products.run)
         measure.finish(args, "pytorch", software, times, None, None)
+        return
+    if args.task == "language-model":
+        model = LanguageModel(args)
+        deviation = model.check()
+        _, first = measure.memory_rise(model.run)
+        times = measure.repeat(args.seconds, first, lambda: None, model.run)
+        measure.finish(args, "pytorch", software, times, None, deviation)
         return
     # A small one first: what PyTorch loads and allocates once is no memory of the layer.
     Subject(args, min(args.rows, 64), min(args.classes, 4096)).run()

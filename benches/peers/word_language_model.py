@@ -41,6 +41,8 @@ examples:
 needs: pip install torch==2.13.0 numpy
 """
 
+RECIPE = {"emb": 200, "hidden": 200, "layers": 2, "dropout": 0.2, "batch": 20, "bptt": 35,
+          "lr": 20.0, "clip": 0.25, "init": 0.1}
 REPORT_EVERY = 200  # steps behind each printed mean of the training loss
 EVAL_ROWS = 350  # tokens scored at once; the carried state makes the result independent of it
 SPLITS = ("train", "valid")
@@ -76,8 +78,8 @@ def parse_args():
     parser.add_argument("--data", type=Path, default=default_data(), metavar="DIR",
                         help="folder with train.txt.gz and valid.txt.gz (default: %(default)s)")
     parser.add_argument("--output", choices=["full", "adaptive", "sampled"], default="full",
-                        help="full softmax, nn.AdaptiveLogSoftmaxWithLoss with the cutoffs 2,000 and 10,000 and "
-                             "div_value 2, or sampled softmax (default: %(default)s)")
+                        help="full softmax, nn.AdaptiveLogSoftmaxWithLoss with the cutoffs 2,000 and 10,000, "
+                             "or sampled softmax (default: %(default)s)")
     parser.add_argument("--sparse", action="store_true",
                         help="sparse gradients for the input embedding and for the rows of sampled softmax")
     parser.add_argument("--seed", type=int, default=1, help="PyTorch's seed (default: %(default)s)")
@@ -147,7 +149,7 @@ def chunks(columns, bptt):
 
 def output_layer(name, width, vocab_size, sparse):
     if name == "adaptive":
-        return Adaptive(width, vocab_size, "module", div_value=2.0)
+        return Adaptive(width, vocab_size, "module")
     if name == "sampled":
         return Sampled(width, vocab_size, "sparse" if sparse else "dense")
     return Full(width, vocab_size, "eager")
@@ -276,8 +278,7 @@ def print_speed(label, values):
 
 
 def main(args):
-    recipe = {"emb": 200, "hidden": 200, "layers": 2, "dropout": 0.2, "batch": 20, "bptt": 35,
-              "lr": 20.0, "clip": 0.25, "init": 0.1}
+    recipe = RECIPE
     torch.set_num_threads(args.threads)
     torch.set_num_interop_threads(1)
     torch.manual_seed(args.seed)

@@ -31,7 +31,8 @@ pub fn targets(sizes: Sizes) -> Result<Tensor> {
     Ok(Tensor::f_from_slice(&zipf_ids(sizes.rows, sizes.classes))?)
 }
 
-fn zipf_ids(rows: i64, classes: i64) -> Vec<i64> {
+/// The ids of [`targets`].
+pub fn zipf_ids(rows: i64, classes: i64) -> Vec<i64> {
     let mut sum = 0.0;
     let sums: Vec<f64> = (1..=classes)
         .map(|rank| {

@@ -4,11 +4,13 @@
 pub mod clock;
 pub mod floor;
 pub mod inputs;
+pub mod language_model;
 pub mod memory;
 pub mod plan;
 pub mod subject;
 pub mod work;
 
 pub use floor::Floor;
+pub use language_model::LanguageModel;
 pub use subject::Subject;
 pub use work::{Layer, Sizes, Task, Work};

@@ -37,8 +37,8 @@ const WORDS: i64 = 33_278;
 const MANY: i64 = 267_735;
 
 /// Names of the groups.
-pub const GROUPS: [&str; 8] =
-    ["full", "full-large", "adaptive", "sampled", "mos", "evaluate", "top-10", "grid"];
+pub const GROUPS: [&str; 9] =
+    ["full", "full-large", "adaptive", "sampled", "mos", "evaluate", "top-10", "language-model", "grid"];
 
 /// Every case. The quick plan leaves out the large vocabularies, takes fewer rows, and a short time for each case: it shows
 /// that everything works, and its numbers are for orientation.
@@ -81,6 +81,15 @@ pub fn cases(quick: bool) -> Vec<Case> {
     let exact: Ways = &[FUSED, REFERENCE, FLOOR, EAGER];
     plan.add(("evaluate", Layer::Full, Task::Evaluate), [rows, 256, WORDS], seconds, exact);
     plan.add(("top-10", Layer::Full, Task::TopTen), [rows, 256, WORDS], seconds, exact);
+    // The model of the PyTorch example on WikiText-2: 20 streams of 35 words, width 200.
+    let models: [(Layer, Ways); 3] = [
+        (Layer::Full, &[FUSED, REFERENCE, EAGER]),
+        (Layer::Adaptive, &[FUSED, REFERENCE, ("pytorch", "module"), ("pytorch", "sparse")]),
+        (Layer::Sampled, &[FUSED, REFERENCE, ("pytorch", "dense"), ("pytorch", "sparse")]),
+    ];
+    for (layer, ways) in models {
+        plan.add(("language-model", layer, Task::LanguageModel), [700, 200, WORDS], 2.0 * seconds, ways);
+    }
     let grid: [(Layer, Ways); 4] = [
         (Layer::Full, &[FUSED, EAGER]),
         (Layer::Adaptive, &[FUSED, ("pytorch", "module")]),

@@ -1,6 +1,6 @@
 //! A layer with its optimizer and one batch, and the check of its answers against f64.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use lexmax::kernels::seed::generator;
 use lexmax::output::fused::Compute;
 use lexmax::output::{BuildContext, OutputLayer};
@@ -11,9 +11,9 @@ use crate::floor::relative;
 use crate::{Layer, Sizes, Task, inputs};
 
 /// Rows whose answers are compared with f64.
-const CHECKED: i64 = 8;
+pub(crate) const CHECKED: i64 = 8;
 /// Largest relative deviation of an f32 answer.
-const TOLERANCE: f64 = 1e-3;
+pub(crate) const TOLERANCE: f64 = 1e-3;
 /// Small, for the parameters must stay what they are over hundreds of steps.
 const LEARNING_RATE: f64 = 1e-4;
 const SEED: u64 = 1;
@@ -86,6 +86,7 @@ impl Subject {
     /// The layer or the optimizer reports one.
     pub fn run(&mut self, task: Task) -> Result<()> {
         match task {
+            Task::LanguageModel => bail!("a language model is more than its layer: see `LanguageModel`"),
             Task::Train => self.train(),
             Task::Step => {
                 self.train()?;
@@ -148,7 +149,7 @@ impl Subject {
         let hidden = self.hidden.f_detach()?.f_narrow(0, 0, rows)?.f_contiguous()?;
         let targets = self.targets.f_narrow(0, 0, rows)?.f_contiguous()?;
         let deviation = match task {
-            Task::Train | Task::Step => {
+            Task::Train | Task::Step | Task::LanguageModel => {
                 let given = loss_and_gradient(&mut *self.layer, &hidden, &targets)?;
                 let expected =
                     loss_and_gradient(&mut *truth.layer, &hidden.f_to_kind(Kind::Double)?, &targets)?;

@@ -73,6 +73,8 @@ pub enum Task {
     Train,
     /// Loss, gradients and the update by SGD, row-sparse where the layer gives such gradients.
     Step,
+    /// A whole step of a language model with the layer: an LSTM of two layers and the width of `D`, on windows of 35 ids.
+    LanguageModel,
     /// Exact log-probabilities of the targets.
     Evaluate,
     /// The exact ten most probable classes of each row.
@@ -90,7 +92,7 @@ impl Task {
     /// Matrix products of hidden states, weight and logits that an exact softmax cannot do without.
     pub fn products(self) -> usize {
         match self {
-            Self::Train | Self::Step => 3,
+            Self::Train | Self::Step | Self::LanguageModel => 3,
             Self::Evaluate | Self::TopTen => 1,
         }
     }

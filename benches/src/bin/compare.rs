@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 use clap::{Parser, ValueEnum};
 use lexmax::output::fused::Compute;
-use lexmax_benches::{Floor, Layer, Sizes, Subject, Task, Work, clock, memory, plan};
+use lexmax_benches::{Floor, LanguageModel, Layer, Sizes, Subject, Task, Work, clock, memory, plan};
 use lexmax_lab::{allocator, machine};
 use lexmax_report::peers;
 
@@ -137,6 +137,9 @@ struct Timed {
 
 fn layer(work: Work, compute: Compute, budget: Duration) -> Result<Timed> {
     let Work { layer, task, sizes } = work;
+    if task == Task::LanguageModel {
+        return language_model(work, compute, budget);
+    }
     // A small one first: what libtorch loads and allocates once is no memory of the layer.
     let small = Sizes { classes: sizes.classes.min(4096), rows: sizes.rows.min(64), ..sizes };
     Subject::new(layer, task, compute, small)?.run(task)?;
@@ -159,9 +162,21 @@ fn layer(work: Work, compute: Compute, budget: Duration) -> Result<Timed> {
     Ok(Timed { ms, extra_bytes, deviation })
 }
 
+fn language_model(work: Work, compute: Compute, budget: Duration) -> Result<Timed> {
+    allocator::keep_freed_memory();
+    let mut model = LanguageModel::new(work.layer, compute, work.sizes)?;
+    let deviation = model.check()?;
+    let started = Instant::now();
+    model.run()?;
+    let first = started.elapsed();
+    let ms = clock::repeat(budget, first, &mut model, |_| Ok(()), LanguageModel::run)?;
+    // Most of the memory is the model's.
+    Ok(Timed { ms, extra_bytes: None, deviation })
+}
+
 fn products(work: Work, budget: Duration) -> Result<Timed> {
     ensure!(
-        work.layer == Layer::Full && work.task != Task::Step,
+        work.layer == Layer::Full && !matches!(work.task, Task::Step | Task::LanguageModel),
         "--variant products: there are bare products of the layer full for train, evaluate and top-10, got {} {}",
         work.layer.name(),
         work.task.name()

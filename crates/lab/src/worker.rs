@@ -150,8 +150,8 @@ fn train_and_score(
         layer_ms_per_step: timings.layer_ms_per_step,
         top_k_ms: timings.top_k_ms,
         top_k_rows: timings.top_k_rows,
-        parameters: trainer.model.parameter_count(),
-        layer_parameters: trainer.model.layer.cost(1).parameters,
+        parameters: trainer.learner.model.parameter_count(),
+        layer_parameters: trainer.learner.model.layer.cost(1).parameters,
         peak_memory_bytes,
         test: test.nll,
     }))

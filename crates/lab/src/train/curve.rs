@@ -69,7 +69,7 @@ impl Trainer<'_> {
         let tokens = &tokens[..most.unwrap_or(tokens.len()).min(tokens.len())];
         let truth = self.corpus.true_log_probs(split);
         let mut told = Instant::now();
-        score(&self.model, tokens, truth, self.config.training.eval_batch, &mut |share| {
+        score(&self.learner.model, tokens, truth, self.config.training.eval_batch, &mut |share| {
             if told.elapsed() >= NEWS_EVERY {
                 told = Instant::now();
                 observer.tell(Event::Evaluating { split: split.to_string(), share });

@@ -1,6 +1,7 @@
 //! Training of one run, resumable bit for bit where the budget counts tokens or epochs.
 
 mod curve;
+mod learner;
 mod model;
 mod observer;
 mod schedule;
@@ -15,11 +16,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use lexmax_corpus::{Corpus, Split};
-use lexmax_optim::{Optimizer, Plateau};
+use lexmax_optim::Plateau;
 use lexmax_output::WordCounts;
 use lexmax_records::RunId;
 use tch::Tensor;
 
+pub use learner::Learner;
 pub use model::Model;
 pub use observer::{Event, Observer};
 pub use schedule::Used;
@@ -49,15 +51,13 @@ pub enum Ended {
 /// One run: model, optimizer and where training stands.
 #[derive(Debug)]
 pub struct Trainer<'a> {
-    /// The model.
-    pub model: Model,
+    /// Model and optimizer.
+    pub learner: Learner,
     /// Where training stands.
     pub progress: Progress,
     config: &'a RunConfig,
     corpus: &'a Corpus,
     streams: Streams<'a>,
-    parameters: Vec<(String, Tensor)>,
-    optimizer: Optimizer,
     state: Option<State>,
     checkpoint: PathBuf,
     saved: Instant,
@@ -73,10 +73,8 @@ impl<'a> Trainer<'a> {
         let device = parse_device(&config.device)?;
         let training = &config.training;
         let counts = WordCounts::new(corpus.vocab().counts().to_vec())?;
-        let model = Model::new(config, &counts, device)?;
-        let parameters = model.parameters();
-        let copies = parameters.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
-        let optimizer = Optimizer::new(copies, &training.optimizer)?;
+        let learner = Learner::new(config, &counts, device)?;
+        let setup_seconds = learner.model.setup_seconds;
         let tokens = corpus.tokens(Split::Train);
         let streams = Streams::new(tokens, training.batch).ok_or_else(|| LabError::CorpusUse {
             name: corpus.name().to_owned(),
@@ -89,8 +87,8 @@ impl<'a> Trainer<'a> {
             step: 0,
             tokens: 0,
             row: 0,
-            train_seconds: model.setup_seconds,
-            setup_seconds: model.setup_seconds,
+            train_seconds: setup_seconds,
+            setup_seconds,
             loss_sum: 0.0,
             loss_tokens: 0,
             learning_rate: training.learning_rate,
@@ -100,13 +98,11 @@ impl<'a> Trainer<'a> {
         };
         let now = Instant::now();
         let mut trainer = Self {
-            model,
+            learner,
             progress,
             config,
             corpus,
             streams,
-            parameters,
-            optimizer,
             state: None,
             checkpoint,
             saved: now,
@@ -119,12 +115,12 @@ impl<'a> Trainer<'a> {
     }
 
     fn resume(&mut self, saved: Checkpoint) -> Result<()> {
-        checkpoint::restore(&self.checkpoint, &saved.parameters, &self.parameters)?;
-        self.optimizer.load_state(&saved.optimizer)?;
+        checkpoint::restore(&self.checkpoint, &saved.parameters, &self.learner.parameters)?;
+        self.learner.optimizer.load_state(&saved.optimizer)?;
         self.state = saved.state;
         self.progress = saved.progress;
         // A layer that adapts to its parameters does so to the restored ones.
-        self.model.layer.refresh()?;
+        self.learner.model.layer.refresh()?;
         Ok(())
     }
 
@@ -170,8 +166,8 @@ impl<'a> Trainer<'a> {
         let copy = |(name, tensor): &(String, Tensor)| (name.clone(), tensor.shallow_clone());
         let checkpoint = Checkpoint {
             progress: self.progress.clone(),
-            parameters: self.parameters.iter().map(copy).collect(),
-            optimizer: self.optimizer.state(),
+            parameters: self.learner.parameters.iter().map(copy).collect(),
+            optimizer: self.learner.optimizer.state(),
             state: self.state.as_ref().map(|state| state.iter().map(Tensor::shallow_clone).collect()),
         };
         checkpoint.save(&self.checkpoint)?;

@@ -16,8 +16,8 @@ fn train(training: &str, output: &str) -> (Vec<(String, Tensor)>, bool) {
     let config = config(&corpus, training, output);
     let mut trainer = Trainer::new(&config, &id(), &corpus, folder.path().join("none")).unwrap();
     trainer.run(&mut Until::never()).unwrap();
-    let sparse = trainer.model.backbone.embedding().grad().is_sparse();
-    (trainer.model.parameters(), sparse)
+    let sparse = trainer.learner.model.backbone.embedding().grad().is_sparse();
+    (trainer.learner.model.parameters(), sparse)
 }
 
 fn training(optimizer: &str, more: &str) -> String {

@@ -130,7 +130,7 @@ fn a_run_that_was_interrupted_ends_like_one_that_was_not() {
         };
         // The second stop falls in the scoring of a curve point, which is then made by the third start.
         let (whole, parts) = (run("whole", &[]), run("parts", &[5, 16, 9]));
-        assert_eq!(whole.model.parameters(), parts.model.parameters());
+        assert_eq!(whole.learner.model.parameters(), parts.learner.model.parameters());
         let plain = |trainer: &Trainer<'_>| {
             let points = trainer.progress.curve.iter();
             points.map(|p| (p.step, p.tokens, p.train_loss, p.valid_nll, p.learning_rate)).collect::<Vec<_>>()

@@ -1,6 +1,6 @@
 //! How long the output layer takes.
 
-use super::Trainer;
+use super::{Learner, Trainer};
 use crate::Result;
 use crate::measure::{layer_ms, top_k_ms};
 
@@ -21,15 +21,14 @@ impl Trainer<'_> {
     /// # Errors
     /// libtorch or the layer refused.
     pub fn time_layer(&mut self) -> Result<Timings> {
-        let window =
-            self.streams.window(self.progress.row, self.config.training.bptt, self.model.device())?;
+        let Learner { model, optimizer, .. } = &mut self.learner;
+        let window = self.streams.window(self.progress.row, self.config.training.bptt, model.device())?;
         let hidden = {
             let _guard = tch::no_grad_guard();
-            self.model.backbone.forward(&window.inputs, self.state.as_ref(), None)?.0
+            model.backbone.forward(&window.inputs, self.state.as_ref(), None)?.0
         };
-        let layer = self.model.layer.as_mut();
-        let layer_ms_per_step =
-            layer_ms(layer, &mut self.optimizer, &hidden, &window.targets, self.config.seed)?;
+        let layer = model.layer.as_mut();
+        let layer_ms_per_step = layer_ms(layer, optimizer, &hidden, &window.targets, self.config.seed)?;
         let (top_k_ms, top_k_rows) = top_k_ms(layer, &hidden)?;
         Ok(Timings { layer_ms_per_step, top_k_ms, top_k_rows })
     }

@@ -117,6 +117,10 @@ pub const TARGETS: &[Target] = &[
     ),
     target("full", "evaluate", ("pytorch", "eager"), (1024, 256, WORDS), 0.75, None),
     target("full", "top-10", ("pytorch", "eager"), (1024, 256, WORDS), 0.6, None),
+    // 1.3, 1.5 and 2 times as many tokens a second.
+    target("full", "language-model", ("pytorch", "eager"), (700, 200, WORDS), 1.0 / 1.3, None),
+    target("adaptive", "language-model", ("pytorch", "module"), (700, 200, WORDS), 1.0 / 1.5, None),
+    target("sampled", "language-model", ("pytorch", "dense"), (700, 200, WORDS), 1.0 / 2.0, None),
 ];
 
 /// The targets on growth with V.
