@@ -25,8 +25,8 @@ pub fn keep_freed_memory() -> bool {
     false
 }
 
-/// Gives what was freed back to the system, wherever it lies; for those who measure what a call needs. Where the allocator is
-/// not glibc's, nothing happens.
+/// Gives what was freed back to the system, all but the free end of the heaps that threads other than the first have; for those
+/// who measure what a call needs. Where the allocator is not glibc's, nothing happens.
 pub fn give_back_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: malloc_trim takes an integer by value and locks each arena while it works on it, so it may be called at any

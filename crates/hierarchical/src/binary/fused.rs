@@ -1,6 +1,6 @@
 //! The sweep over paths for the fused node.
 
-use lexmax_autograd::BoxError;
+use lexmax_autograd::Result as NodeResult;
 use lexmax_autograd::cpu::{slice, slice_mut};
 use lexmax_kernels::linear_ce::{Linear, Upstream};
 use lexmax_kernels::paths::{self, Batch, Gradients, Table};
@@ -40,11 +40,7 @@ fn linear<T: TreeKind>(inputs: &Inputs) -> Result<Linear<'_, T>> {
 impl Sweep for PathSweep {
     const NAME: &'static str = "fused log-probabilities over paths";
 
-    fn log_prob<T: TreeKind>(
-        &self,
-        inputs: &Inputs,
-        workspaces: &Workspaces<T>,
-    ) -> std::result::Result<Vec<f64>, BoxError> {
+    fn log_prob<T: TreeKind>(&self, inputs: &Inputs, workspaces: &Workspaces<T>) -> NodeResult<Vec<f64>> {
         let linear = linear(inputs)?;
         workspaces
             .paths
@@ -57,7 +53,7 @@ impl Sweep for PathSweep {
         upstream: Upstream<'_, T>,
         wanted: &[bool],
         workspaces: &Workspaces<T>,
-    ) -> std::result::Result<(Vec<f64>, Vec<Option<Gradient>>), BoxError> {
+    ) -> NodeResult<(Vec<f64>, Vec<Option<Gradient>>)> {
         let linear = linear(inputs)?;
         let rows = Tensor::f_from_slice(self.0.nodes())?;
         let mut hidden = inputs.room(HIDDEN, wanted, None)?;

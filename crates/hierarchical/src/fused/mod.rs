@@ -4,7 +4,7 @@
 
 mod node;
 
-use lexmax_autograd::BoxError;
+use lexmax_autograd::Result as NodeResult;
 use lexmax_autograd::cpu::slice;
 use lexmax_kernels::linear_ce::Upstream;
 use lexmax_kernels::{paths, two_level};
@@ -106,11 +106,7 @@ pub(crate) trait Sweep: Send + 'static {
     const NAME: &'static str;
 
     /// `log p` of the rows.
-    fn log_prob<T: TreeKind>(
-        &self,
-        inputs: &Inputs,
-        workspaces: &Workspaces<T>,
-    ) -> std::result::Result<Vec<f64>, BoxError>;
+    fn log_prob<T: TreeKind>(&self, inputs: &Inputs, workspaces: &Workspaces<T>) -> NodeResult<Vec<f64>>;
 
     /// `log p` of the rows, and the gradients of `sum_i upstream_i log p_i` by the inputs that are wanted, one entry for each
     /// input.
@@ -120,7 +116,7 @@ pub(crate) trait Sweep: Send + 'static {
         upstream: Upstream<'_, T>,
         wanted: &[bool],
         workspaces: &Workspaces<T>,
-    ) -> std::result::Result<(Vec<f64>, Vec<Option<Gradient>>), BoxError>;
+    ) -> NodeResult<(Vec<f64>, Vec<Option<Gradient>>)>;
 }
 
 /// A gradient by one input.

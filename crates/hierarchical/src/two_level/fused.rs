@@ -1,6 +1,6 @@
 //! The two-level sweep for the fused node.
 
-use lexmax_autograd::BoxError;
+use lexmax_autograd::Result as NodeResult;
 use lexmax_autograd::cpu::{slice, slice_mut};
 use lexmax_kernels::linear_ce::Upstream;
 use lexmax_kernels::two_level::{self, Gradients, Groups};
@@ -41,11 +41,7 @@ fn layer<T: TreeKind>(inputs: &Inputs) -> Result<two_level::TwoLevel<'_, T>> {
 impl Sweep for ClassSweep {
     const NAME: &'static str = "fused log-probabilities over two levels";
 
-    fn log_prob<T: TreeKind>(
-        &self,
-        inputs: &Inputs,
-        workspaces: &Workspaces<T>,
-    ) -> std::result::Result<Vec<f64>, BoxError> {
+    fn log_prob<T: TreeKind>(&self, inputs: &Inputs, workspaces: &Workspaces<T>) -> NodeResult<Vec<f64>> {
         let layer = layer(inputs)?;
         workspaces
             .two_level
@@ -58,7 +54,7 @@ impl Sweep for ClassSweep {
         upstream: Upstream<'_, T>,
         wanted: &[bool],
         workspaces: &Workspaces<T>,
-    ) -> std::result::Result<(Vec<f64>, Vec<Option<Gradient>>), BoxError> {
+    ) -> NodeResult<(Vec<f64>, Vec<Option<Gradient>>)> {
         let layer = layer(inputs)?;
         let words: Vec<i64> = self.0.words().map(|word| word as i64).collect();
         let words = Tensor::f_from_slice(&words)?;

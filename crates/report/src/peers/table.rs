@@ -77,7 +77,7 @@ fn memory(line: &Line) -> String {
 }
 
 fn target(comparison: &Comparison<'_>) -> String {
-    let time = comparison.time_limit.map(|limit| format!("ratio ≤ {limit}"));
+    let time = comparison.time_limit.map(|limit| format!("ratio ≤ {}", (limit * 1e3).round() / 1e3));
     let memory = comparison.memory_limit.map(|limit| match limit {
         MemoryLimit::Bytes(bytes) => format!("memory ≤ {} MiB", crate::format::whole(bytes / MIB)),
         MemoryLimit::Share(share) => format!("memory ≤ 1/{} of it", crate::format::whole(1.0 / share)),
