@@ -30,6 +30,8 @@ const MOST_ROWS: usize = 512;
 /// AVX-512 102 GFLOP/s on the tiles against 27 GB/s of one thread (two move 46 GB/s together). What is chosen at the sizes above is
 /// the same for 1.5 to 9.
 const OPERATIONS_PER_BYTE: f64 = 4.0;
+/// Blocks are kept where one in so many of them can be: fewer spare less than 4 % of the operations, and cost all of the memory.
+const LEAST_KEPT: usize = 8;
 /// A thread of its own is worth starting for this many operations of one product.
 const OPERATIONS_PER_THREAD: usize = 4_000_000;
 
@@ -110,6 +112,9 @@ impl Plan {
                 candidate.kept = ((memory_limit - bare) / tile + 1).min(most);
                 if candidate.kept < most {
                     candidate.kept -= 1;
+                }
+                if candidate.kept < most / LEAST_KEPT {
+                    candidate.kept = 0;
                 }
             }
             let cost = candidate.cost(sizes, task);
