@@ -20,7 +20,7 @@ fn the_limit_of_the_context_is_that_of_every_sweep() {
         ("layer = \"sampled\"\nsamples = 8", 32),
         ("layer = \"adaptive\"\ncutoffs = [10, 30]", 32),
         ("layer = \"sigsoftmax\"", 32),
-        ("layer = \"mos\"\ncomponents = 3", 64),
+        ("layer = \"mos\"\ncomponents = 3", 40),
         ("layer = \"mos\"\ncomponents = 1", 32),
     ];
     for (config, default_mebibytes) in layers {

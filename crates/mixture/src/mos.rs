@@ -27,7 +27,7 @@ const DENSE_TENSORS: i64 = 4;
 ///   `latent.weight` `[K d, D]` and `latent.bias` `[K d]` with the rows of one component together, `weight` `W` `[V, d]`,
 ///   `bias` `[V]`.
 /// * Cost: `K` times that of a full softmax over width `d`; a draw costs one component. Memory on the fused path: latent states
-///   `[N K, d]` and at most 32 MiB of tiles, `[N, V]` never; label smoothing needs `log p` of all classes and so takes the reference
+///   `[N K, d]` and at most 40 MiB of tiles, `[N, V]` never; label smoothing needs `log p` of all classes and so takes the reference
 ///   path's, which is `K` times `[N, V]`, twice. The top-k is dense, a few rows at a time, in some 32 MiB.
 /// * When not to use it: where time is short; the components share nothing of the products.
 ///
