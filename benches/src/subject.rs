@@ -17,6 +17,7 @@ pub(crate) const TOLERANCE: f64 = 1e-3;
 /// Small, for the parameters must stay what they are over hundreds of steps.
 const LEARNING_RATE: f64 = 1e-4;
 const SEED: u64 = 1;
+const NOT_A_LAYER: &str = "a language model is more than its layer: see `LanguageModel`";
 
 /// One layer, its parameters and one batch.
 #[derive(Debug)]
@@ -86,7 +87,7 @@ impl Subject {
     /// The layer or the optimizer reports one.
     pub fn run(&mut self, task: Task) -> Result<()> {
         match task {
-            Task::LanguageModel => bail!("a language model is more than its layer: see `LanguageModel`"),
+            Task::LanguageModel => bail!(NOT_A_LAYER),
             Task::Train => self.train(),
             Task::Step => {
                 self.train()?;
@@ -149,7 +150,8 @@ impl Subject {
         let hidden = self.hidden.f_detach()?.f_narrow(0, 0, rows)?.f_contiguous()?;
         let targets = self.targets.f_narrow(0, 0, rows)?.f_contiguous()?;
         let deviation = match task {
-            Task::Train | Task::Step | Task::LanguageModel => {
+            Task::LanguageModel => bail!(NOT_A_LAYER),
+            Task::Train | Task::Step => {
                 let given = loss_and_gradient(&mut *self.layer, &hidden, &targets)?;
                 let expected =
                     loss_and_gradient(&mut *truth.layer, &hidden.f_to_kind(Kind::Double)?, &targets)?;

@@ -20,8 +20,7 @@ pub fn scale_made(
     Ok(gradients)
 }
 
-/// A gradient that the forward sweep made and saved, times the upstream gradient of the node's one output, a scalar. It is a new
-/// tensor where the graph is kept: another pass takes the saved one, and a row-sparse `grad` would share its values with it.
+/// A gradient that the forward sweep made and saved, times the upstream gradient of the node's one output, a scalar.
 ///
 /// # Errors
 /// No such saved tensor, or one that was changed in place meanwhile.
@@ -29,8 +28,8 @@ pub fn take_made(context: &BackwardContext<'_>, saved: usize) -> lexmax_autograd
     let upstream = context.grad_output(0)?.f_double_value(&[])?;
     let mut made = context.take_saved(saved)?;
     Ok(match upstream {
-        _ if context.keep_graph() => made.f_mul_scalar(upstream)?,
         1.0 => made,
+        _ if context.keep_graph() => made.f_mul_scalar(upstream)?,
         _ => made.f_mul_scalar_(upstream)?,
     })
 }
