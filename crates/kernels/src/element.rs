@@ -10,6 +10,7 @@ use crate::tile::gradient::{Gradient, gradient};
 use crate::tile::judge::{Judge, judge};
 use crate::tile::normalise::{Normalise, normalise};
 use crate::tile::scan::any_above;
+use crate::tile::shares::{Shares, shares};
 
 /// f32, the kind for speed, or f64, for checks: the same algorithm in both.
 ///
@@ -42,6 +43,8 @@ pub trait Element:
     fn gradient(level: Level, job: &mut Gradient<'_, Self>);
     #[doc(hidden)]
     fn judge(level: Level, job: &mut Judge<'_, Self>);
+    #[doc(hidden)]
+    fn shares(level: Level, job: &mut Shares<'_, Self>);
     #[doc(hidden)]
     fn any_above(level: Level, values: &[Self], thresholds: &[Self]) -> bool;
     #[doc(hidden)]
@@ -112,6 +115,10 @@ impl Element for f32 {
         job.check();
         by_level!(level, judge(job: &mut Judge<'_, f32>) -> ())
     }
+    fn shares(level: Level, job: &mut Shares<'_, f32>) {
+        job.check();
+        by_level!(level, shares(job: &mut Shares<'_, f32>) -> ())
+    }
     fn any_above(level: Level, values: &[f32], thresholds: &[f32]) -> bool {
         assert!(values.len() == thresholds.len() && values.len().is_multiple_of(crate::tile::ROW_MULTIPLE));
         by_level!(level, any_above(values: &[f32], thresholds: &[f32]) -> bool)
@@ -153,6 +160,11 @@ impl Element for f64 {
         job.check();
         // SAFETY: arrays need no special instructions; the job was checked.
         unsafe { judge::<Array8<f64>, 2>(job) }
+    }
+    fn shares(_: Level, job: &mut Shares<'_, f64>) {
+        job.check();
+        // SAFETY: arrays need no special instructions; the job was checked.
+        unsafe { shares::<Array8<f64>, 2>(job) }
     }
     fn any_above(_: Level, values: &[f64], thresholds: &[f64]) -> bool {
         assert!(values.len() == thresholds.len() && values.len().is_multiple_of(crate::tile::ROW_MULTIPLE));

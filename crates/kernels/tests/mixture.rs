@@ -15,8 +15,9 @@ struct Answer([Vec<f64>; 5]);
 
 const PARTS: [&str; 5] = ["loss", "hidden", "weight", "bias", "log_prior"];
 
-/// From the definition: all probabilities of all components, and
-/// `dl/dz_kc = -w_y / p(y) pi_k p_k(y) ([c = y] - p_k(c)) f'(c)`.
+/// From the definition: all probabilities of all components, what the loss weighs every `-log p(c)` with,
+/// `g_c = (1 - e) w_y [c = y] + e/V w_c`, and with the shares `r_k(c) = pi_k p_k(c) / p(c)`
+/// `dl/dz_kc = (p_k(c) sum_a g_a r_k(a) - g_c r_k(c)) f'(c)`.
 fn definition(
     mixture: Mixture<'_, f64>,
     targets: &[i64],
@@ -53,15 +54,27 @@ fn definition(
                 (powers.into_iter().map(|power| power / sum).collect::<Vec<_>>(), slopes)
             })
             .unzip();
-        let prob: f64 = members.clone().zip(&probs).map(|(row, p)| log_prior[row].exp() * p[y]).sum();
-        let class_weight = options.class_weights.map_or(1.0, |weights| weights[y]);
-        loss[token] = -class_weight * prob.ln();
-        for (k, row) in members.enumerate() {
-            let outer = -upstream[token] * class_weight / prob * log_prior[row].exp() * probs[k][y];
-            d_log_prior[row] = outer;
+        let prob = |c: usize| -> f64 {
+            members.clone().zip(&probs).map(|(row, p)| log_prior[row].exp() * p[c]).sum()
+        };
+        let weight = |c: usize| options.class_weights.map_or(1.0, |weights| weights[c]);
+        let smoothing = options.label_smoothing;
+        let weighed: Vec<f64> = (0..vocab)
+            .map(|c| {
+                let of_target = if c == y { (1.0 - smoothing) * weight(y) } else { 0.0 };
+                of_target + smoothing / vocab as f64 * weight(c)
+            })
+            .collect();
+        let terms = weighed.iter().enumerate().filter(|(_, weighed)| **weighed > 0.0);
+        loss[token] = terms.map(|(c, weighed)| -weighed * prob(c).ln()).sum();
+        let all: Vec<f64> = (0..vocab).map(prob).collect();
+        for (k, row) in members.clone().enumerate() {
+            let share = |c: usize| log_prior[row].exp() * probs[k][c] / all[c];
+            let shared: f64 = (0..vocab).map(|c| weighed[c] * share(c)).sum();
+            d_log_prior[row] = -upstream[token] * shared;
             for c in 0..vocab {
-                let one = if c == y { 1.0 } else { 0.0 };
-                let d_logit = outer * (one - probs[k][c]) * slopes[k][c] / options.temperature;
+                let d_logit = upstream[token] * (probs[k][c] * shared - weighed[c] * share(c)) * slopes[k][c]
+                    / options.temperature;
                 d_bias[c] += d_logit;
                 for d in 0..size {
                     d_hidden[row * size + d] += d_logit * linear.weight[c * size + d];
@@ -124,7 +137,7 @@ proptest! {
     #[test]
     fn it_is_the_mixture_of_the_definition(
         seed: u64, tokens in 1..24_usize, components in 1..12_usize, size in 1..40_usize, vocab in 1..1400_usize,
-        [bias, weighted, ignore, warm] in any::<[bool; 4]>(), transform in 0..3, threads in 1..4_usize,
+        [bias, weighted, ignore, warm, smoothed] in any::<[bool; 5]>(), transform in 0..3, threads in 1..4_usize,
         memory in prop::sample::select(vec![0_usize, 2 << 20, 4 << 20, 32 << 20]),
         level in prop::sample::select(Level::ALL.to_vec()),
     ) {
@@ -140,6 +153,7 @@ proptest! {
         let upstream = &problem.upstream[..tokens];
         let options = Options {
             ignore_index: ignore.then_some(-100),
+            label_smoothing: if smoothed { 0.2 } else { 0.0 },
             class_weights: problem.class_weights.as_deref().filter(|_| weighted),
             soft_cap: (transform == 1).then_some(4.0),
             sigsoftmax: transform == 2,
@@ -161,6 +175,7 @@ proptest! {
         let prior: Vec<f32> = prior.iter().map(|x| *x as f32).collect();
         let options = Options {
             ignore_index: options.ignore_index,
+            label_smoothing: options.label_smoothing,
             class_weights: rounded.class_weights.as_deref().filter(|_| weighted),
             soft_cap: options.soft_cap,
             sigsoftmax: options.sigsoftmax,
@@ -251,6 +266,48 @@ fn a_target_without_probability_costs_infinity_and_has_finite_gradients() {
 }
 
 #[test]
+fn smoothing_looks_at_classes_far_below_the_range_of_exp() {
+    // Logits of hundreds: most classes have a probability that is zero in f32, and in f64 too, and a logarithm that is not.
+    let (tokens, components, vocab, smoothing) = (5, 3, 700, 0.1);
+    let problem = Problem::new(11, tokens * components, 8, vocab, 300.0);
+    let prior = log_prior(&problem, components);
+    let targets = &problem.targets[..tokens];
+    let plain = Options::default();
+    let log_prob = |row: usize, c: usize| {
+        let linear = Linear { hidden: &problem.hidden[row * 8..(row + 1) * 8], ..problem.linear() };
+        let row = linear_ce::loss(linear, &[c as i64], &plain, &mut Workspace::new(1)).unwrap();
+        row.target_log_prob[0]
+    };
+    let mut exact = vec![0.0; tokens];
+    for (token, loss) in exact.iter_mut().enumerate() {
+        let members = token * components..(token + 1) * components;
+        for c in 0..vocab {
+            let joint = members.clone().map(|row| prior[row] + log_prob(row, c));
+            let of_target = if c as i64 == targets[token] { 1.0 - smoothing } else { 0.0 };
+            *loss -= (of_target + smoothing / vocab as f64) * lexmax_kernels::logspace::log_sum_exp(joint);
+        }
+    }
+    let options = Options { label_smoothing: smoothing, ..Options::default() };
+    let mixture = Mixture { linear: problem.linear(), log_prior: &prior, components };
+    let got = fused(mixture, targets, &options, Upstream::Same(1.0), &mut Workspace::new(2));
+    assert!(error(&got.0[0], &exact) <= 1e-12);
+    let rounded = Rounded::of(&problem);
+    let prior: Vec<f32> = prior.iter().map(|x| *x as f32).collect();
+    let mixture = Mixture { linear: rounded.linear(), log_prior: &prior, components };
+    let options = Options { label_smoothing: smoothing, ..Options::default() };
+    let single = fused(mixture, targets, &options, Upstream::Same(1.0), &mut Workspace::new(2));
+    assert!(error(&single.0[0], &exact) <= 1e-5);
+    for token in 0..tokens {
+        // The shares of a class sum to one, so those of all classes do, weighed by what the loss weighs them with.
+        let of_token = &got.0[4][token * components..(token + 1) * components];
+        assert!((of_token.iter().sum::<f64>() + 1.0).abs() <= 1e-12);
+    }
+    for (one, other) in single.0[1..].iter().zip(&got.0[1..]) {
+        assert!(error(one, other) <= 1e-3 && other.iter().all(|x| x.is_finite()));
+    }
+}
+
+#[test]
 fn no_token_that_counts_gives_zeros() {
     let problem = Problem::new(8, 4, 3, 10, 1.0);
     let options = Options { ignore_index: Some(-1), ..Options::default() };
@@ -280,11 +337,7 @@ fn bad_input_is_an_error_that_names_it() {
     assert!(fails(linear, 3, &prior[1..], &[0; 2], &plain).contains("log_prior has 5 numbers, expected 6"));
     assert!(fails(linear, 3, &prior, &[0; 3], &plain).contains("targets has 3"));
     assert!(fails(linear, 3, &prior, &[0, 10], &plain).contains("target 10 in row 1"));
-    for options in [
-        Options { label_smoothing: 0.1, ..plain },
-        Options { z_loss: 0.1, ..plain },
-        Options { focal_gamma: 1.0, ..plain },
-    ] {
+    for options in [Options { z_loss: 0.1, ..plain }, Options { focal_gamma: 1.0, ..plain }] {
         assert!(fails(linear, 3, &prior, &[0; 2], &options).contains("none for a mixture"), "{options:?}");
     }
     let mut short = [0.0; 5];

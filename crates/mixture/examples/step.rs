@@ -13,7 +13,7 @@ use std::time::Instant;
 use lexmax_kernels::seed::generator;
 use lexmax_mixture::{Mixture, MixtureConfig, Sigsoftmax, SigsoftmaxConfig};
 use lexmax_output::fused::Compute;
-use lexmax_output::{BuildContext, OutputLayer};
+use lexmax_output::{BuildContext, LossOptions, OutputLayer};
 use rand::RngExt;
 use tch::{Device, Tensor, nn};
 
@@ -24,6 +24,7 @@ struct Sizes {
     hidden: i64,
     vocab: i64,
     components: i64,
+    smoothing: f64,
 }
 
 /// A layer with its parameters and the way that it takes.
@@ -38,10 +39,16 @@ impl Way {
         let store = nn::VarStore::new(Device::Cpu);
         let mut context = BuildContext::new(store.root(), sizes.vocab, sizes.hidden, 1);
         context.compute = compute;
-        let config = MixtureConfig { components: sizes.components, ..MixtureConfig::default() };
+        let loss = LossOptions { label_smoothing: sizes.smoothing, ..LossOptions::default() };
         let layer: Box<dyn OutputLayer> = match sizes.components {
-            0 => Box::new(Sigsoftmax::new(&context, &SigsoftmaxConfig::default()).unwrap()),
-            _ => Box::new(Mixture::new(&context, &config).unwrap()),
+            0 => {
+                let config = SigsoftmaxConfig { loss, ..SigsoftmaxConfig::default() };
+                Box::new(Sigsoftmax::new(&context, &config).unwrap())
+            }
+            components => {
+                let config = MixtureConfig { components, loss, ..MixtureConfig::default() };
+                Box::new(Mixture::new(&context, &config).unwrap())
+            }
         };
         let mut variables: Vec<_> = store.variables().into_iter().collect();
         variables.sort_by(|a, b| a.0.cmp(&b.0));
@@ -125,11 +132,11 @@ fn compare(sizes: Sizes, repeats: usize) {
         }
         timed(2, &mut || tch::no_grad(|| bare_products(&states, &weight)));
     }
-    let Sizes { rows, hidden, vocab, components } = sizes;
+    let Sizes { rows, hidden, vocab, components, smoothing } = sizes;
     let what = if components == 0 { "sigsoftmax".to_owned() } else { format!("mos of {components}") };
     let threads = tch::get_num_threads();
     println!(
-        "{what}, N={rows} D={hidden} V={vocab}, {threads} threads, best of {repeats}: time, processor time"
+        "{what}, label smoothing {smoothing}, N={rows} D={hidden} V={vocab}, {threads} threads, best of {repeats}: time, processor time"
     );
     for (index, [time, processor]) in spent.iter().enumerate() {
         let name = ways.get(index).map_or("bare products", |way| way.name);
@@ -162,7 +169,8 @@ fn main() {
         tch::set_num_threads(i32::try_from(*threads).unwrap());
     }
     let repeats = given.get(5).map_or(3, |repeats| usize::try_from(*repeats).unwrap());
-    let sizes = Sizes { rows, hidden, vocab, components };
+    let sizes = Sizes { rows, hidden, vocab, components, smoothing: 0.0 };
     compare(sizes, repeats);
+    compare(Sizes { smoothing: 0.1, ..sizes }, repeats);
     compare(Sizes { components: 0, ..sizes }, repeats);
 }

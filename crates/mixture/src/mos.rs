@@ -1,7 +1,7 @@
 //! The mixture of softmaxes.
 
 use lexmax_kernels::seed::Generator;
-use lexmax_output::fused::{Factor, Scratch, Terms};
+use lexmax_output::fused::{Scratch, Terms};
 use lexmax_output::{
     BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss,
     sample_from, top_k_of,
@@ -27,8 +27,8 @@ const DENSE_TENSORS: i64 = 4;
 ///   `latent.weight` `[K d, D]` and `latent.bias` `[K d]` with the rows of one component together, `weight` `W` `[V, d]`,
 ///   `bias` `[V]`.
 /// * Cost: `K` times that of a full softmax over width `d`; a draw costs one component. Memory on the fused path: latent states
-///   `[N K, d]` and at most 40 MiB of tiles, `[N, V]` never; label smoothing needs `log p` of all classes and so takes the reference
-///   path's, which is `K` times `[N, V]`, twice. The top-k is dense, a few rows at a time, in some 32 MiB.
+///   `[N K, d]` and at most 40 MiB of tiles, `[N, V]` never. Label smoothing needs `log p` of all classes: one sweep more. The top-k
+///   is dense, a few rows at a time, in some 32 MiB.
 /// * When not to use it: where time is short; the components share nothing of the products.
 ///
 /// ```
@@ -191,17 +191,12 @@ impl OutputLayer for Mixture {
         if let Some(scratch) = &self.scratch {
             let states = self.states(&batch.hidden)?;
             let latent = self.rows(&states)?;
-            match (&states.log_prior, batch.factor()?) {
-                // One component is a softmax over a linear layer.
-                (None, _) => return batch.fused(self.linear(&latent), Terms::default(), scratch),
-                (Some(log_prior), Factor::Known(factor)) if !self.loss.needs_all_classes() => {
-                    let (weight, bias) = (&self.weight, self.bias.as_ref());
-                    let inputs = Inputs { latent: &latent, weight, bias, log_prior };
-                    return fused::loss(&batch, inputs, factor, scratch);
-                }
-                // A factor for each row is known in the backward pass only; smoothing needs all classes.
-                _ => {}
-            }
+            // One component is a softmax over a linear layer.
+            let Some(log_prior) = &states.log_prior else {
+                return batch.fused(self.linear(&latent), Terms::default(), scratch);
+            };
+            let (weight, bias) = (&self.weight, self.bias.as_ref());
+            return fused::loss(&batch, Inputs { latent: &latent, weight, bias, log_prior }, scratch);
         }
         if self.loss.needs_all_classes() {
             let all = self.mixed(&batch.hidden)?;

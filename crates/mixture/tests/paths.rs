@@ -36,12 +36,16 @@ fn step(built: &mut Built, hidden: &Tensor, targets: &[i64]) -> (Tensor, Vec<Ten
 fn the_paths_agree_over_many_tiles() {
     let (rows, vocab, size) = (70, 2300, 24);
     let targets: Vec<i64> = (0..rows).map(|row| row * 7919 % vocab).collect();
-    for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
+    let reductions = [Reduction::Mean, Reduction::Sum, Reduction::None];
+    for (reduction, smoothing) in
+        reductions.iter().flat_map(|reduction| [(*reduction, 0.0), (*reduction, 0.2)])
+    {
         let weights = (0..vocab).map(|id| 0.5 + (id % 3) as f64).collect();
         let loss = LossOptions {
             reduction,
             ignore_index: Some(targets[3]),
             class_weights: Some(weights),
+            label_smoothing: smoothing,
             ..LossOptions::default()
         };
         for (head, kind) in heads(&loss).iter().flat_map(|head| [(head, Kind::Double), (head, Kind::Float)]) {
@@ -56,7 +60,7 @@ fn the_paths_agree_over_many_tiles() {
                 let (error, scale) = ((got - exact).abs().max(), exact.abs().max());
                 assert!(
                     error.double_value(&[]) <= allowed * scale.double_value(&[]),
-                    "{reduction:?} {kind:?} {:?}: off by {error} of {scale}",
+                    "{reduction:?} {smoothing} {kind:?} {:?}: off by {error} of {scale}",
                     exact.size()
                 );
             }

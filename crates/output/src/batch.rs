@@ -118,6 +118,11 @@ impl Batch<'_> {
         Ok(self.loss.class_weights.as_ref().map(gather).transpose()?)
     }
 
+    /// Share of a row's loss that is spread over all classes.
+    pub fn label_smoothing(&self) -> f64 {
+        self.loss.options.label_smoothing
+    }
+
     /// Class weights, `[V]`, where there are any.
     pub fn class_weights(&self) -> Option<&Tensor> {
         self.loss.class_weights.as_ref()

@@ -5,17 +5,20 @@
 //! the token's `log p(y) = log sum_k exp(log pi_k + log p_k(y))` and the share of each component in it,
 //! `r_k = exp(log pi_k + log p_k(y) - log p(y))`. The gradient of component `k`'s logits is `r_k` times that of a softmax alone,
 //! so the second sweep is the plain one with a factor for each row, and nothing is computed again that one softmax would not.
+//! Label smoothing asks for the shares in every class: `smoothed_mixture.rs`.
 //!
 //! What an evaluation needs is less: [`super::loss`] of the `N K` rows gives `log p_k(y)`.
 
 use super::plan::{Plan, Sizes, Task};
-use super::sweep::{Call, Needs};
+use super::smoothed_mixture::Joint;
+use super::sweep::{Call, Job, Needs};
 use super::workspace::Workspace;
-use super::{Gradients, Linear, Options, Upstream, counted_rows, gather};
+use super::{Gradients, Linear, Options, Upstream, counted_rows, gather, smoothed_mixture};
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::logspace::log_sum_exp;
 use crate::pool;
+use crate::tile::stride;
 
 /// `p(c) = sum_k exp(log pi_k) softmax(z_k)_c`, the `z_k` not yet computed.
 #[derive(Debug, Clone, Copy)]
@@ -48,9 +51,8 @@ impl<T> Default for MixtureGradients<'_, T> {
 /// Cost: `6 N K D V` operations, up to `8 N K D V` where the memory limit does not let all logits of a chunk be kept; `2 N K D V`
 /// where no gradient is wanted. Memory: the workspace and two numbers for each of the `N K` rows.
 ///
-/// Of the options those hold that do not look at more than `p(y)`: the ignored target, class weights, and what happens to logits.
-/// `log p(c)` of a mixture is no sum over its components, so label smoothing would need a third sweep; it is refused, as
-/// are the z-loss and the focal factor.
+/// `log p(c)` of a mixture is no sum over its components, so label smoothing, `-e/V sum_c w_c log p(c)`, takes a sweep of its own
+/// between the two: up to `2 N K D V` operations more. The z-loss and the focal factor, which are those of one softmax, are refused.
 ///
 /// # Errors
 /// Slices that do not fit, a target that names no class, an option out of its range or refused.
@@ -113,32 +115,61 @@ pub fn loss_and_gradients<T: Element>(
     let task = if needs_sweep { Task::Gradients } else { Task::Forward };
     let plan = Plan::of_groups(components, sizes, workspace.threads, workspace.memory_limit, task);
     workspace.fit(&plan, sizes, task);
-    let call = Call::new(linear, options, plan, workspace.level);
+    let smoothing = Smoothing::new(options, vocab_size);
+    // The sums of one softmax's smoothing say nothing of a mixture's; its sweeps start from logits.
+    let call = Call {
+        smoothed: false,
+        keeps_logits: smoothing.spread > 0.0,
+        ..Call::new(linear, options, plan, workspace.level)
+    };
+    let mut joint = Joint::new(components, stride(plan.chunk));
     let Workspace { workers, chunk, .. } = workspace;
     let mut jobs = gather::jobs(&mut workers[..plan.threads], gradients.weight, size);
     let (mut sums, mut shares) = (Vec::with_capacity(components), Vec::with_capacity(components));
     for (number, rows) in members.chunks(plan.chunk).enumerate() {
         chunk.gather(&linear, &of_rows, rows);
         pool::on_each(&mut jobs, |job| call.sums(job.worker, job.thread, chunk, rows.len()));
+        let sums_of = |jobs: &[Job<'_, '_, T>], at: usize| {
+            gather::sums(jobs, at, call.classes_owner(chunk.targets[at]))
+        };
+        if smoothing.spread > 0.0 {
+            joint.start(rows.len());
+            for (at, row) in rows.iter().enumerate() {
+                let (sums, prior) = (sums_of(&jobs, at), log_prior[*row].to_f64());
+                joint.factor[at] = T::from_f64(prior.exp() / sums.sum);
+                joint.log[at] = prior - sums.log_normaliser();
+                chunk.max[at] = T::from_f64(sums.max);
+            }
+            let (chunk, joint) = (&*chunk, &joint);
+            pool::on_each(&mut jobs, |job| call.share_sums(job, chunk, joint, rows.len()));
+        }
         for first in (0..rows.len()).step_by(components) {
             let (token, class) = (rows[first] / components, chunk.targets[first]);
-            let owner = call.classes_owner(class);
             let (group, priors) = (first..first + components, &log_prior[rows[first]..][..components]);
             sums.clear();
-            sums.extend(group.map(|at| gather::sums(&jobs, at, owner)));
+            sums.extend(group.map(|at| sums_of(&jobs, at)));
             shares.clear();
             shares.extend(sums.iter().zip(priors).map(|(row, prior)| prior.to_f64() + row.target_log_prob()));
-            let class_weight = options.target_weight(token, class);
+            let class_weight = smoothing.kept * options.target_weight(token, class);
             loss[token] = -class_weight * share_out(&mut shares);
-            let factor = upstream.of(token) * class_weight;
+            if smoothing.spread > 0.0 {
+                loss[token] -= smoothing.spread * smoothed_mixture::log_prob_sum(&jobs, first / components);
+            }
+            let factor = upstream.of(token);
             for (k, (row, share)) in sums.iter().zip(&shares).enumerate() {
-                if let Some(d_log_prior) = &mut d_log_prior {
-                    d_log_prior[rows[first] + k] = T::from_f64(-factor * share);
+                let of_target = class_weight * share;
+                let mut of_all = of_target;
+                if smoothing.spread > 0.0 {
+                    of_all += smoothing.spread * smoothed_mixture::share_sum(&jobs, first + k);
                 }
-                let scale = factor * share / options.temperature;
+                if let Some(d_log_prior) = &mut d_log_prior {
+                    d_log_prior[rows[first] + k] = T::from_f64(-factor * of_all);
+                }
+                let scale = factor / options.temperature;
                 chunk.max[first + k] = T::from_f64(row.max);
-                chunk.mass[first + k] = scale / row.sum;
-                chunk.target[first + k] = scale * options.slope(row.target_logit, class);
+                chunk.mass[first + k] = scale * of_all / row.sum;
+                chunk.spread[first + k] = T::from_f64(scale * smoothing.spread);
+                chunk.target[first + k] = scale * of_target * options.slope(row.target_logit, class);
             }
         }
         if !needs_sweep {
@@ -149,7 +180,8 @@ pub fn loss_and_gradients<T: Element>(
             bias: gradients.bias.is_some(),
             add_weight: gradients.accumulate || number > 0,
         };
-        pool::on_each(&mut jobs, |job| call.gradients(job, chunk, rows.len(), needs));
+        let joint = (smoothing.spread > 0.0).then_some(&joint);
+        pool::on_each(&mut jobs, |job| call.gradients(job, chunk, rows.len(), needs, joint));
         if let Some(d_hidden) = &mut gradients.hidden {
             gather::add_hidden(&jobs, rows, size, d_hidden);
         }
@@ -158,6 +190,20 @@ pub fn loss_and_gradients<T: Element>(
         gather::add_bias(&jobs, d_bias);
     }
     Ok(loss)
+}
+
+/// How a token's loss is split: `kept w_y` of it on its target, `spread w_c` on every class.
+struct Smoothing {
+    kept: f64,
+    spread: f64,
+}
+
+impl Smoothing {
+    fn new<T>(options: &Options<'_, T>, vocab_size: usize) -> Self {
+        let smoothing = options.label_smoothing;
+        let classes = options.smoothed_classes.unwrap_or(vocab_size);
+        Self { kept: 1.0 - smoothing, spread: smoothing / classes as f64 }
+    }
 }
 
 /// From `log pi_k + log p_k(y)` to `r_k`, in place; gives `log p(y)`. A target that no component gives any probability is
@@ -183,13 +229,9 @@ impl<T: Element> Mixture<'_, T> {
     }
 }
 
-/// Refuses what needs more of the mixture than `p(y)`.
+/// Refuses what is of one softmax.
 fn check_options<T>(op: &'static str, options: &Options<'_, T>) -> Result<()> {
-    let refused = [
-        ("label_smoothing", options.label_smoothing),
-        ("z_loss", options.z_loss),
-        ("focal_gamma", options.focal_gamma),
-    ];
+    let refused = [("z_loss", options.z_loss), ("focal_gamma", options.focal_gamma)];
     if let Some(filter) = options.filter {
         return Err(KernelError::argument(op, "filter", filter.eps, "none for a mixture"));
     }

@@ -24,6 +24,7 @@ pub mod mixture;
 mod options;
 mod plan;
 mod rows;
+mod smoothed_mixture;
 mod sweep;
 mod workspace;
 
@@ -274,7 +275,7 @@ fn run<'a, T: Element>(
         let summed = task == Task::Gradients;
         pool::on_each(&mut jobs, |job| match filter {
             Some(filter) => call.filtered_gradients(job, chunk, rows.len(), needs, filter, summed),
-            None => call.gradients(job, chunk, rows.len(), needs),
+            None => call.gradients(job, chunk, rows.len(), needs, None),
         });
         if let Some(d_hidden) = &mut gradients.hidden {
             gather::add_hidden(&jobs, rows, size, d_hidden);

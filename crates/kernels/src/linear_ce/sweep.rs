@@ -4,6 +4,7 @@ use super::input::Linear;
 use super::options::Options;
 use super::plan::Plan;
 use super::rows::RowSums;
+use super::smoothed_mixture::Joint;
 use super::workspace::{Chunk, Worker};
 use crate::element::Element;
 use crate::simd::Level;
@@ -18,6 +19,8 @@ pub(crate) struct Call<'a, T> {
     pub transform: Transform<'a, T>,
     pub class_weights: Option<&'a [T]>,
     pub smoothed: bool,
+    /// Whether kept tiles hold logits although exponentials would do.
+    pub keeps_logits: bool,
     /// Whether maxima and sums of all blocks are kept for a filtered second sweep.
     pub filtered: bool,
     pub plan: Plan,
@@ -39,6 +42,7 @@ impl<'a, T: Element> Call<'a, T> {
             transform: options.transform(&linear),
             class_weights: options.class_weights,
             smoothed: options.label_smoothing > 0.0,
+            keeps_logits: false,
             filtered: plan.filtered,
             plan,
             level,
@@ -48,7 +52,7 @@ impl<'a, T: Element> Call<'a, T> {
     /// What a kept tile holds: exponentials, so that each is computed once; a capped logit is needed again for
     /// its slope, and so is one of sigsoftmax.
     fn keep(&self) -> Keep {
-        if self.transform.is_affine() { Keep::Exponentials } else { Keep::Logits }
+        if self.transform.is_affine() && !self.keeps_logits { Keep::Exponentials } else { Keep::Logits }
     }
 
     pub fn classes(&self, block: usize) -> std::ops::Range<usize> {
@@ -191,8 +195,15 @@ impl<'a, T: Element> Call<'a, T> {
     }
 
     /// Second sweep: gradients of the logits in place, and the two products with them. Blocks are walked backwards, since
-    /// the last ones are still in the cache.
-    pub fn gradients(&self, job: &mut Job<'_, '_, T>, chunk: &Chunk<T>, rows: usize, needs: Needs) {
+    /// the last ones are still in the cache. `joint` is there for a mixture with label smoothing.
+    pub fn gradients(
+        &self,
+        job: &mut Job<'_, '_, T>,
+        chunk: &Chunk<T>,
+        rows: usize,
+        needs: Needs,
+        joint: Option<&Joint<T>>,
+    ) {
         let size = self.linear.hidden_size;
         let hidden = &chunk.hidden[..rows * size];
         let blocks = self.plan.blocks_of(job.thread);
@@ -202,22 +213,27 @@ impl<'a, T: Element> Call<'a, T> {
             let weight = self.weight(&classes);
             let local = classes.start - first_class..classes.end - first_class;
             let (shape, from) = self.reload(job.worker, index, block, chunk, rows);
-            let Worker { tiles, mass, places, d_hidden, d_bias, .. } = &mut *job.worker;
+            let Worker { tiles, mass, places, d_hidden, d_bias, smoothing, .. } = &mut *job.worker;
             let tile = &mut tiles.as_mut_slice()[self.tile_range(index, shape)];
-            let weights = self.class_weights.map(|weights| &weights[classes.clone()]);
-            T::gradient(
-                self.level,
-                &mut Gradient {
-                    tile,
-                    shape,
-                    transform: self.transform.of_block(classes.clone()),
-                    from,
-                    max: &chunk.max,
-                    mass,
-                    spread: self.smoothed.then_some((&chunk.spread[..], weights)),
-                    bias: needs.bias.then_some(&mut d_bias[local.clone()]),
-                },
-            );
+            let bias = needs.bias.then_some(&mut d_bias[local.clone()]);
+            if let Some(joint) = joint {
+                self.smoothed_gradient(block, (tile, shape, from), chunk, joint, smoothing, mass, bias);
+            } else {
+                let weights = self.class_weights.map(|weights| &weights[classes.clone()]);
+                T::gradient(
+                    self.level,
+                    &mut Gradient {
+                        tile,
+                        shape,
+                        transform: self.transform.of_block(classes.clone()),
+                        from,
+                        max: &chunk.max,
+                        mass,
+                        spread: self.smoothed.then_some((&chunk.spread[..], weights)),
+                        bias,
+                    },
+                );
+            }
             place_targets(&mut places[..rows], &chunk.targets, &classes);
             for (row, class) in places[..rows].iter().enumerate().filter(|(_, class)| **class != NO_TARGET) {
                 let at = *class as usize * shape.stride() + row;

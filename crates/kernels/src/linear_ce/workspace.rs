@@ -4,6 +4,7 @@ use super::filtered::Gathered;
 use super::input::Linear;
 use super::plan::{Plan, Sizes, Task};
 use super::rows::RowSums;
+use super::smoothed_mixture::Room;
 use crate::element::Element;
 use crate::simd::Level;
 use crate::tile::buffer::Aligned;
@@ -128,6 +129,8 @@ pub(crate) struct Worker<T> {
     pub d_bias: Vec<f64>,
     /// For filtered gradients.
     pub gathered: Gathered<T>,
+    /// For label smoothing of a mixture.
+    pub smoothing: Room<T>,
 }
 
 impl<T: Element> Worker<T> {
@@ -162,6 +165,7 @@ impl<T: Element> Worker<T> {
         ];
         self.tiles.bytes()
             + self.gathered.bytes()
+            + self.smoothing.bytes()
             + numbers.iter().map(|numbers| numbers.capacity() * size_of::<T>()).sum::<usize>()
             + self.places.capacity() * size_of::<u32>()
             + self.sums.capacity() * size_of::<RowSums>()

@@ -11,6 +11,7 @@ pub(crate) mod judge;
 pub(crate) mod normalise;
 pub(crate) mod product;
 pub(crate) mod scan;
+pub(crate) mod shares;
 
 use crate::element::Element;
 use crate::simd::Vector;

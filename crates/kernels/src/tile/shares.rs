@@ -1,0 +1,203 @@
+//! Shares of a mixture's components in every class of a tile, which label smoothing looks at.
+//!
+//! The `K` components of a token are neighbouring rows. With `e_k = exp(z_kc - max_k)` and `j_k = pi_k / sum_c exp(z_kc - max_k)` a class
+//! has `p(c) = sum_k e_k j_k`, and component `k` the share `r_k(c) = e_k j_k / p(c)` in it. Where `p(c)` is too small to be divided by,
+//! shares and logarithm come from the logits in log space.
+
+use super::gradient::From;
+use super::{ROW_MULTIPLE, Shape, Transform};
+use crate::element::Element;
+use crate::logspace::log_sum_exp;
+use crate::simd::Vector;
+
+/// Classes whose shares are summed in `T` before they are added to the rest.
+const PARTIAL_SUM: usize = 64;
+
+/// One sweep over one tile that holds logits.
+#[derive(Debug)]
+pub struct Shares<'a, T> {
+    pub(crate) tile: &'a mut [T],
+    pub(crate) shape: Shape,
+    pub(crate) transform: Transform<'a, T>,
+    /// [`From::Logits`] or [`From::Raw`].
+    pub(crate) from: From,
+    /// `K`, a divisor of the shape's rows.
+    pub(crate) components: usize,
+    /// `[padded]`: largest logit of each row.
+    pub(crate) max: &'a [T],
+    /// `[padded]`: `pi_k / sum_c exp(z_kc - max_k)`.
+    pub(crate) joint: &'a [T],
+    /// `[rows]`: `log pi_k - log sum_c exp z_kc`.
+    pub(crate) log_joint: &'a [f64],
+    /// `w`, `[classes]`.
+    pub(crate) weights: Option<&'a [T]>,
+    /// Room, `[padded]` each.
+    pub(crate) exponentials: &'a mut [T],
+    pub(crate) shares: &'a mut [T],
+    pub(crate) wanted: Wanted<'a, T>,
+}
+
+/// What becomes of the shares.
+#[derive(Debug)]
+pub enum Wanted<'a, T> {
+    /// Sums over the classes are added; the tile keeps its transformed logits.
+    Sums {
+        /// Room, `[padded]`.
+        partial: &'a mut [T],
+        /// `sum_c w_c r_k(c)`, `[rows]`.
+        shares: &'a mut [f64],
+        /// `sum_c w_c log p(c)`, one for each token.
+        log_probs: &'a mut [f64],
+    },
+    /// The tile becomes the gradient of the raw logits but for the target's own term, `(mass_k e_k - spread w_c r_k(c)) f'`.
+    Gradient {
+        /// `[padded]`, zero for padding.
+        mass: &'a [T],
+        /// `[padded]`, zero for padding.
+        spread: &'a [T],
+        /// `[classes]`: gets the sum over rows added.
+        bias: Option<&'a mut [f64]>,
+    },
+}
+
+impl<T: Element> Shares<'_, T> {
+    /// What the unsafe sweep relies on.
+    pub(crate) fn check(&self) {
+        let Shape { rows, classes } = self.shape;
+        let padded = self.shape.padded();
+        assert!(padded.is_multiple_of(ROW_MULTIPLE) && self.shape.stride() >= padded);
+        assert!(self.tile.len() >= self.shape.len() && self.from != From::Exponentials);
+        assert!(self.components > 0 && rows.is_multiple_of(self.components));
+        assert!(self.max.len() >= padded && self.joint.len() >= padded && self.log_joint.len() >= rows);
+        assert!(self.exponentials.len() >= padded && self.shares.len() >= padded);
+        assert!(self.weights.is_none_or(|weights| weights.len() == classes));
+        self.transform.check(classes);
+        match &self.wanted {
+            Wanted::Sums { partial, shares, log_probs } => {
+                assert!(partial.len() >= padded && shares.len() >= rows);
+                assert!(log_probs.len() >= rows / self.components);
+            }
+            Wanted::Gradient { mass, spread, bias } => {
+                assert!(mass.len() >= padded && spread.len() >= padded);
+                assert!(bias.as_ref().is_none_or(|bias| bias.len() == classes));
+            }
+        }
+    }
+
+    /// Probabilities below this are taken from their logarithms: what they are made of may have lost digits.
+    fn least() -> f64 {
+        if size_of::<T>() == size_of::<f32>() { 1e-30 } else { 1e-290 }
+    }
+
+    /// Fills the shares of one class from its exponentials, and adds up `w log p` where it is asked for.
+    #[inline(always)]
+    fn share_out(&mut self, class: usize, weight: f64) {
+        let (rows, start) = (self.shape.rows, class * self.shape.stride());
+        for (token, first) in (0..rows).step_by(self.components).enumerate() {
+            let group = first..first + self.components;
+            let mut prob = T::default();
+            for row in group.clone() {
+                let joint = self.exponentials[row] * self.joint[row];
+                self.shares[row] = joint;
+                prob = prob + joint;
+            }
+            let prob = prob.to_f64();
+            let log_prob = if prob >= Self::least() {
+                let inverse = T::from_f64(1.0 / prob);
+                for share in &mut self.shares[group] {
+                    *share = *share * inverse;
+                }
+                if matches!(self.wanted, Wanted::Gradient { .. }) { continue } else { prob.ln() }
+            } else {
+                let offset = self.transform.offset.map_or(0.0, |offset| offset[class].to_f64());
+                let logit = |row: usize| self.tile[start + row].to_f64() + offset + self.log_joint[row];
+                let log_prob = log_sum_exp(group.clone().map(logit));
+                for row in group {
+                    // A class that no component gives any probability is shared evenly.
+                    let share = match log_prob == f64::NEG_INFINITY {
+                        true => 1.0 / self.components as f64,
+                        false => (logit(row) - log_prob).exp(),
+                    };
+                    self.shares[row] = T::from_f64(share);
+                }
+                log_prob
+            };
+            if let Wanted::Sums { log_probs, .. } = &mut self.wanted
+                && weight > 0.0
+            {
+                log_probs[token] += weight * log_prob;
+            }
+        }
+    }
+}
+
+/// The sweep, a class at a time.
+///
+/// # Safety
+/// The processor has the instructions of `V`, `LANES` divides [`ROW_MULTIPLE`], and [`Shares::check`] passed.
+#[inline(always)]
+pub(crate) unsafe fn shares<V: Vector<Scalar: Element>, const UNROLL: usize>(
+    job: &mut Shares<'_, V::Scalar>,
+) {
+    let (rows, padded, stride) = (job.shape.rows, job.shape.padded(), job.shape.stride());
+    let nothing = V::Scalar::default();
+    job.shares[rows..padded].fill(nothing);
+    if let Wanted::Sums { partial, .. } = &mut job.wanted {
+        partial[..padded].fill(nothing);
+    }
+    for class in 0..job.shape.classes {
+        let weight = job.weights.map_or(1.0, |weights| weights[class].to_f64());
+        // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every register lies in
+        // its slice.
+        unsafe {
+            let row_of = job.tile.as_mut_ptr().add(class * stride);
+            for row in (0..padded).step_by(V::LANES) {
+                let mut value = V::load(row_of.add(row));
+                if job.from == From::Raw {
+                    value = job.transform.apply(value, class);
+                    value.store(row_of.add(row));
+                }
+                let below = job.transform.add_offset(value, class).sub(V::load(job.max.as_ptr().add(row)));
+                below.exp().store(job.exponentials.as_mut_ptr().add(row));
+            }
+        }
+        job.share_out(class, weight);
+        let factor = V::Scalar::from_f64(weight);
+        match &mut job.wanted {
+            Wanted::Sums { partial, shares, .. } => {
+                for (sum, share) in partial[..padded].iter_mut().zip(&job.shares[..padded]) {
+                    *sum = *sum + factor * *share;
+                }
+                if (class + 1).is_multiple_of(PARTIAL_SUM) || class + 1 == job.shape.classes {
+                    for (sum, partial) in shares[..rows].iter_mut().zip(&mut partial[..rows]) {
+                        *sum += partial.to_f64();
+                        *partial = nothing;
+                    }
+                }
+            }
+            Wanted::Gradient { mass, spread, bias } => {
+                // SAFETY: as above.
+                let sum = unsafe {
+                    let row_of = job.tile.as_mut_ptr().add(class * stride);
+                    let mut sum = V::splat(nothing);
+                    for row in (0..padded).step_by(V::LANES) {
+                        let value = V::load(row_of.add(row));
+                        let share = V::load(job.shares.as_ptr().add(row)).mul(V::splat(factor));
+                        let of_all =
+                            V::load(job.exponentials.as_ptr().add(row)).mul(V::load(mass.as_ptr().add(row)));
+                        let mut result = of_all.sub(share.mul(V::load(spread.as_ptr().add(row))));
+                        if !job.transform.is_affine() {
+                            result = job.transform.times_slope(result, value);
+                        }
+                        result.store(row_of.add(row));
+                        sum = sum.add(result);
+                    }
+                    sum.sum()
+                };
+                if let Some(bias) = bias {
+                    bias[class] += sum;
+                }
+            }
+        }
+    }
+}
