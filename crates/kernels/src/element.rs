@@ -6,6 +6,7 @@ use crate::gathered::logistic::{Logistic, logistic};
 use crate::gathered::rows::{Combine, Dots, combine, dots};
 use crate::simd::portable::Array8;
 use crate::simd::{Level, Vector};
+use crate::tile::choices::{Choices, choices};
 use crate::tile::gradient::{Gradient, gradient};
 use crate::tile::judge::{Judge, judge};
 use crate::tile::normalise::{Normalise, normalise};
@@ -45,6 +46,8 @@ pub trait Element:
     fn judge(level: Level, job: &mut Judge<'_, Self>);
     #[doc(hidden)]
     fn shares(level: Level, job: &mut Shares<'_, Self>);
+    #[doc(hidden)]
+    fn choices(level: Level, job: &mut Choices<'_, Self>);
     #[doc(hidden)]
     fn any_above(level: Level, values: &[Self], thresholds: &[Self]) -> bool;
     #[doc(hidden)]
@@ -119,6 +122,10 @@ impl Element for f32 {
         job.check();
         by_level!(level, shares(job: &mut Shares<'_, f32>) -> ())
     }
+    fn choices(level: Level, job: &mut Choices<'_, f32>) {
+        job.check();
+        by_level!(level, choices(job: &mut Choices<'_, f32>) -> ())
+    }
     fn any_above(level: Level, values: &[f32], thresholds: &[f32]) -> bool {
         assert!(values.len() == thresholds.len() && values.len().is_multiple_of(crate::tile::ROW_MULTIPLE));
         by_level!(level, any_above(values: &[f32], thresholds: &[f32]) -> bool)
@@ -165,6 +172,11 @@ impl Element for f64 {
         job.check();
         // SAFETY: arrays need no special instructions; the job was checked.
         unsafe { shares::<Array8<f64>, 2>(job) }
+    }
+    fn choices(_: Level, job: &mut Choices<'_, f64>) {
+        job.check();
+        // SAFETY: arrays need no special instructions; the job was checked.
+        unsafe { choices::<Array8<f64>, 2>(job) }
     }
     fn any_above(_: Level, values: &[f64], thresholds: &[f64]) -> bool {
         assert!(values.len() == thresholds.len() && values.len().is_multiple_of(crate::tile::ROW_MULTIPLE));

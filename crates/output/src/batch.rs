@@ -80,18 +80,30 @@ impl Batch<'_> {
         target_log_prob: &Tensor,
         all_log_probs: impl FnOnce() -> Result<Tensor>,
     ) -> Result<TrainingLoss> {
+        if !self.loss.needs_all_classes() {
+            return self.smoothed(target_log_prob, None);
+        }
+        let all = all_log_probs()?;
+        let weighted = match &self.loss.class_weights {
+            Some(weights) => all.f_matmul(weights)?,
+            None => all.f_sum_dim_intlist([-1_i64].as_slice(), false, None::<Kind>)?,
+        };
+        self.smoothed(target_log_prob, Some(&weighted))
+    }
+
+    /// The loss of an exactly normalised layer from `log p(y_i)`, `[M]`, and, with label smoothing, `sum_c w_c log p(c)` over all
+    /// classes, `[M]`.
+    ///
+    /// # Errors
+    /// libtorch refused.
+    pub fn smoothed(&self, target_log_prob: &Tensor, of_all: Option<&Tensor>) -> Result<TrainingLoss> {
         let smoothing = self.loss.options.label_smoothing;
         let mut rows = target_log_prob.f_neg()?;
         if let Some(weight) = self.row_weights()? {
             rows = rows.f_mul(&weight)?;
         }
-        if self.loss.needs_all_classes() {
-            let all = all_log_probs()?;
-            let weighted = match &self.loss.class_weights {
-                Some(weights) => all.f_matmul(weights)?,
-                None => all.f_sum_dim_intlist([-1_i64].as_slice(), false, None::<Kind>)?,
-            };
-            let spread = weighted.f_mul_scalar(-smoothing / self.loss.vocab_size as f64)?;
+        if let Some(of_all) = of_all {
+            let spread = of_all.f_mul_scalar(-smoothing / self.loss.vocab_size as f64)?;
             rows = rows.f_mul_scalar(1.0 - smoothing)?.f_add(&spread)?;
         }
         Ok(TrainingLoss::exact(self.reduce(&rows)?))
@@ -116,6 +128,11 @@ impl Batch<'_> {
     pub fn row_weights(&self) -> Result<Option<Tensor>> {
         let gather = |weights: &Tensor| weights.f_index_select(0, &self.targets);
         Ok(self.loss.class_weights.as_ref().map(gather).transpose()?)
+    }
+
+    /// Number of classes, `V`.
+    pub fn vocab_size(&self) -> i64 {
+        self.loss.vocab_size
     }
 
     /// Share of a row's loss that is spread over all classes.

@@ -12,9 +12,9 @@ use crate::fused::{Gradient, Inputs, Sweep, TreeKind, Workspaces};
 use crate::tree::Paths;
 
 /// Inputs of the node, in this order; the bias may be missing.
-const HIDDEN: usize = 0;
-const WEIGHT: usize = 1;
-const BIAS: usize = 2;
+pub(super) const HIDDEN: usize = 0;
+pub(super) const WEIGHT: usize = 1;
+pub(super) const BIAS: usize = 2;
 
 /// The paths of a batch's targets.
 pub(super) struct PathSweep(Batch);
@@ -28,7 +28,7 @@ impl PathSweep {
     }
 }
 
-fn linear<T: TreeKind>(inputs: &Inputs) -> Result<Linear<'_, T>> {
+pub(super) fn linear<T: TreeKind>(inputs: &Inputs) -> Result<Linear<'_, T>> {
     Ok(Linear {
         hidden: inputs.slice(HIDDEN)?,
         weight: inputs.slice(WEIGHT)?,

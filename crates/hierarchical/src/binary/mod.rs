@@ -5,6 +5,7 @@ mod draw;
 mod fused;
 mod nodes;
 mod search;
+mod smoothing;
 
 use lexmax_kernels::seed::Generator;
 use lexmax_output::{
@@ -19,6 +20,7 @@ use crate::tree::{CodeTree, Paths};
 use crate::{HierarchicalConfig, NAME, TreeKind};
 use fused::PathSweep;
 use nodes::Nodes;
+use smoothing::EveryNode;
 
 /// Gathered values that an exact query on the reference path holds at once, elements of `[steps, D]`.
 const GATHERED: i64 = 1 << 22;
@@ -32,7 +34,7 @@ const GATHERED: i64 = 1 << 22;
 /// * Cost of a loss: `2 N L D` operations forward, three times that with gradients, where `L` is the mean path length of the
 ///   targets (at most the entropy of the counts in bits plus 1 for Huffman, `log2 V` rounded up for balanced). Only the
 ///   `R` inner nodes on the targets' paths are read, and only they get a gradient that is not zero. Label smoothing needs all
-///   words: it is made of plain ATen operations on both paths and costs as much as a full softmax.
+///   words and costs as much as a full softmax; on the fused path it is a sweep in tiles, and no `[N, V]` is made.
 /// * Gradients on the fused path: with [`BuildContext::sparse_gradients`] those of `weight` and `bias` are row-sparse (COO), of the
 ///   `R` nodes in rising order, each once, and no step makes or passes over `[V - 1, D]`; without, the `R` rows are written into
 ///   zeros. On the reference path, and with label smoothing, they are dense.
@@ -72,6 +74,8 @@ pub struct BinaryTree {
     hidden_size: i64,
     /// Where the fused path is taken: not for one word, which has no choices.
     fused: Option<Fused>,
+    /// There with label smoothing on the fused path.
+    every: Option<EveryNode>,
 }
 
 impl BinaryTree {
@@ -94,7 +98,13 @@ impl BinaryTree {
         let nodes = Nodes::new(context, config.bias)?;
         let mean_length = tree.mean_length(counts);
         let fused = Fused::of(context).filter(|_| tree.vocab_size() > 1);
-        Ok(Self { tree, paths, nodes, mean_length, loss, hidden_size: context.hidden_size, fused })
+        let every = match &fused {
+            Some(_) if loss.needs_all_classes() => {
+                Some(EveryNode::new(&tree, config.loss.class_weights.as_deref(), context)?)
+            }
+            _ => None,
+        };
+        Ok(Self { tree, paths, nodes, mean_length, loss, hidden_size: context.hidden_size, fused, every })
     }
 
     /// The tree.
@@ -151,10 +161,8 @@ impl OutputLayer for BinaryTree {
             return batch.nothing();
         }
         if let Some(fused) = &self.fused {
-            let sweep = || self.sweep(&batch.targets);
-            if let Some(loss) = fused.loss(&batch, &self.loss, sweep, &self.inputs(&batch.hidden))? {
-                return Ok(loss);
-            }
+            let every = self.every.as_ref().map(EveryNode::share);
+            return fused.loss(&batch, self.sweep(&batch.targets)?, every, &self.inputs(&batch.hidden));
         }
         let of_targets = self.target_log_prob(&batch.hidden, &batch.targets)?;
         batch.exact(&of_targets, || dense::log_probs(&self.tree, &self.nodes, &batch.hidden))

@@ -9,7 +9,7 @@ use lexmax_autograd::cpu::slice;
 use lexmax_kernels::linear_ce::Upstream;
 use lexmax_kernels::{paths, two_level};
 use lexmax_output::fused::{self, FusedKind, Kept};
-use lexmax_output::{Batch, BuildContext, Loss, OutputError, Result, TrainingLoss};
+use lexmax_output::{Batch, BuildContext, OutputError, Result, TrainingLoss};
 use tch::Tensor;
 
 use node::{Factor, Node};
@@ -78,29 +78,38 @@ impl Fused {
         Node::new(sweep, Factor::OfEachRow, self).apply(inputs)
     }
 
-    /// The training loss of a batch with its gradients from one sweep, where the factor of each row is known before: not with
-    /// the reduction `none`, and not with label smoothing, which needs all words.
-    pub fn loss<S: Sweep>(
+    /// The training loss of a batch. For the reductions `mean` and `sum` its gradients come from the sweeps that make it. `every` is the
+    /// sweep over all words, for label smoothing.
+    pub fn loss<S: Sweep, E: Sweep>(
         &self,
         batch: &Batch<'_>,
-        loss: &Loss,
-        sweep: impl FnOnce() -> Result<S>,
+        of_targets: S,
+        every: Option<E>,
         inputs: &[Option<&Tensor>],
-    ) -> Result<Option<TrainingLoss>> {
-        if loss.needs_all_classes() {
-            return Ok(None);
-        }
-        let fused::Factor::Known(factor) = batch.factor()? else { return Ok(None) };
-        // The node gives `log p`, the loss is its negative.
-        let factor = match batch.row_weights()? {
-            None => Factor::Same(-factor),
-            Some(weights) => Factor::Rows(weights.f_mul_scalar(-factor)?.f_contiguous()?),
+    ) -> Result<TrainingLoss> {
+        let smoothing = batch.label_smoothing();
+        let spread = smoothing / batch.vocab_size() as f64;
+        let fused::Factor::Known(factor) = batch.factor()? else {
+            let of_targets = self.log_prob(of_targets, inputs)?;
+            let of_all = every.map(|every| self.log_prob(every, inputs)).transpose()?;
+            return batch.smoothed(&of_targets, of_all.as_ref());
         };
-        Ok(Some(TrainingLoss::exact(Node::new(sweep()?, factor, self).apply(inputs)?)))
+        // The nodes give `log p`, the loss is its negative.
+        let kept = (smoothing - 1.0) * factor;
+        let of_target = match batch.row_weights()? {
+            None => Factor::Same(kept),
+            Some(weights) => Factor::Rows(weights.f_mul_scalar(kept)?.f_contiguous()?),
+        };
+        let mut loss = Node::new(of_targets, of_target, self).apply(inputs)?;
+        if let Some(every) = every {
+            loss = loss.f_add(&Node::new(every, Factor::Same(-spread * factor), self).apply(inputs)?)?;
+        }
+        Ok(TrainingLoss::exact(loss))
     }
 }
 
-/// A kernel with the batch that it was prepared for. The first input of its node is the hidden states.
+/// A kernel with the batch that it was prepared for. The first input of its node is the hidden states. A sweep over all words gives
+/// `sum_w c_w log p(w)` where the comments say `log p`.
 pub(crate) trait Sweep: Send + 'static {
     /// Names the node in errors.
     const NAME: &'static str;

@@ -27,7 +27,7 @@ impl ClassSweep {
     }
 }
 
-fn layer<T: TreeKind>(inputs: &Inputs) -> Result<two_level::TwoLevel<'_, T>> {
+pub(super) fn layer<T: TreeKind>(inputs: &Inputs) -> Result<two_level::TwoLevel<'_, T>> {
     Ok(two_level::TwoLevel {
         hidden: inputs.slice(HIDDEN)?,
         class_weight: inputs.slice(CLASS_WEIGHT)?,
@@ -36,6 +36,34 @@ fn layer<T: TreeKind>(inputs: &Inputs) -> Result<two_level::TwoLevel<'_, T>> {
         bias: inputs.optional(BIAS)?,
         hidden_size: usize::try_from(inputs.tensor(WEIGHT)?.size()[1]).unwrap_or(0),
     })
+}
+
+/// Room for the wanted gradients; those of the words for some of them, or for all.
+pub(super) fn room(
+    inputs: &Inputs,
+    wanted: &[bool],
+    words: Option<&Tensor>,
+) -> Result<Vec<Option<Gradient>>> {
+    // Every class is read by every row, so only the words have rows that were not.
+    let room = |index| inputs.room(index, wanted, words.filter(|_| index >= WEIGHT));
+    [HIDDEN, CLASS_WEIGHT, CLASS_BIAS, WEIGHT, BIAS].into_iter().map(room).collect()
+}
+
+/// The same as the kernels want it.
+pub(super) fn into<T: TreeKind>(made: &mut [Option<Gradient>]) -> NodeResult<Gradients<'_, T>> {
+    let mut into = Gradients::default();
+    for (index, gradient) in made.iter_mut().enumerate() {
+        let Some(gradient) = gradient else { continue };
+        let numbers = Some(slice_mut(&mut gradient.values)?);
+        match index {
+            HIDDEN => into.hidden = numbers,
+            CLASS_WEIGHT => into.class_weight = numbers,
+            CLASS_BIAS => into.class_bias = numbers,
+            WEIGHT => into.weight = numbers,
+            _ => into.bias = numbers,
+        }
+    }
+    Ok(into)
 }
 
 impl Sweep for ClassSweep {
@@ -58,23 +86,8 @@ impl Sweep for ClassSweep {
         let layer = layer(inputs)?;
         let words: Vec<i64> = self.0.words().map(|word| word as i64).collect();
         let words = Tensor::f_from_slice(&words)?;
-        let mut made = Vec::with_capacity(5);
-        for index in [HIDDEN, CLASS_WEIGHT, CLASS_BIAS, WEIGHT, BIAS] {
-            // Every class is read by every row, so only the words have rows that were not.
-            made.push(inputs.room(index, wanted, (index >= WEIGHT).then_some(&words))?);
-        }
-        let mut into = Gradients::default();
-        for (index, gradient) in made.iter_mut().enumerate() {
-            let Some(gradient) = gradient else { continue };
-            let numbers = Some(slice_mut(&mut gradient.values)?);
-            match index {
-                HIDDEN => into.hidden = numbers,
-                CLASS_WEIGHT => into.class_weight = numbers,
-                CLASS_BIAS => into.class_bias = numbers,
-                WEIGHT => into.weight = numbers,
-                _ => into.bias = numbers,
-            }
-        }
+        let mut made = room(inputs, wanted, Some(&words))?;
+        let into = into(&mut made)?;
         let log_prob = workspaces.two_level.with(two_level::Workspace::new, |workspace| {
             two_level::log_prob_and_gradients(layer, &self.0, upstream, into, workspace)
         })?;

@@ -4,6 +4,7 @@ mod bins;
 mod classes;
 mod fused;
 mod search;
+mod smoothing;
 
 use lexmax_kernels::seed::Generator;
 use lexmax_output::{
@@ -18,6 +19,7 @@ use crate::layer::counts_if;
 use crate::{Bins, HierarchicalConfig, NAME, TreeKind};
 use classes::Classes;
 use fused::ClassSweep;
+use smoothing::EveryWord;
 
 /// Two softmaxes: `log p(w | h) = log softmax(A h + a)_{c(w)} + log softmax(B_{c(w)} h + b_{c(w)})_w`, where `c(w)` is the
 /// class of `w` and `B_c` holds the vectors of the words of class `c` (Goodman 2001, arXiv cs/0108006; frequency bins as
@@ -28,7 +30,7 @@ use fused::ClassSweep;
 ///   `C` ranges of consecutive ids.
 /// * Cost of a loss: `2 N D (C + S)` operations forward, three times that with gradients, where `S` is the mean size of the
 ///   targets' classes. Only the `R` words of classes that occur in the batch are read, and only they get a gradient that is not
-///   zero. Label smoothing needs all words: it is made of plain ATen operations on both paths and costs as much as a full softmax.
+///   zero. Label smoothing needs all words and costs as much as a full softmax; on the fused path no `[N, V]` is made.
 /// * Gradients on the fused path: with [`BuildContext::sparse_gradients`] those of `weight` and `bias` are row-sparse (COO), of the
 ///   `R` words in rising order, each once, and no step makes or passes over `[V, D]`; without, the `R` rows are written into zeros.
 ///   Those of `class_weight` and `class_bias` are dense, since every row reads every class. On the reference path, and with
@@ -202,10 +204,9 @@ impl OutputLayer for TwoLevel {
             return batch.nothing();
         }
         if let Some(fused) = &self.fused {
-            let sweep = || self.sweep(&batch.targets);
-            if let Some(loss) = fused.loss(&batch, &self.loss, sweep, &self.inputs(&batch.hidden))? {
-                return Ok(loss);
-            }
+            let every = || EveryWord::new(&self.classes, batch.class_weights());
+            let every = self.loss.needs_all_classes().then(every);
+            return fused.loss(&batch, self.sweep(&batch.targets)?, every, &self.inputs(&batch.hidden));
         }
         let of_targets = self.target_log_prob(&batch.hidden, &batch.targets)?;
         batch.exact(&of_targets, || self.dense_log_probs(&batch.hidden))

@@ -11,11 +11,13 @@
 //! * [`Filter`]: leaves classes without probability out of the gradient sweep.
 //! * [`gradients`]: gradients after [`loss`], where that factor is known only then (reduction none).
 //! * [`mixture`]: both for a mixture of softmaxes over one layer.
+//! * [`choices`]: every two-way choice of a tree in place of a softmax.
 //!
 //! The idea of computing gradients together with the loss is that of Liger Kernel (Hsu et al. 2024, arXiv 2410.10989), the sweep
 //! with a running maximum that of Milakov and Gimelshein (2018, "Online normalizer calculation for softmax", arXiv
 //! 1805.02867).
 
+pub mod choices;
 mod filter;
 mod filtered;
 mod gather;

@@ -10,12 +10,15 @@
 //! one group is most of the work, all threads share each group.
 //!
 //! * [`log_prob`]: log-probabilities alone.
+//! * [`every_word`]: the sum over all words, weighed, with gradients: label smoothing.
 //! * [`log_prob_and_gradients`]: also the gradients of their weighted sum, of the words as rows: those of [`Groups::words`] only.
 
+mod every;
 mod groups;
 mod work;
 mod workspace;
 
+pub use every::every_word;
 pub use groups::Groups;
 pub use workspace::Workspace;
 

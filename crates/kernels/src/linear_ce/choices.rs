@@ -1,0 +1,132 @@
+//! All two-way choices of a tree at once: what label smoothing over its words comes to.
+//!
+//! A word's `log p` is the sum of its choices, so a weighted sum over all words is one over all inner nodes, each branch with the weights
+//! of the words below it: `sum_w c_w log p(w) = sum_t a_t log sigmoid(x_t) + b_t log sigmoid(-x_t)`. No normaliser is waited for: one
+//! sweep over tiles makes value and gradients, and `[N, V]` is never made.
+
+use super::plan::{Plan, Sizes, Task};
+use super::sweep::Call;
+use super::workspace::Workspace;
+use super::{Gradients, Linear, Options, Upstream, gather};
+use crate::element::Element;
+use crate::error::{KernelError, Result};
+use crate::pool;
+use crate::tile::choices::Choices;
+use crate::tile::product;
+
+/// `s_i = sum_t a_t log sigmoid(x_it) + b_t log sigmoid(-x_it)`, `[N]`, with `x` the outputs of the linear layer, and the gradients of
+/// `sum_i upstream_i s_i`; `branches` are `a` and `b`, one for each class of the layer.
+///
+/// Cost: `6 N D V` operations, `2 N D V` where no gradient is wanted. Memory: the workspace.
+///
+/// # Errors
+/// Slices that do not fit.
+///
+/// ```
+/// use lexmax_kernels::linear_ce::choices::value_and_gradients;
+/// use lexmax_kernels::linear_ce::{Gradients, Linear, Upstream, Workspace};
+///
+/// // One node between two words: the sum of their log-probabilities.
+/// let linear = Linear { hidden: &[3_f64.ln()], weight: &[1.0], bias: None, hidden_size: 1 };
+/// let mut d_weight = [0.0];
+/// let wanted = Gradients { weight: Some(&mut d_weight), ..Gradients::default() };
+/// let sum = value_and_gradients(linear, [&[1.0], &[1.0]], Upstream::Same(1.0), wanted, &mut Workspace::new(1))?;
+/// assert!((sum[0] - (0.75_f64 * 0.25).ln()).abs() < 1e-12);
+/// assert!((d_weight[0] - (0.25 - 0.75) * 3_f64.ln()).abs() < 1e-12);
+/// # Ok::<(), lexmax_kernels::KernelError>(())
+/// ```
+pub fn value_and_gradients<T: Element>(
+    linear: Linear<'_, T>,
+    branches: [&[T]; 2],
+    upstream: Upstream<'_, T>,
+    mut gradients: Gradients<'_, T>,
+    workspace: &mut Workspace<T>,
+) -> Result<Vec<f64>> {
+    let op = "linear_ce.choices";
+    linear.check(op)?;
+    let (rows, nodes, size) = (linear.rows(), linear.vocab_size(), linear.hidden_size);
+    for weights in branches {
+        KernelError::check_length(op, "branches", weights.len(), nodes, "one weight for each node")?;
+    }
+    upstream.check(op, rows)?;
+    gradients.check(op, rows, nodes, size)?;
+    let mut values = vec![0.0; rows];
+    gradients.start();
+    if rows == 0 {
+        gradients.nothing_counted();
+        return Ok(values);
+    }
+    let wants = gradients.hidden.is_some() || gradients.weight.is_some() || gradients.bias.is_some();
+    let task = if wants { Task::GradientsOnly } else { Task::Forward };
+    let sizes = Sizes { rows, hidden_size: size, vocab_size: nodes, bytes: size_of::<T>(), filtered: false };
+    let plan = Plan::new(sizes, workspace.threads, workspace.memory_limit, task);
+    workspace.fit(&plan, sizes, task);
+    let options = Options::default();
+    let call = Call::new(linear, &options, plan, workspace.level);
+    let Workspace { workers, chunk, .. } = workspace;
+    let mut jobs = gather::jobs(&mut workers[..plan.threads], gradients.weight, size);
+    let (needs_hidden, needs_bias) = (gradients.hidden.is_some(), gradients.bias.is_some());
+    let all: Vec<usize> = (0..rows).collect();
+    for (number, members) in all.chunks(plan.chunk).enumerate() {
+        let count = members.len();
+        chunk.gather_rows(&linear, members[0]..members[0] + count);
+        for (mass, row) in chunk.mass.iter_mut().zip(members) {
+            *mass = upstream.of(*row);
+        }
+        let (chunk, add_weight) = (&*chunk, gradients.accumulate || number > 0);
+        pool::on_each(&mut jobs, |job| {
+            call.start_sums(job.worker, count);
+            let hidden = &chunk.hidden[..count * size];
+            let blocks = plan.blocks_of(job.thread);
+            let first = blocks.start * plan.block;
+            let mut sums = vec![0.0; count];
+            for (index, block) in blocks.enumerate() {
+                let nodes = call.classes(block);
+                let local = nodes.start - first..nodes.end - first;
+                let (shape, _) = call.reload(job.worker, index, block, chunk, count);
+                let worker = &mut *job.worker;
+                let tile = &mut worker.tiles.as_mut_slice()[call.tile_range(index, shape)];
+                T::choices(
+                    call.level,
+                    &mut Choices {
+                        tile,
+                        shape,
+                        transform: call.transform.of_block(nodes.clone()),
+                        weights: branches.map(|weights| &weights[nodes.clone()]),
+                        factor: &worker.mass,
+                        sums: &mut sums,
+                        partial: &mut worker.sum,
+                        bias: needs_bias.then(|| &mut worker.d_bias[local.clone()]),
+                    },
+                );
+                if needs_hidden {
+                    product::hidden_gradient(
+                        &mut worker.d_hidden,
+                        tile,
+                        shape,
+                        call.weight(&nodes),
+                        size,
+                        index > 0,
+                    );
+                }
+                if let Some(d_weight) = &mut job.d_weight {
+                    let out = &mut d_weight[local.start * size..local.end * size];
+                    product::weight_gradient(out, tile, shape, hidden, size, add_weight);
+                }
+            }
+            for (kept, sum) in job.worker.sums.iter_mut().zip(sums) {
+                kept.weighted = sum;
+            }
+        });
+        for (at, row) in members.iter().enumerate() {
+            values[*row] = jobs.iter().map(|job| job.worker.sums[at].weighted).sum();
+        }
+        if let Some(d_hidden) = &mut gradients.hidden {
+            gather::add_hidden(&jobs, members, size, d_hidden);
+        }
+    }
+    if let Some(d_bias) = gradients.bias {
+        gather::add_bias(&jobs, d_bias);
+    }
+    Ok(values)
+}
