@@ -4,11 +4,14 @@
 //! softmax over the classes and one over the words of each, all for all rows. Each is the smoothing of [`crate::linear_ce`] alone, with
 //! the target's part weighing nothing.
 
+use std::ops::Range;
+
 use super::workspace::Workspace;
 use super::{Gradients, TwoLevel};
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::{self, Linear, Options, Upstream, loss, loss_and_gradients};
+use crate::{parts, pool};
 
 /// Any smoothing below one: what comes out is divided by it.
 const SMOOTHING: f64 = 0.5;
@@ -16,8 +19,8 @@ const SMOOTHING: f64 = 0.5;
 /// `s_i = sum_w c_w log p_i(w)`, `[N]`, and the gradients of `sum_i upstream_i s_i`; those of the words are of all, `[V, D]` and `[V]`.
 /// Classes start at the words `starts` (`C + 1` numbers that rise from 0 to `V`); without weights `c` every word weighs one.
 ///
-/// Cost: `6 N D (C + V)` operations, `2 N D (C + V)` without `upstream`, where no gradient is made. Memory: the workspace, and twice the
-/// hidden states.
+/// Cost: `6 N D (C + V)` operations, `2 N D (C + V)` without `upstream`, where no gradient is made. Threads share the classes. Memory: the workspace,
+/// and twice the hidden states for each thread.
 ///
 /// # Errors
 /// Slices that do not fit; starts that do not rise from zero.
@@ -67,6 +70,7 @@ pub fn every_word<T: Element>(
     let factor = -(vocab as f64) / SMOOTHING;
     let scaled: Vec<T> = match upstream {
         Some(Upstream::Rows(factors)) => {
+            check("upstream", Some(factors.len()), rows, "one for each row")?;
             factors.iter().map(|upstream| T::from_f64(factor * upstream.to_f64())).collect()
         }
         _ => Vec::new(),
@@ -75,69 +79,155 @@ pub fn every_word<T: Element>(
         Upstream::Same(upstream) => Upstream::Same(factor * upstream),
         Upstream::Rows(_) => Upstream::Rows(&scaled[..]),
     });
-    let (targets, nothing) = (vec![0; rows], vec![0.0; rows]);
-    let mut sums = vec![0.0; rows];
-    workspace.fit(1);
-    let Workspace { workers, d_hidden: part, .. } = workspace;
-    let Some(worker) = workers.first_mut() else { return Ok(sums) };
-    if d_hidden.is_some() {
-        part.clear();
-        part.resize(rows * size, T::default());
-    }
-    let mut add = |weight: &[T],
-                   bias: Option<&[T]>,
-                   weights: Option<&[T]>,
-                   into: [Option<&mut [T]>; 2],
-                   first: bool|
-     -> Result<()> {
-        let linear = Linear { hidden: layer.hidden, weight, bias, hidden_size: size };
-        let options = Options {
-            label_smoothing: SMOOTHING,
-            smoothed_classes: Some(vocab),
-            class_weights: weights,
-            row_weights: Some(&nothing),
-            ..Options::default()
-        };
-        let Some(upstream) = upstream else {
-            let rows = loss(linear, &targets, &options, &mut worker.sweeps)?;
-            sums.iter_mut().zip(rows.loss).for_each(|(sum, loss)| *sum += factor * loss);
-            return Ok(());
-        };
-        let [d_weight, d_bias] = into;
-        let hidden = match &mut d_hidden {
-            Some(d_hidden) if first => Some(&mut d_hidden[..]),
-            Some(_) => Some(&mut part[..]),
-            None => None,
-        };
-        let wanted = linear_ce::Gradients { hidden, weight: d_weight, bias: d_bias, accumulate: false };
-        let rows = loss_and_gradients(linear, &targets, &options, upstream, wanted, &mut worker.sweeps)?;
-        sums.iter_mut().zip(rows.loss).for_each(|(sum, loss)| *sum += factor * loss);
-        if let Some(d_hidden) = d_hidden.as_mut().filter(|_| !first) {
-            d_hidden.iter_mut().zip(part.iter()).for_each(|(sum, part)| *sum = *sum + *part);
-        }
-        Ok(())
-    };
-
-    let of_class = |words: &std::ops::Range<usize>| match weights {
+    let of_class = |words: &Range<usize>| match weights {
         Some(weights) => weights[words.clone()].iter().map(|weight| weight.to_f64()).sum(),
         None => words.len() as f64,
     };
     let class_weights: Vec<T> = classes.iter().map(|words| T::from_f64(of_class(words))).collect();
-    add(layer.class_weight, layer.class_bias, Some(&class_weights), [class_weight, class_bias], true)?;
-    for words in classes {
-        let numbers = words.start * size..words.end * size;
-        let into = [
-            weight.as_deref_mut().map(|all| &mut all[numbers.clone()]),
-            bias.as_deref_mut().map(|all| &mut all[words.clone()]),
-        ];
-        let bias = layer.bias.map(|bias| &bias[words.clone()]);
-        add(&layer.weight[numbers], bias, weights.map(|weights| &weights[words]), into, false)?;
+    let call = Call {
+        layer,
+        weights,
+        class_weights: &class_weights,
+        targets: &vec![0; rows],
+        nothing: &vec![0.0; rows],
+        upstream,
+        factor,
+        vocab,
+        needs_hidden: d_hidden.is_some(),
+    };
+
+    let shares = equal_shares(&classes, workspace.threads);
+    workspace.fit(shares.len());
+    let mut top = Some([class_weight, class_bias]);
+    let mut jobs = Vec::with_capacity(shares.len());
+    for (worker, classes) in workspace.workers.iter_mut().zip(shares) {
+        let words = classes.iter().map(ExactSizeIterator::len).sum::<usize>();
+        jobs.push(Job {
+            classes,
+            top: top.take(),
+            d_weight: weight.as_mut().map(|rest| parts::split(rest, words * size)),
+            d_bias: bias.as_mut().map(|rest| parts::split(rest, words)),
+            sums: vec![0.0; rows],
+            d_hidden: vec![T::default(); if call.needs_hidden { rows * size } else { 0 }],
+            part: parts::room(&mut worker.d_group, if call.needs_hidden { rows * size } else { 0 }),
+            sweeps: &mut worker.sweeps,
+            result: Ok(()),
+        });
+    }
+    pool::on_each(&mut jobs, |job| job.result = job.run(&call));
+    let mut sums = vec![0.0; rows];
+    if let Some(d_hidden) = &mut d_hidden {
+        d_hidden.fill(T::default());
+    }
+    for job in jobs {
+        job.result?;
+        sums.iter_mut().zip(&job.sums).for_each(|(sum, part)| *sum += part);
+        if let Some(d_hidden) = &mut d_hidden {
+            d_hidden.iter_mut().zip(&job.d_hidden).for_each(|(sum, part)| *sum = *sum + *part);
+        }
     }
     Ok(sums)
 }
 
+/// What all threads know.
+struct Call<'a, T> {
+    layer: TwoLevel<'a, T>,
+    weights: Option<&'a [T]>,
+    class_weights: &'a [T],
+    /// Any class for each row, which weighs nothing.
+    targets: &'a [i64],
+    nothing: &'a [f64],
+    upstream: Option<Upstream<'a, T>>,
+    factor: f64,
+    vocab: usize,
+    needs_hidden: bool,
+}
+
+/// One thread: some classes, and for the first one the softmax over the classes as well.
+struct Job<'a, 'g, T> {
+    classes: &'a [Range<usize>],
+    /// Gradients of the class weight and bias.
+    top: Option<[Option<&'g mut [T]>; 2]>,
+    /// Gradients of the words of these classes.
+    d_weight: Option<&'g mut [T]>,
+    d_bias: Option<&'g mut [T]>,
+    sums: Vec<f64>,
+    d_hidden: Vec<T>,
+    /// Room for one softmax's share of it.
+    part: &'a mut [T],
+    sweeps: &'a mut linear_ce::Workspace<T>,
+    result: Result<()>,
+}
+
+impl<T: Element> Job<'_, '_, T> {
+    fn run(&mut self, call: &Call<'_, T>) -> Result<()> {
+        let size = call.layer.hidden_size;
+        if let Some(into) = self.top.take() {
+            let (weight, bias) = (call.layer.class_weight, call.layer.class_bias);
+            self.softmax(call, weight, bias, Some(call.class_weights), into)?;
+        }
+        for words in self.classes {
+            let weight = &call.layer.weight[words.start * size..words.end * size];
+            let bias = call.layer.bias.map(|bias| &bias[words.clone()]);
+            let weights = call.weights.map(|weights| &weights[words.clone()]);
+            let d_weight = self.d_weight.as_mut().map(|rest| parts::split(rest, words.len() * size));
+            let d_bias = self.d_bias.as_mut().map(|rest| parts::split(rest, words.len()));
+            self.softmax(call, weight, bias, weights, [d_weight, d_bias])?;
+        }
+        Ok(())
+    }
+
+    fn softmax(
+        &mut self,
+        call: &Call<'_, T>,
+        weight: &[T],
+        bias: Option<&[T]>,
+        weights: Option<&[T]>,
+        [d_weight, d_bias]: [Option<&mut [T]>; 2],
+    ) -> Result<()> {
+        let linear = Linear { hidden: call.layer.hidden, weight, bias, hidden_size: call.layer.hidden_size };
+        let options = Options {
+            label_smoothing: SMOOTHING,
+            smoothed_classes: Some(call.vocab),
+            class_weights: weights,
+            row_weights: Some(call.nothing),
+            ..Options::default()
+        };
+        let rows = match call.upstream {
+            None => loss(linear, call.targets, &options, self.sweeps)?,
+            Some(upstream) => {
+                let hidden = call.needs_hidden.then_some(&mut *self.part);
+                let wanted =
+                    linear_ce::Gradients { hidden, weight: d_weight, bias: d_bias, accumulate: false };
+                loss_and_gradients(linear, call.targets, &options, upstream, wanted, self.sweeps)?
+            }
+        };
+        self.sums.iter_mut().zip(rows.loss).for_each(|(sum, loss)| *sum += call.factor * loss);
+        if call.upstream.is_some() {
+            self.d_hidden.iter_mut().zip(&*self.part).for_each(|(sum, part)| *sum = *sum + *part);
+        }
+        Ok(())
+    }
+}
+
+/// The classes in at most so many shares of about as many words each.
+fn equal_shares(classes: &[Range<usize>], shares: usize) -> Vec<&[Range<usize>]> {
+    let vocab = classes.last().map_or(0, |words| words.end);
+    let mut cut = Vec::with_capacity(shares);
+    let mut rest = classes;
+    for share in 1..=shares {
+        let end = vocab * share / shares;
+        let (own, others) = rest.split_at(rest.partition_point(|words| words.end <= end));
+        if !own.is_empty() {
+            cut.push(own);
+        }
+        rest = others;
+    }
+    cut
+}
+
 /// The words of each class.
-fn words_of(op: &'static str, starts: &[i64]) -> Result<Vec<std::ops::Range<usize>>> {
+fn words_of(op: &'static str, starts: &[i64]) -> Result<Vec<Range<usize>>> {
     let refused = || {
         let given = format!("{} numbers", starts.len());
         KernelError::argument(op, "starts", given, "C + 1 numbers that rise from 0 to V")
