@@ -46,7 +46,6 @@ fn the_paths_agree_over_many_tiles() {
             ignore_index: Some(targets[3]),
             class_weights: Some(weights),
             label_smoothing: smoothing,
-            ..LossOptions::default()
         };
         for (head, kind) in heads(&loss).iter().flat_map(|head| [(head, Kind::Double), (head, Kind::Float)]) {
             let hidden = wave(&[rows, size], 0.7, 1.0).to_kind(kind).set_requires_grad(true);

@@ -2,7 +2,7 @@
 //! products of the latter, with the memory that each takes beyond
 //! parameters, input and gradients.
 //!
-//! `cargo run --release -p lexmax-mixture --example step -- [ROWS HIDDEN VOCAB COMPONENTS [THREADS [REPEATS]]]`
+//! `cargo run --release -p lexmax-mixture --example mixture_step -- [ROWS HIDDEN VOCAB COMPONENTS [THREADS [REPEATS]]]`
 //!
 //! A step is the loss and the gradients of all parameters and of the hidden states. The two paths are held to each other before
 //! anything is timed; repeats are interleaved. Peak memory is the process's, as Linux counts it, and needs `/proc`.

@@ -1,6 +1,6 @@
 //! A training step of the adaptive softmax by its parts, beside the bare matrix products of the same shapes.
 //!
-//! `cargo run --release -p lexmax-adaptive --example step -- [ROWS HIDDEN VOCAB CUTOFF,CUTOFF,.. [THREADS [REPEATS [uniform]]]]`
+//! `cargo run --release -p lexmax-adaptive --example adaptive_step -- [ROWS HIDDEN VOCAB CUTOFF,CUTOFF,.. [THREADS [REPEATS [uniform]]]]`
 //!
 //! Targets follow the frequencies `1 / (id + 2.7)` (or are uniform). Medians of interleaved repeats: what the parts leave of the
 //! whole step is routing, checks, the graph and fresh memory.

@@ -1,6 +1,6 @@
 //! Where the time of a training step goes: the whole step at several vocabulary sizes, its parts, and the bare products.
 //!
-//! `cargo run --release -p lexmax-sampled --example step -- [ROWS HIDDEN SAMPLES [REPEATS]]`
+//! `cargo run --release -p lexmax-sampled --example sampled_step -- [ROWS HIDDEN SAMPLES [REPEATS]]`
 //!
 //! A step is drawing, loss, gradients of hidden states and touched rows, and plain gradient descent on these rows. Best and median of
 //! the repeats, in milliseconds, for each objective of the list; then the parts of the sampled softmax, each timed on its own.
