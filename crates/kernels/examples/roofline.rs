@@ -100,7 +100,8 @@ fn memory(threads: usize) -> (f64, f64) {
 
 /// Exponentials a second of all threads, in a buffer of the first-level cache.
 fn exponential_rate(threads: usize) -> f64 {
-    let (len, rounds) = (4096, 500);
+    // Long enough that the granularity of the processor clock does not matter.
+    let (len, rounds) = (4096, 25_000);
     let mut buffers: Vec<Vec<f32>> = (0..threads).map(|_| vec![-1.0; len]).collect();
     let seconds = on_parts(&mut buffers, 7, |buffer| {
         for _ in 0..rounds {

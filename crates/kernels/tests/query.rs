@@ -4,9 +4,10 @@
 mod common;
 
 use common::{Problem, Rounded};
+use lexmax_kernels::linear_ce::mixture::Mixture;
 use lexmax_kernels::linear_ce::{Linear, Workspace};
 use lexmax_kernels::logspace::log_sum_exp;
-use lexmax_kernels::query::{LogitShape, sample, top_k};
+use lexmax_kernels::query::{LogitShape, mixture_top_k, sample, top_k};
 use lexmax_kernels::{KernelError, Level};
 use proptest::prelude::*;
 
@@ -142,4 +143,69 @@ fn bad_questions_are_errors() {
     let broken = Linear { hidden: &hidden, ..problem.linear() };
     let refused = sample(broken, 1, &shape, &mut workspace);
     assert!(matches!(refused, Err(KernelError::NotFinite { row: 1, .. })), "{refused:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    /// Whatever is called certain is the sorted head of the mixture; what is not is at most that.
+    #[test]
+    fn what_is_certain_of_a_mixture_is_its_sorted_head(
+        seed: u64, tokens in 1..20_usize, components in 1..6_usize, vocab in 1..1500_usize, k in 1..9_usize,
+        spread in 0.5..8.0_f64, threads in 1..4_usize, level in prop::sample::select(Level::ALL.to_vec()),
+    ) {
+        let k = k.min(vocab);
+        let problem = Problem::new(seed, tokens * components, 24, vocab, spread);
+        let prior: Vec<f64> = (0..tokens * components).map(|_| f64::from((1.0 / components as f32).ln())).collect();
+        let mixture = Mixture { linear: problem.linear(), log_prior: &prior, components };
+        let got = mixture_top_k(mixture, k, &mut Workspace::new(threads)).unwrap();
+        let rounded = Rounded::of(&problem);
+        let single: Vec<f32> = prior.iter().map(|x| *x as f32).collect();
+        let mixture = Mixture { linear: rounded.linear(), log_prior: &single, components };
+        let got_f32 = mixture_top_k(mixture, k, &mut Workspace::new(threads).with_level(level)).unwrap();
+        for token in 0..tokens {
+            let of_rows: Vec<Vec<f64>> = (token * components..(token + 1) * components)
+                .map(|row| log_probs(problem.linear(), &LogitShape::default(), row))
+                .collect();
+            let exact: Vec<f64> = (0..vocab)
+                .map(|c| log_sum_exp(of_rows.iter().enumerate().map(|(k, row)| row[c] + prior[token * components + k])))
+                .collect();
+            let mut sorted = exact.clone();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            for (got, allowed) in [(&got, 1e-10), (&got_f32, 1e-4)] {
+                for (at, best) in sorted[..k].iter().enumerate() {
+                    let (found, id) = (got.log_probs[token * k + at], got.ids[token * k + at]);
+                    prop_assert!((found - exact[id as usize]).abs() <= allowed);
+                    prop_assert!(found <= best + allowed);
+                    prop_assert!(!got.certain[token] || found >= best - allowed);
+                }
+            }
+            // Lists of all classes leave nothing open; so does a distribution that one class has.
+            prop_assert!(vocab > 64 || got.certain[token]);
+        }
+    }
+}
+
+#[test]
+fn bounds_decide_where_components_agree_and_not_where_they_do_not() {
+    // Components with the same state are one softmax.
+    let mut problem = Problem::new(5, 6, 24, 1500, 4.0);
+    let state = problem.hidden[..24].to_vec();
+    problem.hidden.chunks_mut(24).for_each(|row| row.copy_from_slice(&state));
+    let prior = [(1.0_f64 / 3.0).ln(); 6];
+    let mixture = Mixture { linear: problem.linear(), log_prior: &prior, components: 3 };
+    let got = mixture_top_k(mixture, 5, &mut Workspace::new(2)).unwrap();
+    assert_eq!(got.certain, [true; 2]);
+    let alone = top_k(problem.linear(), 5, &LogitShape::default(), &mut Workspace::new(1)).unwrap();
+    assert_eq!(got.ids[..5], alone.ids[..5]);
+
+    // Flat ones with states of their own are as likely to be beaten by a class that none of them has high.
+    let problem = Problem::new(5, 6, 24, 1500, 0.01);
+    let mixture =
+        Mixture { linear: Linear { bias: None, ..problem.linear() }, log_prior: &prior, components: 3 };
+    let got = mixture_top_k(mixture, 5, &mut Workspace::new(2)).unwrap();
+    assert!(got.certain.contains(&false));
+    for (k, prior) in [(0, &prior[..]), (1501, &prior[..]), (5, &prior[1..])] {
+        let mixture = Mixture { linear: problem.linear(), log_prior: prior, components: 3 };
+        assert!(mixture_top_k(mixture, k, &mut Workspace::new(1)).is_err(), "{k}");
+    }
 }

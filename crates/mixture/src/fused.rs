@@ -1,11 +1,12 @@
-//! The fused loss of a mixture as a node of libtorch's graph.
+//! The fused path of a mixture: its loss as a node of libtorch's graph, and its likeliest classes.
 
 use lexmax_autograd::cpu::{slice, slice_mut};
 use lexmax_autograd::{BackwardContext, ForwardContext, Function, apply};
 use lexmax_kernels::linear_ce::mixture::{Mixture, MixtureGradients, loss_and_gradients};
 use lexmax_kernels::linear_ce::{Gradients, Linear, Options, Upstream};
+use lexmax_kernels::query::mixture_top_k;
 use lexmax_output::fused::{Factor, FusedKind, Scratch, scale_made};
-use lexmax_output::{Batch, OutputError, Result, TrainingLoss};
+use lexmax_output::{Batch, OutputError, Result, TopK, TrainingLoss};
 use tch::{Kind, Tensor};
 
 /// Inputs of the node, in this order; the bias may be undefined.
@@ -38,6 +39,39 @@ pub(crate) fn loss(batch: &Batch<'_>, inputs: Inputs<'_>, scratch: &Scratch) -> 
     let mut outputs =
         apply(function, &[Some(latent), Some(weight), bias, Some(log_prior)]).map_err(OutputError::fused)?;
     batch.exact_from_node(&outputs.remove(0))
+}
+
+/// The `k` likeliest classes of each row as far as bounds show them, and the rows where they do not, `[R]`.
+pub(crate) fn top_k(inputs: Inputs<'_>, k: i64, scratch: &Scratch) -> Result<(TopK, Tensor)> {
+    match inputs.latent.kind() {
+        Kind::Double => top_k_in::<f64>(inputs, k, scratch),
+        _ => top_k_in::<f32>(inputs, k, scratch),
+    }
+}
+
+fn top_k_in<T: FusedKind>(inputs: Inputs<'_>, k: i64, scratch: &Scratch) -> Result<(TopK, Tensor)> {
+    let contiguous = |tensor: &Tensor| tensor.f_detach()?.f_contiguous();
+    let (latent, weight) = (contiguous(inputs.latent)?, contiguous(inputs.weight)?);
+    let (bias, log_prior) = (inputs.bias.map(contiguous).transpose()?, contiguous(inputs.log_prior)?);
+    let linear = Linear {
+        hidden: slice(&latent)?,
+        weight: slice(&weight)?,
+        bias: bias.as_ref().map(slice).transpose()?,
+        hidden_size: usize::try_from(weight.size()[1]).unwrap_or(0),
+    };
+    let size = log_prior.size();
+    let components = usize::try_from(size[1]).unwrap_or(0);
+    let mixture = Mixture { linear, log_prior: slice::<T>(&log_prior)?, components };
+    let wanted = usize::try_from(k).unwrap_or(0);
+    let best =
+        scratch.with(|workspace| mixture_top_k(mixture, wanted, workspace)).map_err(OutputError::fused)?;
+    let open: Vec<i64> =
+        (0..).zip(&best.certain).filter(|(_, certain)| !**certain).map(|(row, _)| row).collect();
+    let top = TopK {
+        log_probs: Tensor::f_from_slice(&best.log_probs)?.f_to_kind(T::KIND)?.f_view([size[0], k])?,
+        ids: Tensor::f_from_slice(&best.ids)?.f_view([size[0], k])?,
+    };
+    Ok((top, Tensor::f_from_slice(&open)?))
 }
 
 struct MixtureLoss {

@@ -3,8 +3,8 @@
 use lexmax_kernels::seed::Generator;
 use lexmax_output::fused::{Scratch, Terms};
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss,
-    sample_from, top_k_of,
+    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputError, OutputLayer, Result, TopK,
+    TrainingLoss, sample_from, top_k_of,
 };
 use tch::{Kind, Tensor};
 
@@ -13,8 +13,10 @@ use crate::fused::{self, Inputs};
 
 pub(crate) const NAME: &str = "mos";
 
-/// Bytes that [`Mixture::top_k`] takes for the dense log-probabilities of the rows that it looks at together.
+/// Bytes that a dense top-k takes for the log-probabilities of the rows that it looks at together.
 const DENSE_BYTES: i64 = 32 << 20;
+/// Rows that show whether bounds decide the top-k: where they do not for most of them, the others are dense at once.
+const PROBED: i64 = 32;
 /// Tensors `[rows, V]` that live at once while the components are mixed one after the other.
 const DENSE_TENSORS: i64 = 4;
 
@@ -27,8 +29,9 @@ const DENSE_TENSORS: i64 = 4;
 ///   `latent.weight` `[K d, D]` and `latent.bias` `[K d]` with the rows of one component together, `weight` `W` `[V, d]`,
 ///   `bias` `[V]`.
 /// * Cost: `K` times that of a full softmax over width `d`; a draw costs one component. Memory on the fused path: latent states
-///   `[N K, d]` and at most 40 MiB of tiles, `[N, V]` never. Label smoothing needs `log p` of all classes: one sweep more. The top-k
-///   is dense, a few rows at a time, in some 32 MiB.
+///   `[N K, d]` and at most 40 MiB of tiles, `[N, V]` never. Label smoothing needs `log p` of all classes: one sweep more.
+/// * `top_k` on the fused path scores the best classes of each component, and compares with what all others can reach; rows where
+///   that does not decide (components that disagree about a flat distribution) are dense, a few at a time, in some 32 MiB.
 /// * When not to use it: where time is short; the components share nothing of the products.
 ///
 /// ```
@@ -140,6 +143,33 @@ impl Mixture {
         Ok(states.latent.f_reshape([-1, self.latent_size])?)
     }
 
+    /// The likeliest classes by bounds, dense where these do not decide, and the number of such rows.
+    fn top_k_by_bounds(&self, hidden: &Tensor, k: i64, scratch: &Scratch) -> Result<(TopK, i64)> {
+        let states = self.states(hidden)?;
+        let latent = self.rows(&states)?;
+        let Some(log_prior) = &states.log_prior else {
+            return Ok((self.linear(&latent).top_k("mos.top_k", k, Some(scratch))?, 0));
+        };
+        let (weight, bias) = (&self.weight, self.bias.as_ref());
+        let (mut top, open) = fused::top_k(Inputs { latent: &latent, weight, bias, log_prior }, k, scratch)?;
+        if open.numel() > 0 {
+            let dense = self.dense_top_k(&hidden.f_index_select(0, &open)?, k)?;
+            top.log_probs = top.log_probs.f_index_copy(0, &open, &dense.log_probs)?;
+            top.ids = top.ids.f_index_copy(0, &open, &dense.ids)?;
+        }
+        Ok((top, open.numel() as i64))
+    }
+
+    /// The likeliest classes from all log-probabilities, of a few rows at a time.
+    fn dense_top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
+        let of_row = self.vocab_size * self.weight.kind().elt_size_in_bytes() as i64 * DENSE_TENSORS;
+        let parts = hidden.f_split((DENSE_BYTES / of_row).max(1), 0)?;
+        let parts = parts.iter().map(|rows| top_k_of("mos.top_k", &self.mixed(rows)?, k));
+        let (log_probs, ids): (Vec<_>, Vec<_>) =
+            parts.collect::<Result<Vec<_>>>()?.into_iter().map(|top| (top.log_probs, top.ids)).unzip();
+        Ok(TopK { log_probs: Tensor::f_cat(&log_probs, 0)?, ids: Tensor::f_cat(&ids, 0)? })
+    }
+
     /// `log p(c)` of all classes, `[N, V]`.
     fn mixed(&self, hidden: &Tensor) -> Result<Tensor> {
         let states = self.states(hidden)?;
@@ -220,11 +250,24 @@ impl OutputLayer for Mixture {
     fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         self.loss.check("mos.top_k", hidden, None)?;
         let _guard = tch::no_grad_guard();
-        let of_row = self.vocab_size * self.weight.kind().elt_size_in_bytes() as i64 * DENSE_TENSORS;
-        let parts = hidden.f_split((DENSE_BYTES / of_row).max(1), 0)?;
-        let parts = parts.iter().map(|rows| top_k_of("mos.top_k", &self.mixed(rows)?, k));
+        let Some(scratch) = &self.scratch else { return self.dense_top_k(hidden, k) };
+        if !(1..=self.vocab_size).contains(&k) {
+            let expected = format!("1 <= k <= {}", self.vocab_size);
+            return Err(OutputError::argument("mos.top_k", "k", k, expected));
+        }
+        let (mut parts, mut decide) = (Vec::with_capacity(2), true);
+        let first = PROBED.min(hidden.size()[0]);
+        for rows in hidden.f_split_with_sizes([first, hidden.size()[0] - first], 0)? {
+            if decide {
+                let (top, open) = self.top_k_by_bounds(&rows, k, scratch)?;
+                decide = 2 * open <= rows.size()[0];
+                parts.push(top);
+            } else {
+                parts.push(self.dense_top_k(&rows, k)?);
+            }
+        }
         let (log_probs, ids): (Vec<_>, Vec<_>) =
-            parts.collect::<Result<Vec<_>>>()?.into_iter().map(|top| (top.log_probs, top.ids)).unzip();
+            parts.into_iter().map(|top| (top.log_probs, top.ids)).unzip();
         Ok(TopK { log_probs: Tensor::f_cat(&log_probs, 0)?, ids: Tensor::f_cat(&ids, 0)? })
     }
 

@@ -96,16 +96,31 @@ fn a_kept_graph_gives_the_same_gradients_again() {
     }
 }
 
+/// A flat mixture, whose bounds decide nothing, and one whose components agree, where they decide all.
 #[test]
 fn the_top_k_of_many_rows_is_that_of_each() {
     // Rows of so many classes that they do not fit the memory for dense log-probabilities together.
     let (rows, vocab, size, k) = (60, 20_000, 4, 3);
-    let config = MixtureConfig { components: 2, ..MixtureConfig::default() };
-    let built = Head::Mixture(config).build(vocab, size, Kind::Double);
-    let hidden = wave(&[rows, size], 0.9, 1.5);
-    let top = built.layer.top_k(&hidden, k).unwrap();
-    let (expected, ids) = built.log_probs(&hidden).topk(k, -1, true, true);
-    assert_eq!(floats(&top.ids), floats(&ids));
-    assert_eq!(floats(&top.log_probs), floats(&expected));
-    assert_eq!(built.layer.top_k(&hidden.narrow(0, 0, 0), k).unwrap().ids.size(), [0, k]);
+    for (components, scale, kind) in
+        [(2, 1.5, Kind::Double), (3, 60.0, Kind::Double), (3, 60.0, Kind::Float), (1, 1.5, Kind::Double)]
+    {
+        let config = MixtureConfig { components, ..MixtureConfig::default() };
+        let built = Head::Mixture(config).build(vocab, size, kind);
+        let mut weight = built.store.variables()["weight"].shallow_clone();
+        tch::no_grad(|| weight.f_mul_scalar_(scale).map(drop)).unwrap();
+        let hidden = wave(&[rows, size], 0.9, 1.5).to_kind(kind);
+        let top = built.layer.top_k(&hidden, k).unwrap();
+        let all = built.log_probs(&hidden);
+        let (expected, _) = all.topk(k, -1, true, true);
+        let allowed = if kind == Kind::Double { 1e-10 } else { 1e-4 };
+        let off = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
+        assert!(off(&top.log_probs, &expected) < allowed, "{components} x {scale}");
+        // By value: where two classes are as good as equal, either may come first.
+        assert!(off(&all.gather(1, &top.ids, false), &expected) < allowed, "{components} x {scale}");
+        assert_eq!(built.layer.top_k(&hidden.narrow(0, 0, 0), k).unwrap().ids.size(), [0, k]);
+        for bad in [0, vocab + 1] {
+            let error = built.layer.top_k(&hidden, bad).unwrap_err().to_string();
+            assert!(error.contains("mos.top_k") && error.contains(&format!("k is {bad}")), "{error}");
+        }
+    }
 }

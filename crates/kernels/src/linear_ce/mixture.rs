@@ -218,7 +218,7 @@ fn share_out(joint: &mut [f64]) -> f64 {
 }
 
 impl<T: Element> Mixture<'_, T> {
-    fn check(&self, op: &'static str) -> Result<()> {
+    pub(crate) fn check(&self, op: &'static str) -> Result<()> {
         self.linear.check(op)?;
         let (rows, components) = (self.linear.rows(), self.components);
         if components == 0 || !rows.is_multiple_of(components) {

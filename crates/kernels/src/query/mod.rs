@@ -1,9 +1,11 @@
 //! Exact questions to a linear layer and its softmax, each in one sweep, without logits `[N, V]`: the `k` likeliest classes,
 //! draws, and (by [`crate::linear_ce::loss`]) log-probabilities of targets and log-normalisers.
 
+mod mixture;
 mod sample;
 mod top_k;
 
+pub use mixture::{MixtureTopK, mixture_top_k};
 pub use sample::sample;
 pub use top_k::{TopK, top_k};
 
