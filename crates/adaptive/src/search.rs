@@ -1,7 +1,7 @@
 //! Exact top-k that scores a cluster only for the rows where it can matter.
 
 use lexmax_output::fused::Scratch;
-use lexmax_output::{OutputError, Result, TopK, top_k_of};
+use lexmax_output::{Result, TopK, check_k, top_k_of};
 use tch::{Kind, Tensor};
 
 use crate::Adaptive;
@@ -27,9 +27,7 @@ impl Adaptive {
         self.loss.check(op, hidden, None)?;
         let vocab_size =
             self.partition.clusters.last().map_or(self.partition.shortlist, |c| c.start + c.size);
-        if !(1..=vocab_size).contains(&k) {
-            return Err(OutputError::argument(op, "k", k, format!("1 <= k <= {vocab_size}")));
-        }
+        check_k(op, k, vocab_size)?;
         let clusters = self.tails.len() as i64;
         let scratch = self.scratch().filter(|_| k <= MOST_SWEPT);
         let (shortlist, bounds) = match scratch {

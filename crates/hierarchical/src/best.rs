@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use lexmax_output::{OutputError, Result, TopK};
+use lexmax_output::{Result, TopK};
 use tch::{Device, Kind, Tensor};
 
 /// A class with its log-probability; the greater has the higher log-probability, then the smaller id.
@@ -74,12 +74,4 @@ impl Best {
             ids: Tensor::f_from_slice(&ids)?.f_view(shape)?.f_to(device)?,
         })
     }
-}
-
-/// Checks `1 <= k <= V`.
-pub(crate) fn check_k(op: &'static str, k: i64, vocab_size: i64) -> Result<()> {
-    if (1..=vocab_size).contains(&k) {
-        return Ok(());
-    }
-    Err(OutputError::argument(op, "k", k, format!("1 <= k <= {vocab_size}")))
 }

@@ -216,6 +216,11 @@ fn a20_20_a_loss_touches_the_paths_of_its_targets_and_no_more() {
             "not far from a full softmax"
         );
         assert_eq!(cost.parameters, ((vocab_size - 1) * (HIDDEN + 1)) as u64);
+        // Label smoothing visits every node with every row, and says so.
+        let loss = LossOptions { label_smoothing: 0.1, ..LossOptions::default() };
+        let smoothed = make(Kind::Double, vocab_size, HIDDEN, &HierarchicalConfig { loss, ..config });
+        let more = smoothed.layer.cost(rows as u64).train.flops - cost.train.flops;
+        assert_eq!(more, 6.0 * (rows * (vocab_size - 1) * HIDDEN) as f64);
     }
 }
 

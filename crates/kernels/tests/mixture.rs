@@ -136,7 +136,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
     fn it_is_the_mixture_of_the_definition(
-        seed: u64, tokens in 1..24_usize, components in 1..12_usize, size in 1..40_usize, vocab in 1..1400_usize,
+        seed: u64, tokens in 1..24_usize, components in 1..12_usize, size in 1..40_usize, vocab in 2..1400_usize,
         [bias, weighted, ignore, warm, smoothed] in any::<[bool; 5]>(), transform in 0..3, threads in 1..4_usize,
         memory in prop::sample::select(vec![0_usize, 2 << 20, 4 << 20, 32 << 20]),
         level in prop::sample::select(Level::ALL.to_vec()),
@@ -210,6 +210,21 @@ fn one_component_is_the_plain_softmax() {
     );
     assert!(error(&got.0[0], &plain.unwrap().loss) <= 1e-13);
     assert!(error(&got.0[1], &hidden) <= 1e-13 && error(&got.0[2], &weight) <= 1e-13);
+}
+
+/// Nothing to lose and nothing to learn: zero, which the property has nothing to compare an error with.
+#[test]
+fn one_class_is_certain() {
+    let problem = Problem::new(5, 6, 7, 1, 2.0);
+    let prior = log_prior(&problem, 3);
+    let mixture = Mixture { linear: problem.linear(), log_prior: &prior, components: 3 };
+    for label_smoothing in [0.0, 0.2] {
+        let options = Options { label_smoothing, soft_cap: Some(4.0), ..Options::default() };
+        let got = fused(mixture, &[0; 2], &options, Upstream::Same(1.0), &mut Workspace::new(1));
+        // The priors are rounded, so they sum to one by f32's measure.
+        assert!(got.0[..4].iter().flatten().all(|x| x.abs() < 1e-6), "{got:?}");
+        assert!(got.0[4].chunks(3).all(|shares| (shares.iter().sum::<f64>() + 1.0).abs() < 1e-12));
+    }
 }
 
 #[test]

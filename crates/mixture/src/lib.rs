@@ -9,6 +9,7 @@ mod fused;
 mod mos;
 mod mos_config;
 pub mod sigsoftmax;
+mod top_k;
 
 pub use mos::Mixture;
 pub use mos_config::MixtureConfig;

@@ -3,8 +3,8 @@
 use lexmax_kernels::seed::Generator;
 use lexmax_output::fused::{Scratch, Terms};
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputError, OutputLayer, Result, TopK,
-    TrainingLoss, sample_from, top_k_of,
+    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss, check_k,
+    sample_from,
 };
 use tch::{Kind, Tensor};
 
@@ -12,13 +12,6 @@ use crate::MixtureConfig;
 use crate::fused::{self, Inputs};
 
 pub(crate) const NAME: &str = "mos";
-
-/// Bytes that a dense top-k takes for the log-probabilities of the rows that it looks at together.
-const DENSE_BYTES: i64 = 32 << 20;
-/// Rows that show whether bounds decide the top-k: where they do not for most of them, the others are dense at once.
-const PROBED: i64 = 32;
-/// Tensors `[rows, V]` that live at once while the components are mixed one after the other.
-const DENSE_TENSORS: i64 = 4;
 
 /// Mixture of `K` softmaxes (Yang et al. 2018, "Breaking the Softmax Bottleneck: A High-Rank RNN Language Model",
 /// arXiv 1711.03953), in log space throughout:
@@ -58,14 +51,14 @@ pub struct Mixture {
     prior: Option<Tensor>,
     latent_weight: Tensor,
     latent_bias: Tensor,
-    weight: Tensor,
-    bias: Option<Tensor>,
+    pub(crate) weight: Tensor,
+    pub(crate) bias: Option<Tensor>,
     /// Where the fused kernels are taken: their workspace.
-    scratch: Option<Scratch>,
+    pub(crate) scratch: Option<Scratch>,
     components: i64,
     latent_size: i64,
     loss: Loss,
-    vocab_size: i64,
+    pub(crate) vocab_size: i64,
     hidden_size: i64,
 }
 
@@ -96,7 +89,7 @@ impl Mixture {
     }
 
     /// What all components need of hidden states `[N, D]`.
-    fn states(&self, hidden: &Tensor) -> Result<States> {
+    pub(crate) fn states(&self, hidden: &Tensor) -> Result<States> {
         let log_prior = match &self.prior {
             None => None,
             Some(prior) => Some(hidden.f_linear(prior, None::<&Tensor>)?.f_log_softmax(-1, None::<Kind>)?),
@@ -108,7 +101,7 @@ impl Mixture {
     }
 
     /// The linear layer under all components, over latent states `[rows, d]`.
-    fn linear<'a>(&'a self, latent: &'a Tensor) -> Linear<'a> {
+    pub(crate) fn linear<'a>(&'a self, latent: &'a Tensor) -> Linear<'a> {
         Linear::new(latent, &self.weight, self.bias.as_ref())
     }
 
@@ -139,39 +132,12 @@ impl Mixture {
     }
 
     /// Latent states `[N K, d]`: the rows of one token together.
-    fn rows(&self, states: &States) -> Result<Tensor> {
+    pub(crate) fn rows(&self, states: &States) -> Result<Tensor> {
         Ok(states.latent.f_reshape([-1, self.latent_size])?)
     }
 
-    /// The likeliest classes by bounds, dense where these do not decide, and the number of such rows.
-    fn top_k_by_bounds(&self, hidden: &Tensor, k: i64, scratch: &Scratch) -> Result<(TopK, i64)> {
-        let states = self.states(hidden)?;
-        let latent = self.rows(&states)?;
-        let Some(log_prior) = &states.log_prior else {
-            return Ok((self.linear(&latent).top_k("mos.top_k", k, Some(scratch))?, 0));
-        };
-        let (weight, bias) = (&self.weight, self.bias.as_ref());
-        let (mut top, open) = fused::top_k(Inputs { latent: &latent, weight, bias, log_prior }, k, scratch)?;
-        if open.numel() > 0 {
-            let dense = self.dense_top_k(&hidden.f_index_select(0, &open)?, k)?;
-            top.log_probs = top.log_probs.f_index_copy(0, &open, &dense.log_probs)?;
-            top.ids = top.ids.f_index_copy(0, &open, &dense.ids)?;
-        }
-        Ok((top, open.numel() as i64))
-    }
-
-    /// The likeliest classes from all log-probabilities, of a few rows at a time.
-    fn dense_top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
-        let of_row = self.vocab_size * self.weight.kind().elt_size_in_bytes() as i64 * DENSE_TENSORS;
-        let parts = hidden.f_split((DENSE_BYTES / of_row).max(1), 0)?;
-        let parts = parts.iter().map(|rows| top_k_of("mos.top_k", &self.mixed(rows)?, k));
-        let (log_probs, ids): (Vec<_>, Vec<_>) =
-            parts.collect::<Result<Vec<_>>>()?.into_iter().map(|top| (top.log_probs, top.ids)).unzip();
-        Ok(TopK { log_probs: Tensor::f_cat(&log_probs, 0)?, ids: Tensor::f_cat(&ids, 0)? })
-    }
-
     /// `log p(c)` of all classes, `[N, V]`.
-    fn mixed(&self, hidden: &Tensor) -> Result<Tensor> {
+    pub(crate) fn mixed(&self, hidden: &Tensor) -> Result<Tensor> {
         let states = self.states(hidden)?;
         let term = |k| states.weighted(k, self.logits(&states, k)?.f_log_softmax(-1, None::<Kind>)?);
         (1..self.components).try_fold(term(0)?, |sum, k| Ok(sum.f_logaddexp(&term(k)?)?))
@@ -179,8 +145,8 @@ impl Mixture {
 }
 
 /// Log weights of the components, `[N, K]`, where there is more than one, and latent states, `[N, K d]`.
-struct States {
-    log_prior: Option<Tensor>,
+pub(crate) struct States {
+    pub log_prior: Option<Tensor>,
     latent: Tensor,
 }
 
@@ -249,26 +215,9 @@ impl OutputLayer for Mixture {
 
     fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         self.loss.check("mos.top_k", hidden, None)?;
+        check_k("mos.top_k", k, self.vocab_size)?;
         let _guard = tch::no_grad_guard();
-        let Some(scratch) = &self.scratch else { return self.dense_top_k(hidden, k) };
-        if !(1..=self.vocab_size).contains(&k) {
-            let expected = format!("1 <= k <= {}", self.vocab_size);
-            return Err(OutputError::argument("mos.top_k", "k", k, expected));
-        }
-        let (mut parts, mut decide) = (Vec::with_capacity(2), true);
-        let first = PROBED.min(hidden.size()[0]);
-        for rows in hidden.f_split_with_sizes([first, hidden.size()[0] - first], 0)? {
-            if decide {
-                let (top, open) = self.top_k_by_bounds(&rows, k, scratch)?;
-                decide = 2 * open <= rows.size()[0];
-                parts.push(top);
-            } else {
-                parts.push(self.dense_top_k(&rows, k)?);
-            }
-        }
-        let (log_probs, ids): (Vec<_>, Vec<_>) =
-            parts.into_iter().map(|top| (top.log_probs, top.ids)).unzip();
-        Ok(TopK { log_probs: Tensor::f_cat(&log_probs, 0)?, ids: Tensor::f_cat(&ids, 0)? })
+        Ok(self.search(hidden, k)?.0)
     }
 
     fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {

@@ -29,5 +29,5 @@ pub use error::{OutputError, Result};
 pub use layer::OutputLayer;
 pub use linear::{Linear, sigsoftmax, soft_cap};
 pub use options::{Loss, LossOptions, Reduction};
-pub use pick::{sample_from, sample_logits, top_k_of};
+pub use pick::{check_k, sample_from, sample_logits, top_k_of};
 pub use value::{ExactNll, LogProb, TopK, TrainingLoss};

@@ -6,15 +6,23 @@ use tch::{Kind, Tensor};
 
 use crate::{OutputError, Result, TopK};
 
+/// Checks `1 <= k <= V`.
+///
+/// # Errors
+/// Any other `k`, by the name of the operation.
+pub fn check_k(op: &'static str, k: i64, vocab_size: i64) -> Result<()> {
+    if (1..=vocab_size).contains(&k) {
+        return Ok(());
+    }
+    Err(OutputError::argument(op, "k", k, format!("1 <= k <= {vocab_size}")))
+}
+
 /// The `k` largest entries of each row of log-probabilities `[N, V]`.
 ///
 /// # Errors
 /// `k` outside `1..=V`.
 pub fn top_k_of(op: &'static str, log_probs: &Tensor, k: i64) -> Result<TopK> {
-    let vocab_size = log_probs.size().last().copied().unwrap_or(0);
-    if !(1..=vocab_size).contains(&k) {
-        return Err(OutputError::argument(op, "k", k, format!("1 <= k <= {vocab_size}")));
-    }
+    check_k(op, k, log_probs.size().last().copied().unwrap_or(0))?;
     let (log_probs, ids) = log_probs.f_topk(k, -1, true, true)?;
     Ok(TopK { log_probs, ids })
 }

@@ -10,10 +10,10 @@ mod smoothing;
 use lexmax_kernels::seed::Generator;
 use lexmax_output::{
     BuildContext, Cost, LayerCost, LogProb, Loss, OutputError, OutputLayer, Result, TopK, TrainingLoss,
+    check_k,
 };
 use tch::Tensor;
 
-use crate::best::check_k;
 use crate::fused::Fused;
 use crate::layer::counts_if;
 use crate::tree::{CodeTree, Paths};
@@ -206,8 +206,11 @@ impl OutputLayer for BinaryTree {
         let dense = !self.fused.as_ref().is_some_and(Fused::is_sparse);
         let written = if dense { size * self.nodes.parameters() as f64 } else { 0.0 };
         let dense_gradient = Cost { flops: 0.0, bytes: written };
+        // Label smoothing visits every node with every row.
+        let nodes = if self.loss.needs_all_classes() { self.vocab_size() as f64 - 1.0 } else { 0.0 };
+        let every = if nodes > 0.0 { Cost::product(n, d, nodes, size) } else { Cost::default() };
         LayerCost {
-            train: forward.with_gradients() + dense_gradient,
+            train: (forward + every).with_gradients() + dense_gradient,
             eval: forward,
             parameters: self.nodes.parameters(),
         }

@@ -9,11 +9,10 @@ mod smoothing;
 use lexmax_kernels::seed::Generator;
 use lexmax_output::{
     BuildContext, Cost, LayerCost, LogProb, Loss, OutputError, OutputLayer, Result, TopK, TrainingLoss,
-    WordCounts, sample_from, sample_logits,
+    WordCounts, check_k, sample_from, sample_logits,
 };
 use tch::{Kind, Tensor};
 
-use crate::best::check_k;
 use crate::fused::Fused;
 use crate::layer::counts_if;
 use crate::{Bins, HierarchicalConfig, NAME, TreeKind};
@@ -269,8 +268,13 @@ impl OutputLayer for TwoLevel {
         // A dense gradient is written whole.
         let dense = !self.fused.as_ref().is_some_and(Fused::is_sparse);
         let dense_gradient = Cost { flops: 0.0, bytes: if dense { size * of_words as f64 } else { 0.0 } };
+        // Label smoothing looks at every word of every class with every row.
+        let every = match self.loss.needs_all_classes() {
+            true => Cost::product(n, d, c + self.vocab_size as f64, size),
+            false => Cost::default(),
+        };
         LayerCost {
-            train: forward.with_gradients() + dense_gradient,
+            train: (forward + every).with_gradients() + dense_gradient,
             eval: forward,
             parameters: parameters as u64,
         }

@@ -5,8 +5,9 @@
 //! sweep over tiles makes value and gradients, and `[N, V]` is never made.
 
 use super::plan::{Plan, Sizes, Task};
+use super::smoothed_mixture::log_prob_sum;
 use super::sweep::Call;
-use super::workspace::Workspace;
+use super::workspace::{Worker, Workspace};
 use super::{Gradients, Linear, Options, Upstream, gather};
 use crate::element::Element;
 use crate::error::{KernelError, Result};
@@ -75,17 +76,16 @@ pub fn value_and_gradients<T: Element>(
         }
         let (chunk, add_weight) = (&*chunk, gradients.accumulate || number > 0);
         pool::on_each(&mut jobs, |job| {
-            call.start_sums(job.worker, count);
+            job.worker.smoothing.start(count, 1);
             let hidden = &chunk.hidden[..count * size];
             let blocks = plan.blocks_of(job.thread);
             let first = blocks.start * plan.block;
-            let mut sums = vec![0.0; count];
             for (index, block) in blocks.enumerate() {
                 let nodes = call.classes(block);
                 let local = nodes.start - first..nodes.end - first;
                 let (shape, _) = call.reload(job.worker, index, block, chunk, count);
-                let worker = &mut *job.worker;
-                let tile = &mut worker.tiles.as_mut_slice()[call.tile_range(index, shape)];
+                let Worker { tiles, mass, d_hidden, d_bias, smoothing, .. } = &mut *job.worker;
+                let tile = &mut tiles.as_mut_slice()[call.tile_range(index, shape)];
                 T::choices(
                     call.level,
                     &mut Choices {
@@ -93,33 +93,24 @@ pub fn value_and_gradients<T: Element>(
                         shape,
                         transform: call.transform.of_block(nodes.clone()),
                         weights: branches.map(|weights| &weights[nodes.clone()]),
-                        factor: &worker.mass,
-                        sums: &mut sums,
-                        partial: &mut worker.sum,
-                        bias: needs_bias.then(|| &mut worker.d_bias[local.clone()]),
+                        factor: mass,
+                        sums: &mut smoothing.log_prob_sums,
+                        partial: &mut smoothing.partial,
+                        bias: needs_bias.then(|| &mut d_bias[local.clone()]),
                     },
                 );
                 if needs_hidden {
-                    product::hidden_gradient(
-                        &mut worker.d_hidden,
-                        tile,
-                        shape,
-                        call.weight(&nodes),
-                        size,
-                        index > 0,
-                    );
+                    let weight = call.weight(&nodes);
+                    product::hidden_gradient(d_hidden, tile, shape, weight, size, index > 0);
                 }
                 if let Some(d_weight) = &mut job.d_weight {
                     let out = &mut d_weight[local.start * size..local.end * size];
                     product::weight_gradient(out, tile, shape, hidden, size, add_weight);
                 }
             }
-            for (kept, sum) in job.worker.sums.iter_mut().zip(sums) {
-                kept.weighted = sum;
-            }
         });
         for (at, row) in members.iter().enumerate() {
-            values[*row] = jobs.iter().map(|job| job.worker.sums[at].weighted).sum();
+            values[*row] = log_prob_sum(&jobs, at);
         }
         if let Some(d_hidden) = &mut gradients.hidden {
             gather::add_hidden(&jobs, members, size, d_hidden);

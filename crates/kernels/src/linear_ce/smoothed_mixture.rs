@@ -21,16 +21,16 @@ pub(crate) struct Joint<T> {
     pub log: Vec<f64>,
 }
 
-/// Buffers of one thread.
+/// Buffers of one thread, for the smoothing of mixtures and of trees.
 #[derive(Debug, Default)]
 pub(crate) struct Room<T> {
     exponentials: Vec<T>,
     shares: Vec<T>,
-    partial: Vec<T>,
+    pub partial: Vec<T>,
     /// `sum_c w_c r_k(c)` over this thread's classes, for each row.
     share_sums: Vec<f64>,
     /// `sum_c w_c log p(c)` over this thread's classes, for each token.
-    log_prob_sums: Vec<f64>,
+    pub log_prob_sums: Vec<f64>,
 }
 
 impl<T: Element> Joint<T> {
@@ -45,7 +45,9 @@ impl<T: Element> Joint<T> {
 }
 
 impl<T: Element> Room<T> {
-    fn start(&mut self, rows: usize, padded: usize, components: usize) {
+    /// Makes room for a chunk of so many rows, with sums of nothing.
+    pub fn start(&mut self, rows: usize, components: usize) {
+        let padded = Shape { rows, classes: 0 }.padded();
         for numbers in [&mut self.exponentials, &mut self.shares, &mut self.partial] {
             resize(numbers, padded);
         }
@@ -63,8 +65,7 @@ impl<T: Element> Room<T> {
 impl<T: Element> Call<'_, T> {
     /// The sweep between: sums over this thread's classes, of the shares of every row and of `log p` of every token.
     pub fn share_sums(&self, job: &mut Job<'_, '_, T>, chunk: &Chunk<T>, joint: &Joint<T>, rows: usize) {
-        let padded = Shape { rows, classes: 0 }.padded();
-        job.worker.smoothing.start(rows, padded, joint.components);
+        job.worker.smoothing.start(rows, joint.components);
         for (index, block) in self.plan.blocks_of(job.thread).enumerate() {
             let (shape, from) = self.reload(job.worker, index, block, chunk, rows);
             let Worker { tiles, smoothing, .. } = &mut *job.worker;

@@ -19,8 +19,8 @@ const SMOOTHING: f64 = 0.5;
 /// `s_i = sum_w c_w log p_i(w)`, `[N]`, and the gradients of `sum_i upstream_i s_i`; those of the words are of all, `[V, D]` and `[V]`.
 /// Classes start at the words `starts` (`C + 1` numbers that rise from 0 to `V`); without weights `c` every word weighs one.
 ///
-/// Cost: `6 N D (C + V)` operations, `2 N D (C + V)` without `upstream`, where no gradient is made. Threads share the classes. Memory: the workspace,
-/// and twice the hidden states for each thread.
+/// Cost: `6 N D (C + V)` operations, `2 N D (C + V)` without `upstream`, where no gradient is made. Threads share the
+/// classes. Memory: the workspace, and twice the hidden states for each thread.
 ///
 /// # Errors
 /// Slices that do not fit; starts that do not rise from zero.

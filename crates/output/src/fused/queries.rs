@@ -7,7 +7,7 @@ use tch::{Kind, Tensor};
 
 use super::scratch::{FusedKind, Scratch};
 use super::sweep::Swept;
-use crate::{Linear, OutputError, Result, TopK};
+use crate::{Linear, OutputError, Result, TopK, check_k};
 
 impl Linear<'_> {
     fn shape(&self) -> LogitShape {
@@ -22,10 +22,7 @@ pub(crate) fn top_k(
     k: i64,
     scratch: &Scratch,
 ) -> Result<(TopK, Tensor)> {
-    let vocab_size = linear.weight.size()[0];
-    if !(1..=vocab_size).contains(&k) {
-        return Err(OutputError::argument(op, "k", k, format!("1 <= k <= {vocab_size}")));
-    }
+    check_k(op, k, linear.weight.size()[0])?;
     match linear.hidden.kind() {
         Kind::Double => top_k_in::<f64>(linear, k, scratch),
         _ => top_k_in::<f32>(linear, k, scratch),
