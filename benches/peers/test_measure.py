@@ -1,8 +1,9 @@
-"""Tests of measure.py: python benches/peers/test_measure.py (standard library and numpy only)."""
+"""Tests of measure.py and epochs.py: python benches/peers/test_measure.py (standard library and numpy only)."""
 
 import time
 import unittest
 
+import epochs
 import measure
 
 
@@ -25,6 +26,12 @@ class Measure(unittest.TestCase):
         if rise is not None:
             self.assertGreaterEqual(rise, 60 << 20)
             self.assertLess(rise, 80 << 20)
+
+    def test_epochs_are_compared_by_their_means(self):
+        # Means 102 and 100; variances 8 and 2 of two seeds each: sqrt(8 / 2 + 2 / 2) / 100.
+        apart, error = epochs.compare({1: 100.0, 2: 104.0}, {1: 99.0, 2: 101.0})
+        self.assertAlmostEqual(apart, 0.02)
+        self.assertAlmostEqual(error, 5**0.5 / 100)
 
 
 if __name__ == "__main__":
