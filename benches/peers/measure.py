@@ -9,8 +9,10 @@ import ctypes
 import gc
 import json
 import os
+import re
 import sys
 import time
+from pathlib import Path
 
 import numpy
 
@@ -36,6 +38,8 @@ def arguments(doc, layers, variants, tasks):
     for name, what in [("rows", "N"), ("width", "D"), ("classes", "V"), ("threads", "")]:
         parser.add_argument(f"--{name}", required=True, type=positive, metavar=what or "THREADS")
     parser.add_argument("--seconds", required=True, type=float, help="budget for the repetitions")
+    parser.add_argument("--corpus", type=Path, metavar="FOLDER",
+                        help="what a language model reads; without it, ids by Zipf's law")
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
     return args
@@ -46,6 +50,14 @@ def zipf_targets(rows, classes):
     sums = numpy.cumsum(1.0 / numpy.arange(1, classes + 1, dtype=numpy.float64))
     mass = numpy.modf(numpy.arange(1, rows + 1, dtype=numpy.float64) * GOLDEN)[0] * sums[-1]
     return numpy.minimum(numpy.searchsorted(sums, mass, side="right"), classes - 1)
+
+
+def training_ids(corpus):
+    """The training split of a corpus that lexmax made, and the corpus's name."""
+    name = re.search(r'^name = "(.*)"$', (corpus / "corpus.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    if name is None:
+        raise ValueError(f"{corpus}/corpus.toml: expected a line with its name")
+    return numpy.fromfile(corpus / "train.bin", dtype="<u4").astype(numpy.int64), name[1]
 
 
 def libc():
@@ -110,7 +122,7 @@ def repeat(budget, first, prepare, run):
     return times
 
 
-def finish(args, side, software, times, extra_bytes, deviation):
+def finish(args, side, software, times, extra_bytes, deviation, corpus=None):
     """Refuses a wrong answer; prints the line, and the median for people on standard error."""
     if deviation is not None and not deviation < TOLERANCE:
         sys.exit(f"{args.layer} {args.task} ({args.variant}): off from f64 by {deviation}, "
@@ -118,6 +130,8 @@ def finish(args, side, software, times, extra_bytes, deviation):
     line = {"side": side, "layer": args.layer, "variant": args.variant, "task": args.task,
             "rows": args.rows, "width": args.width, "classes": args.classes, "threads": args.threads,
             "software": software, "ms": times, "extra_bytes": extra_bytes, "deviation": deviation}
+    if corpus is not None:
+        line["corpus"] = corpus
     print(json.dumps(line, allow_nan=False), flush=True)
     low, median, high = numpy.percentile(times, [25, 50, 75])
     print(f"{args.layer} {args.task} ({args.variant}): {median:.3f} ms [{low:.3f}, {high:.3f}], "

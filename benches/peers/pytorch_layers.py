@@ -11,8 +11,8 @@ sampled   dense, sparse: softmax over the target and 1,024 log-uniform negatives
 mos       eager: mixture of ten softmaxes by its formula
 
 train: loss and gradients of parameters and hidden states; step: these and the SGD update;
-language-model: a whole step of word_language_model.py with the layer, on windows of 35 ids (the variant
-sparse: input embedding and sampled rows with sparse gradients; the others: dense);
+language-model: a whole step of word_language_model.py with the layer, on windows of 35 ids of the corpus
+(the variant sparse: input embedding and sampled rows with sparse gradients; the others: dense);
 evaluate: exact log-probabilities of the targets; top-10: the ten best classes of each row.
 
 example:
@@ -99,7 +99,7 @@ class Subject:
 
 
 class LanguageModel:
-    """The model of word_language_model.py on ids that follow Zipf's law, those of lexmax's side; windows take turns."""
+    """The model of word_language_model.py on what lexmax's side reads: a corpus, or a few windows of ids by Zipf's law."""
 
     BPTT, WINDOWS, LEARNING_RATE = 35, 8, 1.0
 
@@ -110,8 +110,12 @@ class LanguageModel:
         self.model = model_script.LanguageModel(args.classes, recipe, args.layer, args.variant == "sparse")
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=self.LEARNING_RATE)
         streams = args.rows // self.BPTT
-        ids = torch.from_numpy(measure.zipf_targets(streams * (self.WINDOWS * self.BPTT + 1), args.classes))
-        self.windows = list(model_script.chunks(model_script.streams(ids, streams), self.BPTT))
+        if args.corpus is None:
+            ids, self.corpus = measure.zipf_targets(streams * (self.WINDOWS * self.BPTT + 1), args.classes), None
+        else:
+            ids, self.corpus = measure.training_ids(args.corpus)
+        columns = model_script.streams(torch.from_numpy(ids), streams)
+        self.windows = list(model_script.chunks(columns, self.BPTT))
         self.state, self.step = None, 0
 
     def run(self):
@@ -174,7 +178,7 @@ def main(args):
         deviation = model.check()
         _, first = measure.memory_rise(model.run)
         times = measure.repeat(args.seconds, first, lambda: None, model.run)
-        measure.finish(args, "pytorch", software, times, None, deviation)
+        measure.finish(args, "pytorch", software, times, None, deviation, model.corpus)
         return
     # A small one first: what PyTorch loads and allocates once is no memory of the layer.
     Subject(args, min(args.rows, 64), min(args.classes, 4096)).run()
@@ -195,5 +199,5 @@ def main(args):
 if __name__ == "__main__":
     try:
         main(ARGS)
-    except (RuntimeError, AttributeError) as error:
+    except (RuntimeError, AttributeError, OSError, ValueError) as error:
         sys.exit(f"pytorch_layers.py: {error}")

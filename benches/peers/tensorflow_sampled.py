@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Times tf.nn.sampled_softmax_loss with its gradients and the SGD update, and prints one JSON line.
 
-1,024 log-uniform negatives that all rows share; the gradients of weights and biases are IndexedSlices
-and are subtracted row by row. The step is one tf.function. `cargo xtask peers` calls it.
+1,024 log-uniform negatives that all rows share, drawn without replacement, as the function's default is; the gradients of weights and biases are IndexedSlices and are subtracted row by row. The step is one tf.function. `cargo xtask peers` calls it.
 
 example:
-  python benches/peers/tensorflow_sampled.py --layer sampled --variant sampled_softmax_loss --task step \\
+  python benches/peers/tensorflow_sampled.py --layer sampled-unique --variant sampled_softmax_loss --task step \\
       --rows 1024 --width 512 --classes 267735 --threads 2 --seconds 2
 """
 
@@ -14,7 +13,7 @@ import sys
 
 import measure
 
-ARGS = measure.arguments(__doc__, layers=["sampled"], variants=["sampled_softmax_loss"], tasks=["step"])
+ARGS = measure.arguments(__doc__, layers=["sampled-unique"], variants=["sampled_softmax_loss"], tasks=["step"])
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 

@@ -1,7 +1,9 @@
 """Tests of measure.py and epochs.py: python benches/peers/test_measure.py (standard library and numpy only)."""
 
+import tempfile
 import time
 import unittest
+from pathlib import Path
 
 import epochs
 import measure
@@ -11,6 +13,16 @@ class Measure(unittest.TestCase):
     def test_targets_are_those_of_lexmax(self):
         # The same numbers stand in benches/src/inputs.rs.
         self.assertEqual(measure.zipf_targets(8, 10_000).tolist(), [237, 5, 2397, 56, 0, 574, 13, 5795])
+
+    def test_a_corpus_gives_its_ids_and_its_name(self):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = Path(folder)
+            (folder / "corpus.toml").write_text('layout = 1\nname = "small"\n', encoding="utf-8")
+            (folder / "train.bin").write_bytes(b"\x02\0\0\0\x01\x01\0\0")
+            ids, name = measure.training_ids(folder)
+            self.assertEqual((ids.tolist(), name), ([2, 257], "small"))
+            (folder / "corpus.toml").write_text("layout = 1\n", encoding="utf-8")
+            self.assertRaises(ValueError, measure.training_ids, folder)
 
     def test_the_budget_decides_how_often(self):
         def count(budget, first, each):

@@ -11,6 +11,6 @@ pub mod subject;
 pub mod work;
 
 pub use floor::Floor;
-pub use language_model::LanguageModel;
+pub use language_model::{LanguageModel, Text};
 pub use subject::Subject;
 pub use work::{Layer, Sizes, Task, Work};

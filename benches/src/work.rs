@@ -15,6 +15,8 @@ pub enum Layer {
     Adaptive,
     /// Sampled softmax with 1,024 log-uniform negatives that all rows share.
     Sampled,
+    /// The same with draws without replacement, as TensorFlow's are.
+    SampledUnique,
     /// Noise-contrastive estimation with as many.
     Nce,
     /// Huffman tree.
@@ -29,10 +31,11 @@ pub enum Layer {
 
 impl Layer {
     /// Every layer.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Full,
         Self::Adaptive,
         Self::Sampled,
+        Self::SampledUnique,
         Self::Nce,
         Self::Huffman,
         Self::TwoLevel,
@@ -50,6 +53,7 @@ impl Layer {
             Self::Full => r#"{"layer": "full"}"#.to_owned(),
             Self::Adaptive => format!(r#"{{"layer": "adaptive", "cutoffs": {cutoffs:?}}}"#),
             Self::Sampled => r#"{"layer": "sampled", "samples": 1024}"#.to_owned(),
+            Self::SampledUnique => r#"{"layer": "sampled", "samples": 1024, "unique": true}"#.to_owned(),
             Self::Nce => r#"{"layer": "sampled", "objective": "nce", "samples": 1024}"#.to_owned(),
             Self::Huffman => r#"{"layer": "hierarchical", "tree": "huffman"}"#.to_owned(),
             Self::TwoLevel => r#"{"layer": "hierarchical", "tree": "two-level"}"#.to_owned(),

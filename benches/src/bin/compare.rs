@@ -1,17 +1,17 @@
 //! lexmax's side of the comparison with other packages; `cargo xtask peers` calls it.
 //!
-//! `plan` prints the cases, `run` times one of them and prints its line, `environment` prints machine and versions,
-//! `report` makes tables and charts from stored lines.
+//! `plan` prints the cases, `run` times one of them and prints its line, `corpus` prepares the text that language models
+//! read, `environment` prints machine and versions, `report` makes tables and charts from stored lines.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use clap::{Parser, ValueEnum};
 use lexmax::output::fused::Compute;
-use lexmax_benches::{Floor, LanguageModel, Layer, Sizes, Subject, Task, Work, clock, memory, plan};
-use lexmax_lab::{allocator, machine};
+use lexmax_benches::{Floor, LanguageModel, Layer, Sizes, Subject, Task, Text, Work, clock, memory, plan};
+use lexmax_lab::{Experiment, Overrides, allocator, machine, prepare_corpus};
 use lexmax_report::peers;
 
 /// lexmax's side of the comparison with other packages.
@@ -39,6 +39,14 @@ enum Command {
         /// Budget for the repetitions.
         #[arg(long)]
         seconds: f64,
+        /// The corpus that a language model reads; without it, ids by Zipf's law.
+        #[arg(long, value_name = "FOLDER")]
+        corpus: Option<PathBuf>,
+    },
+    /// Make the corpus of an experiment where it is absent, and print its name and folder as JSON.
+    Corpus {
+        /// The experiment file.
+        experiment: PathBuf,
     },
     /// Print machine, threads, versions and commit as JSON.
     Environment {
@@ -88,9 +96,15 @@ fn execute(command: Command) -> Result<()> {
                 println!("{}", serde_json::to_string(&case)?);
             }
         }
-        Command::Run { work, variant, threads, seconds } => {
+        Command::Run { work, variant, threads, seconds, corpus } => {
             ensure!(seconds > 0.0 && seconds < 1e6, "--seconds {seconds}: expected a number above zero");
-            println!("{}", serde_json::to_string(&time(work, variant, threads, seconds)?)?);
+            let budget = Duration::from_secs_f64(seconds);
+            let line = time(work, variant, threads, budget, corpus.as_deref())?;
+            println!("{}", serde_json::to_string(&line)?);
+        }
+        Command::Corpus { experiment } => {
+            let (folder, corpus) = prepare_corpus(&Experiment::load(&experiment, &Overrides::default())?)?;
+            println!("{}", serde_json::json!({"name": corpus.name(), "folder": folder}));
         }
         Command::Environment { threads } => {
             println!("{}", serde_json::to_string_pretty(&machine::environment(threads, "cpu", "f32"))?);
@@ -101,13 +115,27 @@ fn execute(command: Command) -> Result<()> {
 }
 
 /// One case in this process: memory of a first call, the check of the answer, then the times.
-fn time(work: Work, variant: Variant, threads: i32, seconds: f64) -> Result<peers::Line> {
+fn time(
+    work: Work,
+    variant: Variant,
+    threads: i32,
+    budget: Duration,
+    corpus: Option<&Path>,
+) -> Result<peers::Line> {
+    ensure!(
+        corpus.is_none() || work.task == Task::LanguageModel,
+        "--corpus: only the task language-model reads one, got {}",
+        work.task.name()
+    );
     tch::set_num_threads(threads);
-    let budget = Duration::from_secs_f64(seconds);
-    let timed = match variant {
-        Variant::Products => products(work, budget)?,
-        Variant::Fused => layer(work, Compute::Fastest, budget)?,
-        Variant::Reference => layer(work, Compute::Reference, budget)?,
+    let compute = match variant {
+        Variant::Reference => Compute::Reference,
+        Variant::Fused | Variant::Products => Compute::Fastest,
+    };
+    let (corpus, timed) = match (variant, work.task) {
+        (Variant::Products, _) => (None, products(work, budget)?),
+        (_, Task::LanguageModel) => language_model(work, compute, budget, corpus)?,
+        _ => (None, layer(work, compute, budget)?),
     };
     let environment = machine::environment(tch::get_num_threads().unsigned_abs() as usize, "cpu", "f32");
     let Sizes { rows, width, classes } = work.sizes;
@@ -117,6 +145,7 @@ fn time(work: Work, variant: Variant, threads: i32, seconds: f64) -> Result<peer
         layer: work.layer.name(),
         variant: name.unwrap_or_default(),
         task: work.task.name(),
+        corpus,
         rows: rows.unsigned_abs(),
         width: width.unsigned_abs(),
         classes: classes.unsigned_abs(),
@@ -137,9 +166,6 @@ struct Timed {
 
 fn layer(work: Work, compute: Compute, budget: Duration) -> Result<Timed> {
     let Work { layer, task, sizes } = work;
-    if task == Task::LanguageModel {
-        return language_model(work, compute, budget);
-    }
     // A small one first: what libtorch loads and allocates once is no memory of the layer.
     let small = Sizes { classes: sizes.classes.min(4096), rows: sizes.rows.min(64), ..sizes };
     Subject::new(layer, task, compute, small)?.run(task)?;
@@ -162,16 +188,26 @@ fn layer(work: Work, compute: Compute, budget: Duration) -> Result<Timed> {
     Ok(Timed { ms, extra_bytes, deviation })
 }
 
-fn language_model(work: Work, compute: Compute, budget: Duration) -> Result<Timed> {
+/// The corpus by its name, and the times.
+fn language_model(
+    work: Work,
+    compute: Compute,
+    budget: Duration,
+    corpus: Option<&Path>,
+) -> Result<(Option<String>, Timed)> {
     allocator::keep_freed_memory();
-    let mut model = LanguageModel::new(work.layer, compute, work.sizes)?;
+    let (name, text) = match corpus {
+        Some(folder) => Text::of_corpus(folder).map(|(name, text)| (Some(name), text))?,
+        None => (None, Text::zipf(work.sizes)?),
+    };
+    let mut model = LanguageModel::new(work.layer, compute, work.sizes, text)?;
     let deviation = model.check()?;
     let started = Instant::now();
     model.run()?;
     let first = started.elapsed();
     let ms = clock::repeat(budget, first, &mut model, |_| Ok(()), LanguageModel::run)?;
     // Most of the memory is the model's.
-    Ok(Timed { ms, extra_bytes: None, deviation })
+    Ok((name, Timed { ms, extra_bytes: None, deviation }))
 }
 
 fn products(work: Work, budget: Duration) -> Result<Timed> {

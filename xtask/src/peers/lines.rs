@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 /// What tells two cases apart.
-const KEY: [&str; 8] = ["side", "layer", "variant", "task", "rows", "width", "classes", "threads"];
+const KEY: [&str; 9] = ["side", "layer", "variant", "task", "corpus", "rows", "width", "classes", "threads"];
 
 /// The lines of a folder, which are written whole after each change.
 pub struct Lines {
@@ -35,12 +35,28 @@ impl Lines {
 
     /// Puts a line in the place of the one of the same case, or at the end, and writes all.
     pub fn replace(&mut self, line: Value) -> Result<()> {
-        match self.lines.iter_mut().find(|other| KEY.iter().all(|key| other[*key] == line[*key])) {
+        match self.lines.iter_mut().find(|other| same_case(other, &line)) {
             Some(other) => *other = line,
             None => self.lines.push(line),
         }
         let text: String = self.lines.iter().map(|line| format!("{line}\n")).collect();
         self.write("lines.jsonl", &text)
+    }
+
+    /// Adds the repetitions of a line to those of the same case; a line without any changes nothing.
+    pub fn pool(&mut self, mut line: Value) -> Result<()> {
+        let Some(stored) = self.lines.iter().find(|other| same_case(other, &line)) else {
+            return self.replace(line);
+        };
+        let ms = |line: &Value| line["ms"].as_array().cloned().unwrap_or_default();
+        let (first, more) = (ms(stored), ms(&line));
+        if more.is_empty() {
+            return Ok(());
+        }
+        // The memory of the first call is the same each time; the first round's is kept.
+        line["extra_bytes"] = stored["extra_bytes"].clone();
+        line["ms"] = first.into_iter().chain(more).collect();
+        self.replace(line)
     }
 
     /// Writes the description of machine and versions beside the lines.
@@ -56,6 +72,10 @@ impl Lines {
             .and_then(|()| fs::rename(&partial, &path))
             .with_context(|| format!("cannot write `{}`", path.display()))
     }
+}
+
+fn same_case(one: &Value, other: &Value) -> bool {
+    KEY.iter().all(|key| one[*key] == other[*key])
 }
 
 /// Every line of a text as an object.
@@ -103,6 +123,11 @@ mod tests {
         again.replace(case("full", 3.0)).unwrap();
         let stored = Lines::open(&folder).unwrap().lines;
         assert_eq!(stored, [case("full", 3.0), case("mos", 2.0)]);
+        // Another round's repetitions are added; a round that failed takes nothing away.
+        again.pool(case("full", 5.0)).unwrap();
+        again.pool(failure(&json!({"side": "lexmax", "layer": "full", "rows": 4}), 2, "no")).unwrap();
+        let stored = Lines::open(&folder).unwrap().lines;
+        assert_eq!((stored[0]["ms"].clone(), stored.len()), (json!([3.0, 5.0]), 2));
         // A full run starts anew.
         Lines::empty(&folder).replace(case("mos", 4.0)).unwrap();
         assert_eq!(Lines::open(&folder).unwrap().lines, [case("mos", 4.0)]);

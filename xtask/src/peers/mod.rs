@@ -10,7 +10,7 @@ mod python;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -21,6 +21,13 @@ use lines::Lines;
 
 /// What is committed of a full run.
 const RESULTS: &str = "results/peers";
+/// So often a full run goes through its cases; the repetitions of all rounds count as one sample. A machine that others
+/// use too has slow seconds and slow minutes, and one process alone may fall into them.
+const ROUNDS: usize = 3;
+/// A case that takes longer is not in the next round.
+const SHORT: Duration = Duration::from_secs(30);
+/// The experiment whose corpus the language models read.
+const RECIPE: &str = "experiments/wikitext-2-pytorch.toml";
 /// A quick run is for orientation only: it must not replace a full one.
 const QUICK: &str = "target/peers-quick";
 
@@ -108,40 +115,75 @@ fn time(compare: &Compare<'_>, python: &Path, folder: &Path, arguments: &Argumen
     if let Some(group) = &arguments.only {
         plan.extend(["--only", group]);
     }
-    let cases = lines::objects(&compare.output(&plan)?)?;
+    let mut cases = lines::objects(&compare.output(&plan)?)?;
+    if cases.iter().any(reads_text) {
+        match compare.output(&["corpus", RECIPE]).and_then(|text| lines::last_object(&text)) {
+            Ok(corpus) => cases.iter_mut().filter(|case| reads_text(case)).for_each(|case| {
+                case["corpus"] = corpus["name"].clone();
+                case["corpus_folder"] = corpus["folder"].clone();
+            }),
+            Err(why) => eprintln!(
+                "    The language models read ids by Zipf's law, since the text of `{RECIPE}` is not here: {why:#}"
+            ),
+        }
+    }
     // With --only, lines of other groups stay; those of this one are replaced as they come.
     let mut lines = if arguments.only.is_some() { Lines::open(folder)? } else { Lines::empty(folder) };
     lines.write_environment(&compare.output(&["environment", "--threads", &threads])?)?;
-    for (number, case) in cases.iter().enumerate() {
-        let started = Instant::now();
-        let words = case_arguments(case, &threads)?;
-        let mut child = match text(case, "side")? {
-            "lexmax" => {
-                let mut command = compare.command(&["run"]);
-                command.args(&words);
-                command
+    let rounds = if arguments.quick { 1 } else { ROUNDS };
+    for round in 1..=rounds {
+        eprintln!("    Round {round} of {rounds}, {} cases", cases.len());
+        let mut short = Vec::new();
+        for (number, case) in cases.iter().enumerate() {
+            let started = Instant::now();
+            let line = time_case(compare, python, case, arguments.threads)?;
+            let outcome = line.get("error").and_then(Value::as_str).map_or_else(
+                || format!("{} repetitions", line["ms"].as_array().map_or(0, Vec::len)),
+                |error| format!("failed: {error}"),
+            );
+            let what = format!("{}/{} {}", number + 1, cases.len(), description(case)?);
+            eprintln!("    {what}: {outcome}, {}", step::duration(started.elapsed()));
+            if round == 1 {
+                lines.replace(line)?
+            } else {
+                lines.pool(line)?
             }
-            side => script(compare.root, python, side, &words)?,
-        };
-        let line = match output(&mut child).and_then(|text| lines::last_object(&text)) {
-            Ok(line) => line,
-            Err(error) => lines::failure(case, arguments.threads, &format!("{error:#}")),
-        };
-        let outcome = line.get("error").and_then(Value::as_str).map_or_else(
-            || format!("{} repetitions", line["ms"].as_array().map_or(0, Vec::len)),
-            |error| format!("failed: {error}"),
-        );
-        eprintln!(
-            "    {}/{} {} {}: {outcome}, {}",
-            number + 1,
-            cases.len(),
-            text(case, "side")?,
-            words.iter().skip(1).step_by(2).cloned().collect::<Vec<_>>().join(" "),
-            step::duration(started.elapsed())
-        );
-        lines.replace(line)?;
+            if started.elapsed() < SHORT {
+                short.push(case.clone());
+            }
+        }
+        cases = short;
     }
     Ok(())
+}
+
+/// The line of one case, timed in a process of its own; a case that failed has one too.
+fn time_case(compare: &Compare<'_>, python: &Path, case: &Value, threads: usize) -> Result<Value> {
+    let words = case_arguments(case, &threads.to_string())?;
+    let mut child = match text(case, "side")? {
+        "lexmax" => {
+            let mut command = compare.command(&["run"]);
+            command.args(&words);
+            command
+        }
+        side => script(compare.root, python, side, &words)?,
+    };
+    Ok(match output(&mut child).and_then(|text| lines::last_object(&text)) {
+        Ok(line) => line,
+        Err(error) => lines::failure(case, threads, &format!("{error:#}")),
+    })
+}
+
+/// Side, layer, variant, task and sizes, for people.
+fn description(case: &Value) -> Result<String> {
+    let names = ["side", "layer", "variant", "task"].map(|name| text(case, name));
+    let names = names.into_iter().collect::<Result<Vec<_>>>()?.join(" ");
+    Ok(format!("{names} N={} D={} V={}", case["rows"], case["width"], case["classes"]))
+}
+
+/// Whether a case reads a corpus where there is one.
+fn reads_text(case: &Value) -> bool {
+    case["task"] == "language-model"
 }
 
 /// The script of another package.
@@ -166,6 +208,9 @@ fn case_arguments(case: &Value, threads: &str) -> Result<Vec<String>> {
         words.extend([format!("--{name}"), value]);
     }
     words.extend(["--threads".to_owned(), threads.to_owned()]);
+    if let Some(folder) = case["corpus_folder"].as_str() {
+        words.extend(["--corpus".to_owned(), folder.to_owned()]);
+    }
     Ok(words)
 }
 
@@ -181,11 +226,13 @@ mod tests {
 
     #[test]
     fn a_case_becomes_options_and_its_script() {
-        let case = json!({"group": "mos", "side": "pytorch", "variant": "eager", "layer": "mos", "task": "train",
+        let mut case = json!({"group": "mos", "side": "pytorch", "variant": "eager", "layer": "mos", "task": "train",
             "rows": 256, "width": 64, "classes": 1000, "seconds": 0.5});
         let words = case_arguments(&case, "2").unwrap();
         assert_eq!(words[..4], ["--layer", "mos", "--variant", "eager"]);
         assert_eq!(words[12..], ["--seconds", "0.5", "--threads", "2"]);
+        case["corpus_folder"] = "data/text".into();
+        assert_eq!(case_arguments(&case, "2").unwrap()[16..], ["--corpus", "data/text"]);
         let command = script(Path::new("."), Path::new("python3"), "pytorch", &words).unwrap();
         assert!(step::command_line(&command).contains("pytorch_layers.py --layer mos"));
         let error = script(Path::new("."), Path::new("python3"), "jax", &words).unwrap_err().to_string();

@@ -74,6 +74,7 @@ fn family(layer: &str) -> &str {
     match layer {
         "huffman" => "hierarchical",
         "mos" => "mixture",
+        "sampled-unique" => "sampled",
         other => other,
     }
 }

@@ -16,8 +16,12 @@ pub struct Line {
     pub layer: String,
     /// The way that the side computes it, as in `fused` or `eager`; `products` are the bare matrix products.
     pub variant: String,
-    /// What was timed: `train` (loss and gradients), `step` (these and the update), `evaluate` or `top-10`.
+    /// What was timed: `train` (loss and gradients), `step` (these and the update), `language-model`,
+    /// `evaluate` or `top-10`.
     pub task: String,
+    /// The corpus that a language model read, by its name; none where the ids follow Zipf's law.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corpus: Option<String>,
     /// Rows of the batch, `N`.
     pub rows: u64,
     /// Width of the hidden states, `D`.
@@ -72,10 +76,11 @@ impl Line {
         self.quartiles().map(|[_, median, _]| median)
     }
 
-    /// Whether both lines time the same work on the same sizes, whoever does it.
+    /// Whether both lines time the same work on the same sizes and text, whoever does it.
     pub fn same_work(&self, other: &Self) -> bool {
-        let of = |line: &Self| (line.layer.clone(), line.task.clone(), line.rows, line.width, line.classes);
-        of(self) == of(other) && self.threads == other.threads
+        let what = |line: &Self| (line.layer.clone(), line.task.clone(), line.corpus.clone());
+        let sizes = |line: &Self| (line.rows, line.width, line.classes, line.threads);
+        what(self) == what(other) && sizes(self) == sizes(other)
     }
 }
 

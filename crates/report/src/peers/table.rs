@@ -122,6 +122,7 @@ pub fn data(comparisons: &[Comparison<'_>]) -> PolarsResult<DataFrame> {
     DataFrame::new_infer_height(vec![
         text("layer", &|c| c.ours.layer.clone()),
         text("task", &|c| c.ours.task.clone()),
+        text("corpus", &|c| c.ours.corpus.clone().unwrap_or_default()),
         count("rows", &|c| c.ours.rows),
         count("width", &|c| c.ours.width),
         count("classes", &|c| c.ours.classes),
