@@ -4,6 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use lexmax_autograd::{BackwardContext, ForwardContext, Function, apply};
 use lexmax_full::{Full, FullConfig};
 use lexmax_kernels::seed::{Generator, generator};
 use lexmax_output::conformance::{Case, check};
@@ -37,6 +38,8 @@ enum Defect {
     IgnoredInMean,
     /// Row 20: claims a cost that does not grow with the rows.
     PretendsToSave,
+    /// Gives the gradient of the hidden states that it prepared out of hand, so that clipping changes what a second pass gives.
+    LendsItsGradient,
     /// Row 21: draws that depend on the number of threads.
     ThreadedDraws,
 }
@@ -65,6 +68,27 @@ impl Mutant {
     }
 }
 
+/// Hands on the loss, and under an upstream gradient of ones gives the hidden states the tensor that it keeps itself.
+struct Lender {
+    prepared: Tensor,
+}
+
+impl Function for Lender {
+    fn forward(&mut self, context: &mut ForwardContext<'_>) -> lexmax_autograd::Result<Vec<Tensor>> {
+        Ok(vec![context.input(0)?.f_mul_scalar(1.0)?])
+    }
+
+    fn backward(&mut self, context: &BackwardContext<'_>) -> lexmax_autograd::Result<Vec<Option<Tensor>>> {
+        let upstream = context.grad_output(0)?;
+        let of_hidden = if upstream.eq(1.0).all().int64_value(&[]) == 1 {
+            self.prepared.shallow_clone()
+        } else {
+            &self.prepared * upstream.unsqueeze(-1)
+        };
+        Ok(vec![Some(upstream.shallow_clone()), Some(of_hidden)])
+    }
+}
+
 impl OutputLayer for Mutant {
     fn name(&self) -> &'static str {
         "mutant"
@@ -76,6 +100,17 @@ impl OutputLayer for Mutant {
         self.inner.hidden_size()
     }
     fn loss(&mut self, hidden: &Tensor, targets: &Tensor, rng: &mut Generator) -> Result<TrainingLoss> {
+        if self.defect == Defect::LendsItsGradient && hidden.requires_grad() {
+            let alone = hidden.detach().set_requires_grad(true);
+            let loss = self.inner.loss(&alone, targets, rng)?.into_tensor();
+            if !loss.requires_grad() {
+                return Ok(TrainingLoss::exact(loss));
+            }
+            let sum = loss.sum(None::<Kind>);
+            let prepared = Tensor::f_run_backward(&[&sum], &[&alone], true, false)?.remove(0);
+            let lent = apply(Lender { prepared }, &[Some(&loss), Some(hidden)]).unwrap().remove(0);
+            return Ok(TrainingLoss::exact(lent));
+        }
         let loss = self.inner.loss(hidden, targets, rng)?;
         let by_rows = self.options.reduction == Reduction::None;
         let changed = match self.defect {
@@ -157,6 +192,7 @@ fn every_mutant_is_caught() {
         Defect::NoHalf,
         Defect::IgnoredInMean,
         Defect::PretendsToSave,
+        Defect::LendsItsGradient,
         Defect::ThreadedDraws,
     ];
     for defect in defects {
