@@ -25,7 +25,7 @@ pub(crate) const NAME: &str = "adaptive";
 ///   `tail.i.weight` `[|C_i|, d_i]`, `tail.i.bias` `[|C_i|]`, with `d_i = max(1, floor(D / div_value^(i + 1)))`.
 /// * Cost: a row costs `2 D (S + m)` operations for the head, and `2 (D d_i + d_i |C_i|)` more only where its target lies
 ///   in cluster `i`; three times that with gradients. With label smoothing every row costs all clusters.
-/// * Memory: on the fused path (f32 or f64 on a CPU, unless the context's `compute` says otherwise) at most 32 MiB of tiles, one
+/// * Memory: on the fused path (f32 or f64 on a CPU, unless the context's `compute` says otherwise) at most 32 MiB (on two threads) of tiles, one
 ///   workspace for head and clusters, and `[M, d_i]` for the `M` rows of a cluster; loss and gradients are one node of the
 ///   graph, from one sweep over the head and one over each cluster that a row visits (a second one in the backward pass for the
 ///   reduction `none`). On the reference path logits `[N, S + m]` and `[M, |C_i|]`, twice in training.

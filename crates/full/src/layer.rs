@@ -16,7 +16,7 @@ pub(crate) const NAME: &str = "full";
 /// Linear layer and softmax over all `V` classes: `p(c | h) = exp(z_c) / sum_j exp(z_j)`, `z = f(W h + b)`.
 ///
 /// * Shapes: hidden `[N, D]`, weight `[V, D]`, bias `[V]`.
-/// * Cost: `2 N D V` operations forward, three times that with gradients. Memory: on the fused path at most 32 MiB
+/// * Cost: `2 N D V` operations forward, three times that with gradients. Memory: on the fused path at most 32 MiB (on two threads)
 ///   of tiles, on the reference path logits `[N, V]` twice in training.
 /// * When not to use it: where `V` is so large that the products dominate the step; then look at the adaptive, sampled
 ///   and hierarchical layers.

@@ -11,7 +11,7 @@ mod floor;
 
 use floor::{Clock, Floor, Summary};
 use lexmax_kernels::linear_ce::{
-    DEFAULT_MEMORY_LIMIT, Filter, Gradients, Linear, Options, RowLosses, Upstream, Workspace,
+    Filter, Gradients, Linear, Options, RowLosses, Upstream, Workspace, default_memory_limit,
     loss_and_gradients,
 };
 use safetensors::{Dtype, SafeTensors};
@@ -50,8 +50,8 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let path = arguments.first().expect("MODEL.safetensors [THREADS [REPEATS [MEMORY_MIB]]]");
     let number = |at: usize, default: usize| arguments.get(at).map_or(default, |n| n.parse().unwrap());
-    let (threads, repeats, memory) =
-        (number(1, 1), number(2, 5), number(3, DEFAULT_MEMORY_LIMIT >> 20) << 20);
+    let (threads, repeats) = (number(1, 1), number(2, 5));
+    let memory = number(3, default_memory_limit(threads) >> 20) << 20;
     let bytes = std::fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let hidden_size = file.tensor("hidden").unwrap().shape()[1];

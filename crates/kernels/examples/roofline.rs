@@ -12,7 +12,7 @@ mod floor;
 use floor::{Clock, Floor, Summary};
 use lexmax_kernels::Level;
 use lexmax_kernels::linear_ce::{
-    DEFAULT_MEMORY_LIMIT, Gradients, Linear, Options, Upstream, Workspace, loss_and_gradients,
+    Gradients, Linear, Options, Upstream, Workspace, default_memory_limit, loss_and_gradients,
 };
 use lexmax_kernels::measure::{cut, exponentials, phase};
 use lexmax_kernels::seed::generator;
@@ -163,7 +163,7 @@ fn problem([rows, size, vocab]: [usize; 3], threads: usize, rates: &Rates) {
         loss_and_gradients(linear, &targets, &Options::default(), upstream, wanted, &mut workspace).unwrap();
         fused.push(start.seconds());
     }
-    let cut = cut::<f32>(rows, size, vocab, threads, DEFAULT_MEMORY_LIMIT);
+    let cut = cut::<f32>(rows, size, vocab, threads, default_memory_limit(threads));
     let phases = 2.0 * rows.div_ceil(cut.chunk) as f64;
     let parts = [
         ("products", cut.operations / rates.operations),

@@ -1,6 +1,6 @@
 //! Sums of probabilities given by their natural logarithms, in f64.
 
-/// `log(sum_i exp(x_i))`, stable for any finite range; negative infinity for an empty or all-zero sum.
+/// `log(sum_i exp(x_i))`, stable for any finite range; negative infinity for an empty or all-zero sum, NaN where a term is.
 ///
 /// ```
 /// use lexmax_kernels::logspace::log_sum_exp;
@@ -13,7 +13,9 @@ where
     I::IntoIter: Clone,
 {
     let terms = terms.into_iter();
-    let largest = terms.clone().fold(f64::NEG_INFINITY, f64::max);
+    // Not `f64::max`, which hides what is not a number.
+    let larger = |most: f64, term: f64| if term > most || term.is_nan() { term } else { most };
+    let largest = terms.clone().fold(f64::NEG_INFINITY, larger);
     if !largest.is_finite() {
         return largest;
     }
@@ -24,6 +26,17 @@ where
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_not_a_number_is_not_hidden() {
+        for terms in
+            [vec![f64::NAN], vec![f64::NAN, 1.0], vec![1.0, f64::NAN], vec![f64::NEG_INFINITY, f64::NAN]]
+        {
+            assert!(log_sum_exp(terms.clone()).is_nan(), "{terms:?}");
+        }
+        assert_eq!(log_sum_exp([f64::INFINITY, 0.0]), f64::INFINITY);
+        assert_eq!(log_sum_exp([f64::NEG_INFINITY; 2]), f64::NEG_INFINITY);
+    }
 
     proptest! {
         #[test]

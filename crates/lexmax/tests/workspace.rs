@@ -16,15 +16,16 @@ fn build(config: &str, limit: Option<usize>) -> Box<dyn OutputLayer> {
 #[test]
 fn the_limit_of_the_context_is_that_of_every_sweep() {
     let layers = [
-        ("layer = \"full\"", 32),
-        ("layer = \"sampled\"\nsamples = 8", 32),
-        ("layer = \"adaptive\"\ncutoffs = [10, 30]", 32),
-        ("layer = \"sigsoftmax\"", 32),
-        ("layer = \"mos\"\ncomponents = 3", 40),
-        ("layer = \"mos\"\ncomponents = 1", 32),
+        ("layer = \"full\"", "Default"),
+        ("layer = \"sampled\"\nsamples = 8", "Default"),
+        ("layer = \"adaptive\"\ncutoffs = [10, 30]", "Default"),
+        ("layer = \"sigsoftmax\"", "Default"),
+        ("layer = \"mos\"\ncomponents = 3", "QuarterMore"),
+        ("layer = \"mos\"\ncomponents = 1", "Default"),
+        ("layer = \"hierarchical\"\ntree = \"two-level\"", "Default"),
     ];
-    for (config, default_mebibytes) in layers {
-        for (limit, expected) in [(None, default_mebibytes << 20), (Some(5_000_000), 5_000_000)] {
+    for (config, default) in layers {
+        for (limit, expected) in [(None, default), (Some(5_000_000), "Bytes(5000000)")] {
             let layer = format!("{:?}", build(config, limit));
             assert!(
                 layer.contains(&format!("memory_limit: {expected},")),

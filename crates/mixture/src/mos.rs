@@ -22,7 +22,7 @@ pub(crate) const NAME: &str = "mos";
 ///   `latent.weight` `[K d, D]` and `latent.bias` `[K d]` with the rows of one component together, `weight` `W` `[V, d]`,
 ///   `bias` `[V]`.
 /// * Cost: `K` times that of a full softmax over width `d`; a draw costs one component. Memory on the fused path: latent states
-///   `[N K, d]` and at most 40 MiB of tiles, `[N, V]` never. Label smoothing needs `log p` of all classes: one sweep more.
+///   `[N K, d]` and at most 40 MiB (on two threads) of tiles, `[N, V]` never. Label smoothing needs `log p` of all classes: one sweep more.
 /// * `top_k` on the fused path scores the best classes of each component, and compares with what all others can reach; rows where
 ///   that does not decide (components that disagree about a flat distribution) are dense, a few at a time, in some 32 MiB.
 /// * When not to use it: where time is short; the components share nothing of the products.

@@ -36,7 +36,7 @@ impl Default for SigsoftmaxConfig {
 /// `h`, so their rank is not bounded by `D`.
 ///
 /// * Shapes: hidden `[N, D]`, `weight` `[V, D]`, `bias` `[V]`.
-/// * Cost: the products of a full softmax, and a logarithm and a root more for each logit. Memory: on the fused path at most 32 MiB
+/// * Cost: the products of a full softmax, and a logarithm and a root more for each logit. Memory: on the fused path at most 32 MiB (on two threads)
 ///   of tiles, on the reference path one more `[N, V]` than a full softmax.
 /// * When not to use it: where a plain softmax already fits; unlike there, adding a number to all logits changes `p`.
 ///

@@ -27,18 +27,33 @@ pub(crate) struct Fused {
 #[derive(Debug)]
 pub(crate) struct Workspaces<T> {
     pub paths: Kept<paths::Workspace<T>>,
-    pub two_level: Kept<two_level::Workspace<T>>,
+    two_level: Kept<two_level::Workspace<T>>,
+    /// Of the sweeps over classes, where it was given; paths have none.
+    memory_limit: Option<usize>,
+}
+
+impl<T: TreeKind> Workspaces<T> {
+    fn new(memory_limit: Option<usize>) -> Self {
+        Self { paths: Kept::default(), two_level: Kept::default(), memory_limit }
+    }
+
+    /// Runs a call with the workspace of two levels.
+    pub fn with_two_level<R>(&self, run: impl FnOnce(&mut two_level::Workspace<T>) -> R) -> R {
+        let new = |threads| {
+            let workspace = two_level::Workspace::new(threads);
+            match self.memory_limit {
+                Some(bytes) => workspace.with_memory_limit(bytes),
+                None => workspace,
+            }
+        };
+        self.two_level.with(new, run)
+    }
 }
 
 impl<T> Clone for Workspaces<T> {
     fn clone(&self) -> Self {
-        Self { paths: self.paths.clone(), two_level: self.two_level.clone() }
-    }
-}
-
-impl<T> Default for Workspaces<T> {
-    fn default() -> Self {
-        Self { paths: Kept::default(), two_level: Kept::default() }
+        let Self { paths, two_level, memory_limit } = self;
+        Self { paths: paths.clone(), two_level: two_level.clone(), memory_limit: *memory_limit }
     }
 }
 
@@ -62,8 +77,8 @@ impl TreeKind for f64 {
 impl Fused {
     /// The fused path, where the context takes it.
     pub fn of(context: &BuildContext<'_>) -> Option<Self> {
-        let sparse = context.sparse_gradients;
-        let fused = || Self { single: Workspaces::default(), double: Workspaces::default(), sparse };
+        let (sparse, limit) = (context.sparse_gradients, context.workspace_bytes);
+        let fused = || Self { single: Workspaces::new(limit), double: Workspaces::new(limit), sparse };
         context.is_fused().then(fused)
     }
 

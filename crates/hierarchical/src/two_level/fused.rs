@@ -71,9 +71,7 @@ impl Sweep for ClassSweep {
 
     fn log_prob<T: TreeKind>(&self, inputs: &Inputs, workspaces: &Workspaces<T>) -> NodeResult<Vec<f64>> {
         let layer = layer(inputs)?;
-        workspaces
-            .two_level
-            .with(two_level::Workspace::new, |workspace| Ok(two_level::log_prob(layer, &self.0, workspace)?))
+        workspaces.with_two_level(|workspace| Ok(two_level::log_prob(layer, &self.0, workspace)?))
     }
 
     fn gradients<T: TreeKind>(
@@ -88,7 +86,7 @@ impl Sweep for ClassSweep {
         let words = Tensor::f_from_slice(&words)?;
         let mut made = room(inputs, wanted, Some(&words))?;
         let into = into(&mut made)?;
-        let log_prob = workspaces.two_level.with(two_level::Workspace::new, |workspace| {
+        let log_prob = workspaces.with_two_level(|workspace| {
             two_level::log_prob_and_gradients(layer, &self.0, upstream, into, workspace)
         })?;
         Ok((log_prob, made))

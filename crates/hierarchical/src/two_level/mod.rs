@@ -34,7 +34,7 @@ use smoothing::EveryWord;
 ///   `R` words in rising order, each once, and no step makes or passes over `[V, D]`; without, the `R` rows are written into zeros.
 ///   Those of `class_weight` and `class_bias` are dense, since every row reads every class. On the reference path, and with
 ///   label smoothing, all are dense.
-/// * Memory in training: on the fused path the gradients, `[N, D]`, `[C, D]` and `[R, D]`, tiles of at most 32 MiB, twice the hidden
+/// * Memory in training: on the fused path the gradients, `[N, D]`, `[C, D]` and `[R, D]`, tiles of at most 32 MiB (on two threads), twice the hidden
 ///   states, and `[C, D]` for each thread but the first; on the reference path logits `[N, C]` and those of the targets' classes.
 /// * `top_k` opens classes in the order of their probability, which bounds that of their words, until no class left can
 ///   reach the `k`-th best. In the worst case, all words equally likely, it scores all `V`.

@@ -31,7 +31,7 @@ impl EveryWord {
     ) -> NodeResult<Vec<f64>> {
         let layer = layer(inputs)?;
         let weights = self.weights.as_ref().map(slice).transpose()?;
-        workspaces.two_level.with(two_level::Workspace::new, |workspace| {
+        workspaces.with_two_level(|workspace| {
             Ok(every_word(layer, &self.starts, weights, upstream, gradients, workspace)?)
         })
     }

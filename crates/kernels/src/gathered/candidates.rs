@@ -67,7 +67,7 @@ impl Candidates {
     /// Checks targets `[N]` and negatives of a vocabulary and sorts them. Cost: a sort of `N` plus all negatives.
     ///
     /// # Errors
-    /// Lengths that do not fit; a class outside the vocabulary; more than `2^32` classes or candidates.
+    /// Lengths that do not fit; a logarithm that is not finite, or differs between shared negatives of one class; a class outside the vocabulary; more than `2^32` classes or candidates.
     pub fn new(targets: Vec<i64>, negatives: Negatives, vocab_size: usize) -> Result<Self> {
         let rows = targets.len();
         negatives.check(rows)?;
@@ -113,6 +113,7 @@ impl Candidates {
             sorted.classes.push((same[0] >> 32) as i64);
             sorted.target_starts.push(sorted.by_target.len());
             sorted.negative_starts.push(sorted.by_negative.len());
+            let of_class = sorted.by_negative.len();
             for key in same {
                 let place = *key as u32;
                 match place.checked_sub(rows as u32) {
@@ -120,6 +121,7 @@ impl Candidates {
                     None => sorted.by_target.push(place),
                 }
             }
+            sorted.negatives.check_repeats(&sorted.by_negative[of_class..])?;
         }
         sorted.target_starts.push(sorted.by_target.len());
         sorted.negative_starts.push(sorted.by_negative.len());
@@ -200,6 +202,29 @@ impl Negatives {
             return Err(KernelError::argument(OP, "ids", of, format!("as many for each of {rows} rows")));
         }
         let given = self.target_log_expected.len();
-        KernelError::check_length(OP, "target_log_expected", given, rows, "one for each target")
+        KernelError::check_length(OP, "target_log_expected", given, rows, "one for each target")?;
+        let all = [(what, &self.log_expected), ("target_log_expected", &self.target_log_expected)];
+        for (name, numbers) in all {
+            if let Some(bad) = numbers.iter().find(|number| !number.is_finite()) {
+                let expected = "finite numbers: the logarithms of expected counts above zero";
+                return Err(KernelError::argument(OP, name, bad, expected));
+            }
+        }
+        Ok(())
+    }
+
+    /// Negatives of one class that all rows share count once, with the expected count of any of them.
+    fn check_repeats(&self, positions: &[u32]) -> Result<()> {
+        let [first, rest @ ..] = positions else { return Ok(()) };
+        let expected = self.log_expected[*first as usize];
+        let other =
+            rest.iter().map(|position| self.log_expected[*position as usize]).find(|x| *x != expected);
+        match other {
+            Some(other) if self.sets == Sets::Shared => {
+                let expected = format!("{expected}, as for the same class at position {first}");
+                Err(KernelError::argument(OP, "log_expected", other, expected))
+            }
+            _ => Ok(()),
+        }
     }
 }

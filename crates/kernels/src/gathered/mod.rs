@@ -39,7 +39,7 @@ pub struct Gradients<'a, T> {
     pub hidden: Option<&'a mut [T]>,
     /// The rows of [`Candidates::classes`], `[R, D]`.
     pub weight: Option<&'a mut [T]>,
-    /// Of the same classes, `[R]`; sums over rows are made in f64.
+    /// Of the same classes, `[R]`; rows are added in `T`, sums of them in f64.
     pub bias: Option<&'a mut [T]>,
 }
 

@@ -57,8 +57,7 @@ pub fn value_and_gradients<T: Element>(
         gradients.nothing_counted();
         return Ok(values);
     }
-    let wants = gradients.hidden.is_some() || gradients.weight.is_some() || gradients.bias.is_some();
-    let task = if wants { Task::GradientsOnly } else { Task::Forward };
+    let task = if gradients.wanted() { Task::GradientsOnly } else { Task::Forward };
     let sizes = Sizes { rows, hidden_size: size, vocab_size: nodes, bytes: size_of::<T>(), filtered: false };
     let plan = Plan::new(sizes, workspace.threads, workspace.memory_limit, task);
     workspace.fit(&plan, sizes, task);

@@ -99,7 +99,7 @@ pub fn loss_and_gradients<T: Element>(
         d_log_prior.fill(T::default());
     }
     let mut loss = vec![0.0; tokens];
-    let needs_sweep = gradients.hidden.is_some() || gradients.weight.is_some() || gradients.bias.is_some();
+    let needs_sweep = gradients.wanted();
     gradients.start();
     if counted.is_empty() {
         gradients.nothing_counted();
@@ -151,7 +151,9 @@ pub fn loss_and_gradients<T: Element>(
             shares.clear();
             shares.extend(sums.iter().zip(priors).map(|(row, prior)| prior.to_f64() + row.target_log_prob()));
             let class_weight = smoothing.kept * options.target_weight(token, class);
-            loss[token] = -class_weight * share_out(&mut shares);
+            let log_prob = share_out(&mut shares);
+            // What weighs nothing costs nothing, a target of probability zero too.
+            loss[token] = if class_weight > 0.0 { -class_weight * log_prob } else { 0.0 };
             if smoothing.spread > 0.0 {
                 loss[token] -= smoothing.spread * smoothed_mixture::log_prob_sum(&jobs, first / components);
             }

@@ -33,7 +33,7 @@ mod workspace;
 pub use filter::{Filter, Filtered};
 pub use input::Linear;
 pub use options::Options;
-pub use workspace::{DEFAULT_MEMORY_LIMIT, Workspace, filtered_workspace_bytes, workspace_bytes};
+pub use workspace::{Workspace, default_memory_limit, filtered_workspace_bytes, workspace_bytes};
 
 pub(crate) use input::counted_rows;
 pub(crate) use plan::{Plan, Sizes, Task};
@@ -92,7 +92,7 @@ pub struct Gradients<'a, T> {
     pub hidden: Option<&'a mut [T]>,
     /// `[V, D]`.
     pub weight: Option<&'a mut [T]>,
-    /// `[V]`; sums over rows are made in f64.
+    /// `[V]`; the rows of a chunk are added in `T`, chunks in f64.
     pub bias: Option<&'a mut [T]>,
     /// Whether weight and bias are added to what is there instead of overwritten.
     pub accumulate: bool,
@@ -203,7 +203,8 @@ fn run<'a, T: Element>(
     gradients.check(op, rows, vocab_size, size)?;
     let (task, upstream) = match mode {
         Mode::Loss => (Task::Forward, Upstream::Same(0.0)),
-        Mode::Both(upstream) => (Task::Gradients, upstream),
+        Mode::Both(upstream) if gradients.wanted() => (Task::Gradients, upstream),
+        Mode::Both(upstream) => (Task::Forward, upstream),
         Mode::Known(_, upstream) => (Task::GradientsOnly, upstream),
     };
     upstream.check(op, rows)?;
@@ -312,6 +313,11 @@ impl<T: Element> Gradients<'_, T> {
             KernelError::check_length(op, "gradient of bias", bias.len(), vocab_size, "one for each class")?;
         }
         Ok(())
+    }
+
+    /// Whether any is.
+    pub(crate) fn wanted(&self) -> bool {
+        self.hidden.is_some() || self.weight.is_some() || self.bias.is_some()
     }
 
     /// Zeros what sums are added to. The weight's gradient is not: the first chunk overwrites it.

@@ -101,8 +101,9 @@ impl<'a, T: Element> Options<'a, T> {
         if self.sigsoftmax {
             return 2.0 - 2.0 / (1.0 + (1.0 + 4.0 * (-transformed).exp()).sqrt());
         }
+        // Of a target that an offset masks nothing is known.
         let share = self.soft_cap.map_or(0.0, |cap| transformed / cap);
-        1.0 - share * share
+        if share.is_nan() { 1.0 } else { 1.0 - share * share }
     }
 
     pub(crate) fn check(&self, op: &'static str, vocab_size: usize) -> Result<()> {
@@ -117,9 +118,16 @@ impl<'a, T: Element> Options<'a, T> {
         check("label_smoothing", smoothing, (0.0..1.0).contains(&smoothing), "0 <= label_smoothing < 1")?;
         check("z_loss", self.z_loss, self.z_loss >= 0.0, "a finite number from zero up")?;
         check("focal_gamma", self.focal_gamma, self.focal_gamma >= 0.0, "a finite number from zero up")?;
-        check("temperature", self.temperature, self.temperature > 0.0, "a finite number above zero")?;
+        // In the numbers that the sweep computes with, where the smallest of f64 are zero and their inverses infinite.
+        let usable = |value: f64| {
+            let usable =
+                |value: f64| T::from_f64(value).to_f64() > 0.0 && T::from_f64(value).to_f64().is_finite();
+            usable(value) && usable(1.0 / value)
+        };
+        let expected = "a number above zero that is finite, and its inverse too";
+        check("temperature", self.temperature, usable(self.temperature), expected)?;
         if let Some(cap) = self.soft_cap {
-            check("soft_cap", cap, cap > 0.0, "a finite number above zero")?;
+            check("soft_cap", cap, usable(cap), expected)?;
             check("soft_cap", cap, !self.sigsoftmax, "none beside sigsoftmax")?;
         }
         if self.focal_gamma > 0.0 && smoothing > 0.0 {

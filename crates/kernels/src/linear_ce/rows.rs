@@ -67,7 +67,11 @@ impl RowLoss {
     pub fn loss(&self, row: &RowSums, target_weight: f64) -> f64 {
         let log_normaliser = row.log_normaliser();
         let log_prob = row.target_log_prob();
-        let mut loss = -(1.0 - self.smoothing) * target_weight * self.focal(log_prob).0 * log_prob;
+        let mut loss = 0.0;
+        // What weighs nothing costs nothing, a target of probability zero too.
+        if target_weight > 0.0 {
+            loss -= (1.0 - self.smoothing) * target_weight * self.focal(log_prob).0 * log_prob;
+        }
         if self.spread > 0.0 {
             loss -= self.spread * (row.weighted - self.total_weight * log_normaliser);
         }
@@ -88,6 +92,9 @@ impl RowLoss {
     /// `f = (1 - p)^gamma`, and the derivative of `f log p` with respect to `log p`.
     fn focal(&self, log_prob: f64) -> (f64, f64) {
         if self.focal_gamma == 0.0 {
+            return (1.0, 1.0);
+        }
+        if log_prob == f64::NEG_INFINITY {
             return (1.0, 1.0);
         }
         // -expm1(log p) is 1 - p without cancellation near p = 1; the bound keeps the power's derivative finite there.

@@ -22,15 +22,18 @@ pub struct Workspace<T> {
     pub(crate) chunk: Chunk<T>,
 }
 
-/// Memory that a workspace uses unless told otherwise, 32 MiB.
-pub const DEFAULT_MEMORY_LIMIT: usize = 32 << 20;
+/// Memory that a workspace uses unless told otherwise: 32 MiB for one thread or two, 16 MiB for each of more. Every thread has
+/// tiles and packed operands of its own, and with too little for them chunks get so short that the weight is read again and again.
+pub fn default_memory_limit(threads: usize) -> usize {
+    (16 << 20) * threads.max(2)
+}
 
 impl<T: Element> Workspace<T> {
-    /// For so many threads (at least one; small problems use fewer), with [`DEFAULT_MEMORY_LIMIT`].
+    /// For so many threads (at least one; small problems use fewer), with [`default_memory_limit`].
     pub fn new(threads: usize) -> Self {
         Self {
             threads: threads.max(1),
-            memory_limit: DEFAULT_MEMORY_LIMIT,
+            memory_limit: default_memory_limit(threads),
             level: Level::best(),
             workers: Vec::new(),
             chunk: Chunk::default(),
@@ -210,9 +213,11 @@ impl<T: Element> Chunk<T> {
             // Checked before: a target that counts names a class.
             self.targets.push(targets[*row] as usize);
         }
-        // Padding has no gradient and a harmless maximum.
+        // Padding has no gradient, and a maximum under which no bias has an exponential that is not finite: zero times infinity is
+        // no number, and sums over rows would have it.
+        let highest = T::from_f64(-T::LOWEST.to_f64());
         for padding in rows.len()..self.max.len() {
-            self.max[padding] = T::default();
+            self.max[padding] = highest;
             self.mass[padding] = 0.0;
             self.spread[padding] = T::default();
         }

@@ -14,6 +14,8 @@ use crate::simd::{Level, Vector};
 
 /// Rows of a block. 16 of 256 f32 are half of a first-level cache of 32 KiB.
 pub(super) const ROWS: usize = 16;
+/// A product of `1 + e` as large as this goes into the sum: each step of a long path that is undecided doubles it.
+const LARGE: f64 = 1e200;
 
 /// What one thread does.
 #[derive(Debug)]
@@ -145,7 +147,7 @@ unsafe fn along_path<T: Element, V: Vector<Scalar = T>>(
     // SAFETY: as the caller.
     unsafe { exp_of_minus_abs::<T, V>(&mut exps[..padded]) };
 
-    let (mut negative, mut product_less_one) = (0.0, 0.0);
+    let (mut log_prob, mut product_less_one) = (0.0, 0.0);
     let upstream = match job.upstream {
         None => 0.0,
         Some(Upstream::Same(factor)) => factor,
@@ -157,17 +159,21 @@ unsafe fn along_path<T: Element, V: Vector<Scalar = T>>(
         let miss = 1.0 / (1.0 + e);
         // 1 - sigmoid(x)
         let other = if x < 0.0 {
-            negative += x;
+            log_prob += x;
             miss
         } else {
             e * miss
         };
         product_less_one += e + product_less_one * e;
+        if product_less_one > LARGE {
+            log_prob -= f64::ln_1p(product_less_one);
+            product_less_one = 0.0;
+        }
         if job.upstream.is_some() {
             slopes[depth] = T::from_f64(upstream * sign * other);
         }
     }
-    job.log_probs[position - job.positions.start] = negative - product_less_one.ln_1p();
+    job.log_probs[position - job.positions.start] = log_prob - f64::ln_1p(product_less_one);
     if job.upstream.is_none() {
         return;
     }

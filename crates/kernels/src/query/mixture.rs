@@ -140,14 +140,20 @@ fn best_of_token<T: Element>(
     best.truncate(k);
 
     let last = |row: usize| lists.log_probs[(row + 1) * depth - 1];
-    let bound = log_sum_exp(rows.map(|row| log_prior[row].to_f64() + last(row)));
-    let certain = depth == linear.vocab_size() || best[k - 1].0 > bound + margin::<T>();
+    let bound = log_sum_exp(rows.clone().map(|row| log_prior[row].to_f64() + last(row)));
+    let sizes =
+        rows.map(|row| lists.log_normaliser[row].abs()).chain(logits.iter().map(|z| z.to_f64().abs()));
+    let margin = margin::<T>() * sizes.fold(1.0, |most, size| f64::max(most, size / ORDINARY));
+    let certain = depth == linear.vocab_size() || best[k - 1].0 > bound + margin;
     found.log_probs.extend(best.iter().map(|(log_prob, _)| log_prob));
     found.ids.extend(best.iter().map(|(_, id)| id));
     found.certain.push(certain);
 }
 
-/// By how much two logarithms of probabilities may differ by rounding alone.
+/// Logits up to this size are rounded by less than [`margin`] allows for; it grows with larger ones.
+const ORDINARY: f64 = 16.0;
+
+/// By how much two logarithms of probabilities may differ by rounding alone, where logits are of ordinary size.
 fn margin<T>() -> f64 {
     if size_of::<T>() == size_of::<f32>() { 1e-4 } else { 1e-10 }
 }

@@ -66,9 +66,12 @@ pub fn sample<T: Element>(
                 *winner = Some((key, block.first_class + drawn));
             }
         },
-        |threads, first_row, _| {
-            let rows = threads.first().map_or(0, Vec::len);
-            for row in 0..rows {
+        |threads, first_row, log_normalisers| {
+            for (row, log_normaliser) in log_normalisers.iter().enumerate() {
+                // A block with a logit that is no finite number loses to any other: the row's normaliser tells.
+                if !log_normaliser.is_finite() {
+                    return Err(KernelError::NotFinite { op, row: first_row + row });
+                }
                 let winners = threads.iter().filter_map(|winners| winners[row]);
                 let best = winners.reduce(|best, other| if other.0 > best.0 { other } else { best });
                 match best {

@@ -1,5 +1,7 @@
 //! The `k` likeliest classes of each row.
 
+use std::collections::HashSet;
+
 use super::{LogitShape, Question, for_each_block};
 use crate::element::Element;
 use crate::error::{KernelError, Result};
@@ -63,7 +65,7 @@ pub fn top_k<T: Element>(
         Question { op, linear, shape, keep: Keep::Logits },
         workspace,
         |rows| Best {
-            rows: vec![Vec::with_capacity(k + 1); rows],
+            rows: vec![Vec::new(); rows],
             thresholds: vec![lowest; rows.next_multiple_of(ROW_MULTIPLE)],
         },
         |best, _, block| {
@@ -86,15 +88,13 @@ pub fn top_k<T: Element>(
                 // Stable, and threads come in the order of their classes: smaller ids first among equals.
                 all.sort_by(|a, b| b.0.partial_cmp(&a.0).unwrap_or(std::cmp::Ordering::Equal));
                 all.truncate(k);
-                // Classes of probability zero beat no threshold; they fill up what is missing.
-                let found: std::collections::HashSet<usize> = all.iter().map(|(_, class)| *class).collect();
                 let missing = k - all.len();
-                all.extend(
-                    (0..vocab_size)
-                        .filter(|class| !found.contains(class))
-                        .take(missing)
-                        .map(|class| (lowest, class)),
-                );
+                if missing > 0 {
+                    // Classes of probability zero beat no threshold; they fill up what is missing.
+                    let found: HashSet<usize> = all.iter().map(|(_, class)| *class).collect();
+                    let others = (0..vocab_size).filter(|class| !found.contains(class));
+                    all.extend(others.take(missing).map(|class| (lowest, class)));
+                }
                 out.ids.extend(all.iter().map(|(_, class)| *class as i64));
                 out.log_probs.extend(all.iter().map(|(logit, _)| logit.to_f64() - log_normaliser));
             }

@@ -18,6 +18,11 @@ pub(super) fn check<T>(rule: Rule, tables: &Tables<'_, T>, gradient: &Gradient<'
             rule.tables().to_string(),
         ));
     }
+    if let Rule::Adam { step, .. } = rule
+        && !(1.0..f64::INFINITY).contains(&step)
+    {
+        return Err(KernelError::argument(OP, "step", step, "a finite number from one up"));
+    }
     for table in &tables.state {
         KernelError::check_length(OP, "a table of state", table.len(), length, "as the parameter")?;
     }

@@ -1,7 +1,8 @@
 //! Vector instructions, chosen at run time.
 //!
 //! Every sweep over a tile is written once, over the trait [`Vector`]; a [`Level`] says which implementation runs. All
-//! levels compute the same formulas; they differ in rounding only where fused multiply-add is missing.
+//! levels compute the same formulas; they differ in rounding, where sums over lanes have another order and where fused multiply-add
+//! is missing.
 
 pub(crate) mod math;
 pub(crate) mod portable;

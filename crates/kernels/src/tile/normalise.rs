@@ -67,13 +67,17 @@ pub(crate) unsafe fn normalise<V: Vector<Scalar: Element>, const UNROLL: usize>(
     for start in (0..job.shape.padded()).step_by(ROW_MULTIPLE) {
         // SAFETY: `start + ROW_MULTIPLE <= padded <= stride`, and the checks hold, so every register lies in its slice.
         unsafe {
-            let strip = job.tile.as_mut_ptr().add(start);
-            let at = |class: usize, part: usize| strip.add(class * stride + part * V::LANES);
-            let max = largest::<V, UNROLL>(job, at);
+            let max = {
+                let strip = job.tile.as_mut_ptr().add(start);
+                largest::<V, UNROLL>(job, |class, part| strip.add(class * stride + part * V::LANES))
+            };
             for (part, max) in max.iter().enumerate() {
                 max.store(job.max.as_mut_ptr().add(start + part * V::LANES));
             }
             pick_targets(job, start);
+            // Taken anew: the tile was read as a slice in between.
+            let strip = job.tile.as_mut_ptr().add(start);
+            let at = |class: usize, part: usize| strip.add(class * stride + part * V::LANES);
             let mut sums = [V::splat(V::Scalar::default()); UNROLL];
             let mut weighted_sums = sums;
             for first in (0..classes).step_by(PARTIAL_SUM) {
@@ -90,8 +94,12 @@ pub(crate) unsafe fn normalise<V: Vector<Scalar: Element>, const UNROLL: usize>(
                         }
                         match job.weighted {
                             Some((_, Some(weights))) => {
-                                let weight = V::splat(*weights.get_unchecked(class));
-                                weighted_partial[part] = below.mul_add(weight, weighted_partial[part]);
+                                let weight = *weights.get_unchecked(class);
+                                // A class of weight zero may have probability zero.
+                                if weight > V::Scalar::default() {
+                                    weighted_partial[part] =
+                                        below.mul_add(V::splat(weight), weighted_partial[part]);
+                                }
                             }
                             Some((_, None)) => weighted_partial[part] = weighted_partial[part].add(below),
                             None => {}

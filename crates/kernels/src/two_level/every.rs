@@ -23,7 +23,7 @@ const SMOOTHING: f64 = 0.5;
 /// classes. Memory: the workspace, and twice the hidden states for each thread.
 ///
 /// # Errors
-/// Slices that do not fit; starts that do not rise from zero.
+/// Slices that do not fit; starts that do not rise from zero; a weight that is negative or not finite; gradients without `upstream`.
 ///
 /// ```
 /// use lexmax_kernels::linear_ce::Upstream;
@@ -60,11 +60,23 @@ pub fn every_word<T: Element>(
     check("class_weight", Some(layer.class_weight.len()), classes.len() * size, "one row for each class")?;
     check("weight", Some(layer.weight.len()), vocab * size, "one row for each word")?;
     check("bias", layer.bias.map(<[T]>::len), vocab, "one for each word")?;
+    check("class_bias", layer.class_bias.map(<[T]>::len), classes.len(), "one for each class")?;
     check("word weights", weights.map(<[T]>::len), vocab, "one for each word")?;
     let len = |out: &Option<&mut [T]>| out.as_ref().map(|out| out.len());
     check("gradient of hidden", len(&d_hidden), rows * size, "N rows of D")?;
     check("gradient of weight", len(&weight), vocab * size, "one row for each word")?;
     check("gradient of bias", len(&bias), vocab, "one for each word")?;
+    check("gradient of class_weight", len(&class_weight), classes.len() * size, "one row for each class")?;
+    check("gradient of class_bias", len(&class_bias), classes.len(), "one for each class")?;
+    let usable = |weight: &f64| (0.0..f64::INFINITY).contains(weight);
+    let given = weights.unwrap_or_default().iter().map(|weight| weight.to_f64());
+    if let Some(bad) = given.into_iter().find(|weight| !usable(weight)) {
+        return Err(KernelError::argument(op, "word weights", bad, "finite weights from zero up"));
+    }
+    let wanted = [&d_hidden, &class_weight, &class_bias, &weight, &bias];
+    if upstream.is_none() && wanted.iter().any(|gradient| gradient.is_some()) {
+        return Err(KernelError::argument(op, "upstream", "none", "one where gradients are wanted"));
+    }
 
     // A softmax's loss is `-e/V` times what is looked for.
     let factor = -(vocab as f64) / SMOOTHING;
@@ -210,9 +222,13 @@ impl<T: Element> Job<'_, '_, T> {
     }
 }
 
-/// The classes in at most so many shares of about as many words each.
+/// The classes in at most so many shares of about as many words each; in one, which all threads work on, where a class has more words
+/// than two shares.
 fn equal_shares(classes: &[Range<usize>], shares: usize) -> Vec<&[Range<usize>]> {
     let vocab = classes.last().map_or(0, |words| words.end);
+    if classes.iter().any(|words| words.len() * shares > 2 * vocab) {
+        return vec![classes];
+    }
     let mut cut = Vec::with_capacity(shares);
     let mut rest = classes;
     for share in 1..=shares {

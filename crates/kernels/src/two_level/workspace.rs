@@ -2,7 +2,7 @@
 
 use super::groups::Group;
 use crate::element::Element;
-use crate::linear_ce::{self, DEFAULT_MEMORY_LIMIT};
+use crate::linear_ce::{self, default_memory_limit};
 use crate::parts;
 use crate::simd::Level;
 
@@ -13,6 +13,7 @@ use crate::simd::Level;
 pub struct Workspace<T> {
     pub(super) threads: usize,
     level: Level,
+    memory_limit: usize,
     pub(super) workers: Vec<Worker<T>>,
     /// Threads of each worker's sweeps.
     inner_threads: usize,
@@ -39,12 +40,20 @@ impl<T: Element> Workspace<T> {
         Self {
             threads: threads.max(1),
             level: Level::best(),
+            memory_limit: default_memory_limit(threads),
             workers: Vec::new(),
             inner_threads: 0,
             hidden: Vec::new(),
             upstream: Vec::new(),
             d_hidden: Vec::new(),
         }
+    }
+
+    /// Another limit in bytes of the sweeps of all threads together; [`default_memory_limit`] unless told otherwise.
+    pub fn with_memory_limit(mut self, bytes: usize) -> Self {
+        self.memory_limit = bytes;
+        self.workers.clear();
+        self
     }
 
     /// Other instructions than the best, for tests and measurements; one that the processor lacks runs as portable.
@@ -54,7 +63,7 @@ impl<T: Element> Workspace<T> {
         self
     }
 
-    /// Bytes held now. At most 32 MiB for the sweeps of all threads together, twice the batch's hidden states, one group of
+    /// Bytes held now. At most the memory limit for the sweeps of all threads together, twice the batch's hidden states, one group of
     /// them for each thread, and the class weight for each thread but the first.
     pub fn bytes(&self) -> usize {
         let numbers =
@@ -71,7 +80,7 @@ impl<T: Element> Workspace<T> {
         let inner = if workers == 1 { self.threads } else { 1 };
         if self.workers.len() != workers || self.inner_threads != inner {
             self.workers.clear();
-            let limit = DEFAULT_MEMORY_LIMIT / workers;
+            let limit = self.memory_limit / workers.max(1);
             let sweeps = || linear_ce::Workspace::new(inner).with_memory_limit(limit).with_level(self.level);
             self.workers = (0..workers)
                 .map(|_| Worker {

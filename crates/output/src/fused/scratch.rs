@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lexmax_kernels::Element;
-use lexmax_kernels::linear_ce::{DEFAULT_MEMORY_LIMIT, Workspace};
+use lexmax_kernels::linear_ce::{Workspace, default_memory_limit};
 use lexmax_kernels::{Runner, set_runner};
 
 /// The kernels run on libtorch's threads, which are awake from the operation before.
@@ -50,12 +50,33 @@ impl<W> Kept<W> {
     }
 }
 
-/// Workspaces of one layer's sweeps over classes: 32 MiB for each kind that is used, 40 MiB for a mixture, or what was given.
+/// Workspaces of one layer's sweeps over classes: [`default_memory_limit`] for each kind that is used (32 MiB for two threads), a
+/// quarter more for a mixture, or what was given.
 #[derive(Debug, Clone)]
 pub struct Scratch {
-    memory_limit: usize,
+    memory_limit: MemoryLimit,
     single: Kept<Workspace<f32>>,
     double: Kept<Workspace<f64>>,
+}
+
+/// Memory of the sweeps for some threads.
+#[derive(Debug, Clone, Copy)]
+enum MemoryLimit {
+    Default,
+    /// Of a mixture.
+    QuarterMore,
+    Bytes(usize),
+}
+
+impl MemoryLimit {
+    fn of(self, threads: usize) -> usize {
+        let default = default_memory_limit(threads);
+        match self {
+            Self::Default => default,
+            Self::QuarterMore => default + default / 4,
+            Self::Bytes(bytes) => bytes,
+        }
+    }
 }
 
 /// The kinds that the fused path computes in: f32 and f64.
@@ -78,25 +99,29 @@ impl FusedKind for f64 {
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self::with_memory_limit(DEFAULT_MEMORY_LIMIT)
+        Self::of(MemoryLimit::Default)
     }
 }
 
 impl Scratch {
     /// Workspaces of at most so many bytes each, or the least that the problem can do with.
     pub fn with_memory_limit(bytes: usize) -> Self {
-        Self { memory_limit: bytes, single: Kept::default(), double: Kept::default() }
+        Self::of(MemoryLimit::Bytes(bytes))
     }
 
     /// For so many rows a token. A mixture has several, so its chunks have fewer tokens; a quarter more memory is still little
     /// beside `[N, K, V]` (`N = 256`, `K = 10`, `V = 33,278`: a twentieth of what plain libtorch takes), and makes it faster.
     pub fn for_components(components: i64) -> Self {
-        let more = if components > 1 { DEFAULT_MEMORY_LIMIT / 4 } else { 0 };
-        Self::with_memory_limit(DEFAULT_MEMORY_LIMIT + more)
+        Self::of(if components > 1 { MemoryLimit::QuarterMore } else { MemoryLimit::Default })
+    }
+
+    fn of(memory_limit: MemoryLimit) -> Self {
+        Self { memory_limit, single: Kept::default(), double: Kept::default() }
     }
 
     /// Runs a call with the layer's workspace.
     pub fn with<T: FusedKind, R>(&self, run: impl FnOnce(&mut Workspace<T>) -> R) -> R {
-        T::kept(self).with(|threads| Workspace::new(threads).with_memory_limit(self.memory_limit), run)
+        T::kept(self)
+            .with(|threads| Workspace::new(threads).with_memory_limit(self.memory_limit.of(threads)), run)
     }
 }
