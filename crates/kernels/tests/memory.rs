@@ -5,9 +5,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lexmax_kernels::linear_ce::{
-    Filter, Gradients, Linear, Options, Upstream, Workspace, filtered_workspace_bytes, loss_and_gradients,
-    workspace_bytes,
+    Filter, Gradients, Linear, Options, Upstream, Workspace, default_memory_limit, filtered_workspace_bytes,
+    loss_and_gradients, workspace_bytes,
 };
+use lexmax_kernels::measure::cut;
 
 struct Counting;
 
@@ -62,5 +63,19 @@ fn a_call_allocates_no_more_than_it_says() {
         );
         // Never [N, V], were it only once.
         assert!(limit > 6 << 20 || used < rows * vocab * size_of::<f32>());
+    }
+}
+
+/// Chunks of few rows read the weight again and again: whatever the number of threads, the default leaves room for long ones.
+#[test]
+fn the_default_limit_has_room_for_every_thread() {
+    for threads in [1, 2, 4, 8, 16, 32, 64] {
+        for (size, vocab) in [(256, 33_278), (512, 267_735), (1024, 1_000_000)] {
+            let limit = default_memory_limit(threads);
+            let cut = cut::<f32>(1024, size, vocab, threads, limit);
+            assert!(cut.chunk >= 128, "{threads} threads, D = {size}, V = {vocab}: {cut:?}");
+            let stated = workspace_bytes::<f32>(1024, size, vocab, threads, limit, true);
+            assert!(stated <= limit, "{threads} threads, D = {size}, V = {vocab}: {stated} bytes");
+        }
     }
 }

@@ -16,7 +16,7 @@ struct Answer([Vec<f64>; 5]);
 const PARTS: [&str; 5] = ["loss", "hidden", "weight", "bias", "log_prior"];
 
 /// From the definition: all probabilities of all components, what the loss weighs every `-log p(c)` with,
-/// `g_c = (1 - e) w_y [c = y] + e/V w_c`, and with the shares `r_k(c) = pi_k p_k(c) / p(c)`
+/// `g_c = (1 - e) w_y [c = y] + e/V w_c` (or the row's weight for `w_y`, another number for `V`), and with the shares `r_k(c) = pi_k p_k(c) / p(c)`
 /// `dl/dz_kc = (p_k(c) sum_a g_a r_k(a) - g_c r_k(c)) f'(c)`.
 fn definition(
     mixture: Mixture<'_, f64>,
@@ -50,6 +50,10 @@ fn definition(
                         None => (z.exp(), 1.0),
                     })
                     .unzip();
+                let masses = powers.into_iter().enumerate();
+                let powers: Vec<f64> = masses
+                    .map(|(c, power)| power * options.logit_offset.map_or(1.0, |of| of[c].exp()))
+                    .collect();
                 let sum: f64 = powers.iter().sum();
                 (powers.into_iter().map(|power| power / sum).collect::<Vec<_>>(), slopes)
             })
@@ -59,10 +63,12 @@ fn definition(
         };
         let weight = |c: usize| options.class_weights.map_or(1.0, |weights| weights[c]);
         let smoothing = options.label_smoothing;
+        let of_all = smoothing / options.smoothed_classes.unwrap_or(vocab) as f64;
+        let of_row = options.row_weights.map_or(weight(y), |weights| weights[token]);
         let weighed: Vec<f64> = (0..vocab)
             .map(|c| {
-                let of_target = if c == y { (1.0 - smoothing) * weight(y) } else { 0.0 };
-                of_target + smoothing / vocab as f64 * weight(c)
+                let of_target = if c == y { (1.0 - smoothing) * of_row } else { 0.0 };
+                of_target + of_all * weight(c)
             })
             .collect();
         let terms = weighed.iter().enumerate().filter(|(_, weighed)| **weighed > 0.0);
@@ -94,8 +100,20 @@ fn fused<T: Element + Into<f64>>(
     workspace: &mut Workspace<T>,
 ) -> Answer {
     // Rubbish, which must not matter.
-    let rubbish = T::LOWEST;
-    let of = |len: usize| vec![rubbish; len];
+    fused_onto(T::LOWEST, false, mixture, targets, options, upstream, workspace)
+}
+
+/// With gradients that start from a number; those of weight and bias are added to it or replace it.
+fn fused_onto<T: Element + Into<f64>>(
+    start: T,
+    accumulate: bool,
+    mixture: Mixture<'_, T>,
+    targets: &[i64],
+    options: &Options<'_, T>,
+    upstream: Upstream<'_, T>,
+    workspace: &mut Workspace<T>,
+) -> Answer {
+    let of = |len: usize| vec![start; len];
     let linear = mixture.linear;
     let (mut hidden, mut weight) = (of(linear.hidden.len()), of(linear.weight.len()));
     let (mut bias, mut log_prior) = (of(linear.vocab_size()), of(mixture.log_prior.len()));
@@ -104,7 +122,7 @@ fn fused<T: Element + Into<f64>>(
             hidden: Some(&mut hidden),
             weight: Some(&mut weight),
             bias: Some(&mut bias),
-            accumulate: false,
+            accumulate,
         },
         log_prior: Some(&mut log_prior),
     };
@@ -137,7 +155,8 @@ proptest! {
     #[test]
     fn it_is_the_mixture_of_the_definition(
         seed: u64, tokens in 1..24_usize, components in 1..12_usize, size in 1..40_usize, vocab in 1..1400_usize,
-        [bias, weighted, ignore, warm, smoothed] in any::<[bool; 5]>(), transform in 0..3, threads in 1..4_usize,
+        [bias, weighted, ignore, warm, smoothed] in any::<[bool; 5]>(),
+        [by_row, part, offset, accumulate] in any::<[bool; 4]>(), transform in 0..3, threads in 1..4_usize,
         memory in prop::sample::select(vec![0_usize, 2 << 20, 4 << 20, 32 << 20]),
         level in prop::sample::select(Level::ALL.to_vec()),
     ) {
@@ -158,6 +177,9 @@ proptest! {
             soft_cap: (transform == 1).then_some(4.0),
             sigsoftmax: transform == 2,
             temperature: if warm { 1.5 } else { 1.0 },
+            row_weights: by_row.then_some(&problem.row_weights[..tokens]),
+            smoothed_classes: part.then_some(vocab + 7),
+            logit_offset: problem.offset.as_deref().filter(|_| offset),
             ..Options::default()
         };
         let mixture = Mixture { linear: problem.linear(), log_prior: &prior, components };
@@ -165,6 +187,13 @@ proptest! {
         let mut workspace = Workspace::new(threads).with_memory_limit(memory);
         let got = fused(mixture, &targets, &options, Upstream::Rows(upstream), &mut workspace);
         compare(&got, &exact, 1e-11)?;
+        if accumulate {
+            let upstream = Upstream::Rows(upstream);
+            let added = fused_onto(0.25, true, mixture, &targets, &options, upstream, &mut workspace);
+            let more = |part: usize, by: f64| exact.0[part].iter().map(|x| x + by).collect::<Vec<_>>();
+            let [loss, hidden, log_prior] = [0, 1, 4].map(|part| more(part, 0.0));
+            compare(&added, &Answer([loss, hidden, more(2, 0.25), more(3, 0.25), log_prior]), 1e-11)?;
+        }
 
         // Without gradients it is the loss alone.
         let nothing = MixtureGradients::default();
@@ -180,7 +209,12 @@ proptest! {
             soft_cap: options.soft_cap,
             sigsoftmax: options.sigsoftmax,
             temperature: options.temperature,
-            ..Options::default()
+            row_weights: options.row_weights,
+            smoothed_classes: options.smoothed_classes,
+            logit_offset: rounded.offset.as_deref().filter(|_| offset),
+            filter: None,
+            z_loss: 0.0,
+            focal_gamma: 0.0,
         };
         let mixture = Mixture { linear: rounded.linear(), log_prior: &prior, components };
         let mut workspace = Workspace::new(threads).with_memory_limit(memory).with_level(level);

@@ -110,6 +110,16 @@ proptest! {
         let (nothing, upstream) = (Gradients::default(), Upstream::Same(0.0));
         let alone = value_and_gradients(problem.linear(), [&a, &b], upstream, nothing, &mut workspace).unwrap();
         prop_assert!(error(&alone, &exact[0]) <= 1e-11);
+        // Added to what is there.
+        let (mut d_weight, mut d_bias) = (vec![0.25; nodes * size], vec![0.25; nodes]);
+        let wanted = Gradients {
+            hidden: None, weight: Some(&mut d_weight), bias: Some(&mut d_bias), accumulate: true,
+        };
+        let upstream = Upstream::Rows(&problem.upstream[..]);
+        value_and_gradients(problem.linear(), [&a, &b], upstream, wanted, &mut workspace).unwrap();
+        for (got, exact) in [(d_weight, &exact[2]), (d_bias, &exact[3])] {
+            prop_assert!(error(&got, &exact.iter().map(|x| x + 0.25).collect::<Vec<_>>()) <= 1e-11);
+        }
 
         let rounded = Rounded::of(&problem);
         let round = |numbers: &[f64]| numbers.iter().map(|x| *x as f32).collect::<Vec<f32>>();
@@ -122,10 +132,12 @@ proptest! {
 
     #[test]
     fn every_word_of_every_class_counts(
-        seed: u64, rows in 1..40_usize, size in 1..24_usize, sizes in prop::collection::vec(1..60_usize, 1..9),
+        seed: u64, rows in 1..40_usize, size in 1..24_usize, mut sizes in prop::collection::vec(1..60_usize, 1..9), heavy in 0..1500_usize,
         [bias, weighted] in any::<[bool; 2]>(), threads in 1..4_usize,
         level in prop::sample::select(Level::ALL.to_vec()),
     ) {
+        // One class of most words now and then, which all threads work on.
+        sizes[0] += heavy.saturating_sub(1000);
         let (classes, words) = (sizes.len(), sizes.iter().sum::<usize>());
         let problem = Problem::new(seed, rows, size, classes + words, 2.0);
         let mut starts = vec![0];
