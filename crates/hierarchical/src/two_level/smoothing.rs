@@ -3,7 +3,7 @@
 use lexmax_autograd::Result as NodeResult;
 use lexmax_autograd::cpu::slice;
 use lexmax_kernels::linear_ce::Upstream;
-use lexmax_kernels::two_level::{self, Gradients, every_word};
+use lexmax_kernels::two_level::{Gradients, every_word};
 use tch::Tensor;
 
 use super::classes::Classes;
