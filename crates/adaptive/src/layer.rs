@@ -1,11 +1,12 @@
 //! The adaptive softmax layer.
 
 use lexmax_kernels::seed::Generator;
+use lexmax_output::dense::{log_softmax, wide};
 use lexmax_output::fused::Scratch;
 use lexmax_output::{
     BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss,
 };
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::AdaptiveConfig;
 use crate::fused::Fused;
@@ -104,7 +105,7 @@ impl Adaptive {
 
     /// Log-probabilities of the head entries, `[N, S + m]`.
     pub(crate) fn head_log_softmax(&self, hidden: &Tensor) -> Result<Tensor> {
-        Ok(self.head(hidden).logits()?.f_log_softmax(-1, None::<Kind>)?)
+        log_softmax(&self.head(hidden).logits()?)
     }
 
     /// Log-probabilities of all classes, `[N, V]`.
@@ -135,7 +136,9 @@ impl Adaptive {
 /// `log softmax(z)_y` of each row, `[N]`, from logits `[N, V]` and targets `[N]`, which may be no rows at all.
 fn at_targets(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     let no_weight = None::<&Tensor>;
-    Ok(logits.f_cross_entropy_loss(targets, no_weight, tch::Reduction::None, i64::MIN, 0.0)?.f_neg()?)
+    Ok(wide(logits)?
+        .f_cross_entropy_loss(targets, no_weight, tch::Reduction::None, i64::MIN, 0.0)?
+        .f_neg()?)
 }
 
 impl OutputLayer for Adaptive {

@@ -10,6 +10,7 @@ use crate::partition::rows_by_part;
 impl Adaptive {
     /// One draw for each row, `[N]`. The generator serves the head first, then the clusters in their order.
     pub(crate) fn draw(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+        let _guard = tch::no_grad_guard();
         let mut ids = self.head(hidden).sample(rng, self.scratch())?;
         let part = ids.f_sub_scalar(self.partition.shortlist - 1)?.f_clamp_min(0)?;
         let rows_of_clusters = rows_by_part(&part, self.tails.len() as i64)?;

@@ -25,6 +25,7 @@ impl Adaptive {
     /// together.
     pub(crate) fn search(&self, op: &'static str, hidden: &Tensor, k: i64) -> Result<Search> {
         self.loss.check(op, hidden, None)?;
+        let _guard = tch::no_grad_guard();
         let vocab_size =
             self.partition.clusters.last().map_or(self.partition.shortlist, |c| c.start + c.size);
         check_k(op, k, vocab_size)?;
@@ -71,7 +72,6 @@ impl Adaptive {
     /// makes log-probabilities of the clusters' logits.
     fn best_of_head_fused(&self, hidden: &Tensor, k: i64, scratch: &Scratch) -> Result<(TopK, Tensor)> {
         let (shortlist, clusters) = (self.partition.shortlist, self.tails.len() as i64);
-        let _guard = tch::no_grad_guard();
         let entries = (k + clusters).min(shortlist + clusters);
         let (best, log_normaliser) =
             self.head(hidden).top_k_and_normaliser("adaptive.top_k", entries, scratch)?;

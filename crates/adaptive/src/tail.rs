@@ -1,7 +1,8 @@
 //! One cluster of the tail: a projection to its width and a softmax over its words.
 
+use lexmax_output::dense::log_softmax;
 use lexmax_output::{BuildContext, Cost, Linear, Result};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::partition::Cluster;
 
@@ -44,7 +45,7 @@ impl Tail {
     /// Log-probabilities within the cluster, `[M, size]`: none is above zero, rounding included, because the largest
     /// logit is subtracted before the sum.
     pub fn log_softmax(&self, hidden: &Tensor) -> Result<Tensor> {
-        Ok(self.logits(hidden)?.f_log_softmax(-1, None::<Kind>)?)
+        log_softmax(&self.logits(hidden)?)
     }
 
     /// Cost of the forward products over `rows` rows.

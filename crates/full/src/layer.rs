@@ -1,6 +1,7 @@
 //! The exact softmax layer.
 
 use lexmax_kernels::seed::Generator;
+use lexmax_output::dense::wide;
 use lexmax_output::fused::{Filtered, GradientFilter, Scratch, Terms};
 use lexmax_output::{
     BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputError, OutputLayer, Result, TopK,
@@ -82,6 +83,11 @@ impl Full {
         Ok(Self { weight, bias, config, adjustment, loss, scratch, filter, vocab_size, hidden_size })
     }
 
+    /// Whether the loss is the negative log-probability of the targets and no surrogate.
+    fn is_exact(&self) -> bool {
+        self.adjustment.is_none() && self.config.focal_gamma == 0.0 && self.config.z_loss == 0.0
+    }
+
     fn linear<'a>(&'a self, hidden: &'a Tensor) -> Linear<'a> {
         Linear {
             temperature: self.config.temperature.divisor(self.vocab_size),
@@ -110,7 +116,12 @@ impl OutputLayer for Full {
             filter.forget();
         }
         if batch.is_empty() {
-            return batch.nothing();
+            let nothing = batch.nothing(&[Some(&self.weight), self.bias.as_ref()])?;
+            return Ok(if self.is_exact() {
+                TrainingLoss::exact(nothing)
+            } else {
+                TrainingLoss::surrogate(nothing)
+            });
         }
         if let Some(scratch) = &self.scratch {
             let terms = Terms {
@@ -121,7 +132,7 @@ impl OutputLayer for Full {
             };
             return batch.fused(self.linear(&batch.hidden), terms, scratch);
         }
-        let mut logits = self.linear(&batch.hidden).logits()?;
+        let mut logits = wide(&self.linear(&batch.hidden).logits()?)?;
         if let Some(adjustment) = &self.adjustment {
             logits = adjust(&logits, adjustment)?;
         }

@@ -1,6 +1,7 @@
 //! Transforms of logits and terms of the loss. Each is a function of tensors, so it can be used and tested alone.
 
 use lexmax_output::Result;
+use lexmax_output::dense::wide;
 use tch::{Kind, Tensor};
 
 pub use lexmax_output::soft_cap;
@@ -11,7 +12,7 @@ pub use lexmax_output::soft_cap;
 /// # Errors
 /// libtorch refused.
 pub fn z_loss(logits: &Tensor, weight: f64) -> Result<Tensor> {
-    Ok(logits.f_logsumexp([-1_i64].as_slice(), false)?.f_square()?.f_mul_scalar(weight)?)
+    Ok(wide(logits)?.f_logsumexp([-1_i64].as_slice(), false)?.f_square()?.f_mul_scalar(weight)?)
 }
 
 /// Focal loss of each row, `-(1 - p_y)^gamma log p_y`, from log-probabilities of targets `[N]` (Lin et al. 2017, "Focal
@@ -43,10 +44,11 @@ pub fn at_targets(log_probs: &Tensor, targets: &Tensor) -> Result<Tensor> {
     Ok(log_probs.f_nll_loss(targets, no_weight, tch::Reduction::None, i64::MIN)?.f_neg()?)
 }
 
-/// `tau log prior_c` for every class, `[V]`.
+/// `tau log prior_c` for every class, `[V]`, in f32 for half precision: there it would be off by hundredths of a nat.
 ///
 /// # Errors
 /// libtorch refused.
 pub fn scaled_log_prior(log_prior: &[f64], tau: f64, kind: Kind, device: tch::Device) -> Result<Tensor> {
+    let kind = if matches!(kind, Kind::Half | Kind::BFloat16) { Kind::Float } else { kind };
     Ok(Tensor::f_from_slice(log_prior)?.f_mul_scalar(tau)?.f_to_kind(kind)?.f_to(device)?)
 }

@@ -1,6 +1,7 @@
 //! The mixture of softmaxes.
 
 use lexmax_kernels::seed::Generator;
+use lexmax_output::dense::{log_softmax, wide};
 use lexmax_output::fused::{Scratch, Terms};
 use lexmax_output::{
     BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss, check_k,
@@ -92,7 +93,7 @@ impl Mixture {
     pub(crate) fn states(&self, hidden: &Tensor) -> Result<States> {
         let log_prior = match &self.prior {
             None => None,
-            Some(prior) => Some(hidden.f_linear(prior, None::<&Tensor>)?.f_log_softmax(-1, None::<Kind>)?),
+            Some(prior) => Some(log_softmax(&hidden.f_linear(prior, None::<&Tensor>)?)?),
         };
         Ok(States {
             log_prior,
@@ -123,7 +124,7 @@ impl Mixture {
             return Ok(joint.f_logsumexp([1_i64].as_slice(), false)?);
         }
         let terms = (0..self.components).map(|k| {
-            let (logits, no_weight) = (self.logits(&states, k)?, None::<&Tensor>);
+            let (logits, no_weight) = (wide(&self.logits(&states, k)?)?, None::<&Tensor>);
             let nll = logits.f_cross_entropy_loss(targets, no_weight, tch::Reduction::None, i64::MIN, 0.0)?;
             states.weighted(k, nll.f_neg()?.f_unsqueeze(1)?)
         });
@@ -139,7 +140,7 @@ impl Mixture {
     /// `log p(c)` of all classes, `[N, V]`.
     pub(crate) fn mixed(&self, hidden: &Tensor) -> Result<Tensor> {
         let states = self.states(hidden)?;
-        let term = |k| states.weighted(k, self.logits(&states, k)?.f_log_softmax(-1, None::<Kind>)?);
+        let term = |k| states.weighted(k, log_softmax(&self.logits(&states, k)?)?);
         (1..self.components).try_fold(term(0)?, |sum, k| Ok(sum.f_logaddexp(&term(k)?)?))
     }
 }

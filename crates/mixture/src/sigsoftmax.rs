@@ -1,13 +1,14 @@
 //! Sigsoftmax: a softmax whose logits are multiplied, as probabilities, by their sigmoid.
 
 use lexmax_kernels::seed::Generator;
+use lexmax_output::dense::log_softmax;
 use lexmax_output::fused::{Scratch, Terms};
 use lexmax_output::{
     BuildContext, Cost, LayerCost, Linear, LogProb, Loss, LossOptions, OutputLayer, Result, TopK,
     TrainingLoss,
 };
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 pub use lexmax_output::sigsoftmax as transform;
 
@@ -107,7 +108,7 @@ impl OutputLayer for Sigsoftmax {
         if let Some(scratch) = &self.scratch {
             return batch.fused(linear, Terms::default(), scratch);
         }
-        let log_probs = linear.logits()?.f_log_softmax(-1, None::<Kind>)?;
+        let log_probs = log_softmax(&linear.logits()?)?;
         let no_weight = None::<&Tensor>;
         let nll = log_probs.f_nll_loss(&batch.targets, no_weight, tch::Reduction::None, i64::MIN)?;
         batch.exact(&nll.f_neg()?, || Ok(log_probs))

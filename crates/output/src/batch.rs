@@ -3,6 +3,7 @@
 use lexmax_autograd::cpu::slice;
 use tch::{Kind, Tensor};
 
+use crate::dense::wide;
 use crate::fused::Factor;
 use crate::value::TrainingLoss;
 use crate::{Loss, OutputError, Reduction, Result};
@@ -85,7 +86,7 @@ impl Batch<'_> {
         }
         let all = all_log_probs()?;
         let weighted = match &self.loss.class_weights {
-            Some(weights) => all.f_matmul(weights)?,
+            Some(weights) => all.f_matmul(&weights.f_to_kind(all.kind())?)?,
             None => all.f_sum_dim_intlist([-1_i64].as_slice(), false, None::<Kind>)?,
         };
         self.smoothed(target_log_prob, Some(&weighted))
@@ -160,27 +161,37 @@ impl Batch<'_> {
         Ok(Some(factors))
     }
 
-    /// A zero of the right shape that is connected to the hidden states: the loss when no row counts.
+    /// A zero of the right shape: the loss when no row counts. It is connected to the hidden states, or, where these need no gradient,
+    /// to one of the layer's parameters, so that its backward pass runs as any other does.
     ///
     /// # Errors
     /// libtorch refused.
-    pub fn nothing(&self) -> Result<TrainingLoss> {
-        let no_rows = self.hidden.f_sum_dim_intlist([-1_i64].as_slice(), false, None::<Kind>)?;
-        Ok(TrainingLoss::exact(self.reduce(&no_rows)?))
+    pub fn nothing(&self, parameters: &[Option<&Tensor>]) -> Result<Tensor> {
+        let mut no_rows = self.hidden.f_sum_dim_intlist([-1_i64].as_slice(), false, None::<Kind>)?;
+        let trained = parameters.iter().flatten().filter(|parameter| parameter.requires_grad());
+        if let Some(smallest) = trained.min_by_key(|parameter| parameter.numel())
+            && !self.hidden.requires_grad()
+        {
+            no_rows = no_rows.f_add(&smallest.f_view([-1])?.f_narrow(0, 0, 0)?.f_to_kind(no_rows.kind())?)?;
+        }
+        self.reduce(&no_rows)
     }
 
+    /// Half precision is summed in f32, and the result rounded once.
     pub(crate) fn reduce(&self, rows: &Tensor) -> Result<Tensor> {
-        match self.loss.options.reduction {
+        let rows = wide(rows)?;
+        let reduced = match self.loss.options.reduction {
             Reduction::None => match &self.kept {
-                None => Ok(rows.shallow_clone()),
+                None => rows,
                 Some(kept) => {
                     let zeros = Tensor::f_zeros([self.rows], (rows.kind(), rows.device()))?;
-                    Ok(zeros.f_index_add(0, kept, rows)?)
+                    zeros.f_index_add(0, kept, &rows)?
                 }
             },
-            Reduction::Sum => Ok(rows.f_sum(None::<Kind>)?),
-            Reduction::Mean => Ok(rows.f_sum(None::<Kind>)?.f_div_scalar(self.mean_divisor()?)?),
-        }
+            Reduction::Sum => rows.f_sum(None::<Kind>)?,
+            Reduction::Mean => rows.f_sum(None::<Kind>)?.f_div_scalar(self.mean_divisor()?)?,
+        };
+        Ok(reduced.f_to_kind(self.loss.kind)?)
     }
 
     /// What the mean divides by: the class weights of the rows that count, or their number. It is one where that is zero,

@@ -92,7 +92,7 @@ impl<'a> Linear<'a> {
         dense::log_probs(&self.logits()?)
     }
 
-    /// The exact `k` most probable classes of each row.
+    /// The exact `k` most probable classes of each row; no graph is recorded.
     ///
     /// # Errors
     /// `k` outside `1..=V`.

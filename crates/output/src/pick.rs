@@ -31,10 +31,15 @@ pub fn top_k_of(op: &'static str, log_probs: &Tensor, k: i64) -> Result<TopK> {
 /// from the generator alone, so the draw does not depend on threads or device.
 ///
 /// # Errors
-/// libtorch refused.
+/// Not two dimensions, or no class.
 pub fn sample_from(log_probs: &Tensor, rng: &mut Generator) -> Result<Tensor> {
-    let rows = log_probs.size()[0];
-    let last = log_probs.size()[1] - 1;
+    let given = log_probs.size();
+    if given.len() != 2 || given[1] == 0 {
+        let expected = "[N, V], V from one up".to_owned();
+        return Err(OutputError::Shape { op: "sample_from", what: "log-probabilities", given, expected });
+    }
+    let (rows, last) = (given[0], given[1] - 1);
+    let _guard = tch::no_grad_guard();
     let uniforms: Vec<f64> = (0..rows).map(|_| rng.random::<f64>()).collect();
     let cumulative = log_probs.f_to_kind(Kind::Double)?.f_exp()?.f_cumsum(-1, None::<Kind>)?;
     // Rounding leaves the last sum a little off 1: scaling the uniform by it keeps every draw inside.

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use crate::Result;
+use crate::{OutputError, Result};
 
 /// A differentiable training loss: a scalar, or `[N]` with the reduction `none`. It may be a surrogate (sampled softmax,
 /// NCE), so it has no way to become a perplexity: only [`LogProb`] has (packages that printed `exp` of such a loss as a
@@ -129,8 +129,18 @@ impl ExactNll {
     /// Adds the log-probabilities of targets, `[N]`.
     ///
     /// # Errors
-    /// libtorch refused.
+    /// Log-probabilities of all classes, `[N, V]`, of which only one a row is a target's.
     pub fn add(&mut self, targets: &LogProb) -> Result<()> {
+        let given = targets.tensor().size();
+        if given.len() != 1 {
+            let expected = "[N], one target a row".to_owned();
+            return Err(OutputError::Shape {
+                op: "ExactNll::add",
+                what: "log-probabilities",
+                given,
+                expected,
+            });
+        }
         self.nats -= targets.tensor().f_sum(Kind::Double)?.f_double_value(&[])?;
         self.tokens += targets.tensor().numel() as u64;
         Ok(())

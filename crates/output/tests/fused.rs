@@ -33,7 +33,7 @@ fn gradients_of_a_part_of_the_inputs() {
     }
 }
 
-/// A parameter that changes between the two passes is refused, the bias as well.
+/// A parameter that changes between the two passes is refused, the bias as well; so are targets that do.
 #[test]
 fn a_change_between_the_passes_is_refused() {
     let options = LossOptions { reduction: Reduction::None, ..LossOptions::default() };
@@ -47,6 +47,35 @@ fn a_change_between_the_passes_is_refused() {
         let rows = batch.fused(linear, Terms::default(), &Scratch::default()).unwrap();
         let _ = tch::no_grad(|| inputs[changed].shallow_clone().g_mul_scalar_(2.0));
         assert!(rows.tensor().sum(Kind::Double).f_backward().is_err(), "input {changed}");
+    }
+    for bias in [None, Some(wave(&[6], 0.3))] {
+        let [hidden, weight] = [wave(&[3, 4], 0.1), wave(&[6, 4], 0.2)].map(|x| x.set_requires_grad(true));
+        let mut targets = Tensor::from_slice(&[5_i64, 0, 2]);
+        let batch = loss.batch("test", &hidden, &targets).unwrap();
+        let linear = Linear::new(&batch.hidden, &weight, bias.as_ref());
+        let rows = batch.fused(linear, Terms::default(), &Scratch::default()).unwrap();
+        targets.copy_(&Tensor::from_slice(&[1_i64, 1, 1]));
+        assert!(rows.tensor().sum(Kind::Double).f_backward().is_err(), "{bias:?}");
+    }
+}
+
+/// What does not fit is an error on the fused path as on the other.
+#[test]
+fn shapes_that_do_not_fit_are_refused() {
+    let (scratch, targets) = (Scratch::default(), Tensor::from_slice(&[0_i64, 1, 2, 3]));
+    for (hidden, weight, bias, says) in [
+        (vec![2, 6], vec![5, 3], None, "hidden"),
+        (vec![4], vec![5, 4], None, "hidden"),
+        (vec![4, 3], vec![15], None, "weight"),
+        (vec![4, 3], vec![], None, "weight"),
+        (vec![4, 3], vec![5, 3], Some(vec![4]), "bias"),
+    ] {
+        let bias = bias.map(|shape| wave(&shape, 0.3));
+        let (hidden, weight) = (wave(&hidden, 0.1), wave(&weight, 0.2));
+        let linear = Linear::new(&hidden, &weight, bias.as_ref());
+        let error = linear.log_prob(&targets, Some(&scratch)).unwrap_err().to_string();
+        assert!(error.contains(says), "{says}: {error}");
+        assert!(linear.top_k("test", 1, Some(&scratch)).is_err(), "{says}");
     }
 }
 

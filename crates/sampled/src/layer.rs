@@ -148,7 +148,8 @@ impl OutputLayer for Sampled {
     fn loss(&mut self, hidden: &Tensor, targets: &Tensor, rng: &mut Generator) -> Result<TrainingLoss> {
         let batch = self.loss.batch("sampled.loss", hidden, targets)?;
         if batch.is_empty() {
-            return batch.nothing();
+            let nothing = batch.nothing(&[Some(&self.weight), self.bias.as_ref()])?;
+            return Ok(TrainingLoss::surrogate(nothing));
         }
         let SampledConfig { objective, remove_accidental_hits, .. } = self.config;
         let target_ids = Vec::<i64>::try_from(&batch.targets)?;

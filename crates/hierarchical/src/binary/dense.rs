@@ -1,6 +1,7 @@
 //! Log-probabilities of all words: one product for all nodes, then sums down the tree, a level at a time.
 
 use lexmax_output::Result;
+use lexmax_output::dense::wide;
 use tch::Tensor;
 
 use super::nodes::Nodes;
@@ -9,7 +10,7 @@ use crate::tree::CodeTree;
 /// `[N, V]` from hidden `[N, D]`; differentiable. Memory: about five arrays of that size.
 pub(super) fn log_probs(tree: &CodeTree, nodes: &Nodes, hidden: &Tensor) -> Result<Tensor> {
     let rows = hidden.size()[0];
-    let logits = nodes.all_logits(hidden)?;
+    let logits = wide(&nodes.all_logits(hidden)?)?;
     // Nodes come first in every array here, so a level is a contiguous block. Splitting (not slicing) a tensor keeps the
     // backward pass to one concatenation.
     let sizes: Vec<i64> = tree.levels().iter().map(|level| level.inner).collect();

@@ -8,6 +8,7 @@ mod search;
 mod smoothing;
 
 use lexmax_kernels::seed::Generator;
+use lexmax_output::dense::wide;
 use lexmax_output::{
     BuildContext, Cost, LayerCost, LogProb, Loss, OutputError, OutputLayer, Result, TopK, TrainingLoss,
     check_k,
@@ -134,7 +135,7 @@ impl BinaryTree {
     /// the time of paths padded to the longest.
     fn path_log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
         let steps = self.paths.of(targets)?;
-        let logits = self.nodes.logits(&hidden.f_index_select(0, &steps.rows)?, &steps.nodes)?;
+        let logits = wide(&self.nodes.logits(&hidden.f_index_select(0, &steps.rows)?, &steps.nodes)?)?;
         let signs = steps.signs.f_to_kind(logits.kind())?;
         let log_probs = logits.f_mul(&signs)?.f_log_sigmoid()?;
         let none = Tensor::f_zeros([targets.size()[0]], (log_probs.kind(), log_probs.device()))?;
@@ -158,7 +159,7 @@ impl OutputLayer for BinaryTree {
     fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         let batch = self.loss.batch("hierarchical.loss", hidden, targets)?;
         if batch.is_empty() {
-            return batch.nothing();
+            return Ok(TrainingLoss::exact(batch.nothing(&self.inputs(&batch.hidden)[1..])?));
         }
         if let Some(fused) = &self.fused {
             let every = self.every.as_ref().map(EveryNode::share);

@@ -7,11 +7,12 @@ mod search;
 mod smoothing;
 
 use lexmax_kernels::seed::Generator;
+use lexmax_output::dense::log_softmax;
 use lexmax_output::{
     BuildContext, Cost, LayerCost, LogProb, Loss, OutputError, OutputLayer, Result, TopK, TrainingLoss,
     WordCounts, check_k, sample_from, sample_logits,
 };
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::fused::Fused;
 use crate::layer::counts_if;
@@ -121,7 +122,7 @@ impl TwoLevel {
 
     fn class_log_probs(&self, hidden: &Tensor) -> Result<Tensor> {
         let logits = hidden.f_linear(&self.class_weight, self.class_bias.as_ref())?;
-        Ok(logits.f_log_softmax(-1, None::<Kind>)?)
+        log_softmax(&logits)
     }
 
     /// Vectors and biases of the words by class. One split, not a slice for each class: the backward pass of a slice
@@ -168,7 +169,7 @@ impl TwoLevel {
         let mut of_words = Vec::with_capacity(grouped.groups.len());
         for ((&(class, _), hidden), places) in grouped.groups.iter().zip(&hidden).zip(&places) {
             let (weight, bias) = &words[class];
-            let log_probs = hidden.f_linear(weight, bias.as_ref())?.f_log_softmax(-1, None::<Kind>)?;
+            let log_probs = log_softmax(&hidden.f_linear(weight, bias.as_ref())?)?;
             of_words.push(log_probs.f_gather(1, &places.f_unsqueeze(1)?, false)?);
         }
         Ok(of_classes.f_add(&grouped.join(&of_words)?)?.f_squeeze_dim(1)?)
@@ -178,8 +179,7 @@ impl TwoLevel {
         let of_classes = self.class_log_probs(hidden)?.f_split(1, 1)?;
         let logits = hidden.f_linear(&self.weight, self.bias.as_ref())?;
         let by_class = logits.f_split_with_sizes(self.classes.sizes(), 1)?.into_iter().zip(of_classes);
-        let log_probs =
-            by_class.map(|(logits, class)| Ok(logits.f_log_softmax(-1, None::<Kind>)?.f_add(&class)?));
+        let log_probs = by_class.map(|(logits, class)| Ok(log_softmax(&logits)?.f_add(&class)?));
         Ok(Tensor::f_cat(&log_probs.collect::<Result<Vec<_>>>()?, 1)?)
     }
 }
@@ -200,7 +200,7 @@ impl OutputLayer for TwoLevel {
     fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         let batch = self.loss.batch("hierarchical.loss", hidden, targets)?;
         if batch.is_empty() {
-            return batch.nothing();
+            return Ok(TrainingLoss::exact(batch.nothing(&self.inputs(&batch.hidden)[1..])?));
         }
         if let Some(fused) = &self.fused {
             let every = || EveryWord::new(&self.classes, batch.class_weights());

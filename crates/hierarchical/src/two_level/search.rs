@@ -1,7 +1,8 @@
 //! Exact top-k of the two-level layer: classes in the order of their probability, which bounds that of their words.
 
+use lexmax_output::dense::log_softmax;
 use lexmax_output::{Result, TopK};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::TwoLevel;
 use crate::best::Best;
@@ -48,7 +49,7 @@ impl TwoLevel {
                 let index = Tensor::f_from_slice(&rows)?.f_to(hidden.device())?;
                 let logits = hidden.f_index_select(0, &index)?.f_linear(weight, bias.as_ref())?;
                 let of_class = class_log_probs.f_narrow(1, class as i64, 1)?.f_index_select(0, &index)?;
-                let log_probs = logits.f_log_softmax(-1, None::<Kind>)?.f_add(&of_class)?;
+                let log_probs = log_softmax(&logits)?.f_add(&of_class)?;
                 scored += log_probs.numel() as u64;
                 let kept = k.min(log_probs.size()[1]);
                 let (values, places) = log_probs.f_topk(kept, -1, true, false)?;

@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::subject::{Case, Subject};
+use super::subject::{Case, Subject, assert_close};
 use crate::{LossOptions, OutputError};
 
 pub(super) fn check(case: &Case<'_>) {
@@ -11,6 +11,8 @@ pub(super) fn check(case: &Case<'_>) {
     shapes(case, &mut subject);
     not_finite(case, &mut subject);
     k_out_of_range(case, &subject);
+    strided(case, &mut subject);
+    no_rows(case, &mut subject);
     options(case);
 }
 
@@ -70,6 +72,39 @@ fn k_out_of_range(case: &Case<'_>, subject: &Subject) {
         let given = k.to_string();
         says(case, &subject.layer.top_k(&subject.hidden, k).unwrap_err(), &["k is", given.as_str()]);
     }
+}
+
+/// Tensors with other strides are the same tensors.
+fn strided(case: &Case<'_>, subject: &mut Subject) {
+    let hidden = subject.hidden.detach().transpose(0, 1).contiguous().transpose(0, 1);
+    let targets = Tensor::stack(&[&subject.targets, &subject.targets], 1).select(1, 0);
+    assert!(!hidden.is_contiguous() && !targets.is_contiguous());
+    let (plain, plain_targets) = (subject.hidden.detach(), subject.targets.shallow_clone());
+    let same = |what: &str, a: &Tensor, b: &Tensor| {
+        assert_close(&format!("{}: {what} of strided input", case.name), a, b, Kind::Float, 16.0);
+    };
+    let layer = &subject.layer;
+    let log_prob = |hidden, targets| layer.log_prob(hidden, targets).unwrap().into_tensor();
+    same("log_prob", &log_prob(&hidden, &targets), &log_prob(&plain, &plain_targets));
+    let best = |hidden| layer.top_k(hidden, 2).unwrap().log_probs;
+    same("top_k", &best(&hidden), &best(&plain));
+    let loss = |subject: &mut Subject, hidden, targets| subject.loss_of(hidden, targets).into_tensor();
+    same("loss", &loss(subject, &hidden, &targets), &loss(subject, &plain, &plain_targets));
+}
+
+/// No rows have no answers, which is no error.
+fn no_rows(case: &Case<'_>, subject: &mut Subject) {
+    let (hidden, targets) = (subject.hidden.detach().narrow(0, 0, 0), subject.targets.narrow(0, 0, 0));
+    let layer = &subject.layer;
+    let size = |what: &str, tensor: &Tensor, expected: &[i64]| {
+        assert_eq!(tensor.size(), expected, "{}: {what} of no rows", case.name);
+    };
+    size("log_prob", layer.log_prob(&hidden, &targets).unwrap().tensor(), &[0]);
+    size("log_probs", layer.log_probs(&hidden).unwrap().tensor(), &[0, case.vocab_size]);
+    size("top_k", &layer.top_k(&hidden, 1).unwrap().ids, &[0, 1]);
+    size("sample", &layer.sample(&hidden, &mut Subject::rng()).unwrap(), &[0]);
+    let loss = subject.loss_of(&hidden, &targets);
+    assert_eq!(loss.value().unwrap(), 0.0, "{}: loss of no rows", case.name);
 }
 
 fn options(case: &Case<'_>) {

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::subject::{Case, ROWS, Subject, assert_close, dense_gradient, normal};
+use super::subject::{Case, ROWS, Subject, assert_close, dense_gradient, difference, normal};
 use crate::{LossOptions, OutputError, Reduction};
 use lexmax_kernels::seed::generator;
 
@@ -66,7 +66,33 @@ fn exact_formula(case: &Case<'_>, kind: Kind, options: &LossOptions) {
         let what = format!("{}: loss(none) against the formula, {options:?}", case.name);
         assert_close(&what, loss.tensor(), &expected, kind, 128.0);
         rows_permute(case, &mut subject, loss.tensor(), kind);
+    } else {
+        let expected = formula(case, &subject, options);
+        let off = difference(loss.tensor(), &expected);
+        assert!(
+            off > 1e-3,
+            "{}: a loss that is the formula's to {off:.1e} calls itself a surrogate",
+            case.name
+        );
+        if options.class_weights.is_some() && options.label_smoothing == 0.0 {
+            surrogate_is_weighted(case, kind, options, &subject.targets, loss.tensor());
+        }
     }
+}
+
+/// `l_i(w) = w[y_i] l_i` of a surrogate.
+fn surrogate_is_weighted(
+    case: &Case<'_>,
+    kind: Kind,
+    options: &LossOptions,
+    targets: &Tensor,
+    weighted: &Tensor,
+) {
+    let plain = LossOptions { reduction: Reduction::None, class_weights: None, ..options.clone() };
+    let plain = case.subject(kind, plain).loss().into_tensor();
+    let weights = Tensor::from_slice(options.class_weights.as_ref().unwrap()).index_select(0, targets);
+    let what = format!("{}: loss(none) of a surrogate with class weights", case.name);
+    assert_close(&what, weighted, &(plain * weights), kind, 64.0);
 }
 
 fn rows_permute(case: &Case<'_>, subject: &mut Subject, straight: &Tensor, kind: Kind) {
@@ -101,12 +127,22 @@ fn ignored_rows(case: &Case<'_>, kind: Kind, options: &LossOptions) {
 
         let mut padded = case.subject(kind, options);
         let mut rng = generator(3, "ignored", 0);
-        let noise = normal(&mut rng, &[2, case.hidden_size], 3.0).to_kind(kind);
+        // Masking by a factor of zero would not do: nothing of these rows may be looked at.
+        let mut noise = normal(&mut rng, &[2, case.hidden_size], 3.0).to_kind(kind);
+        let _ = noise.get(0).get(0).fill_(f64::NAN);
+        let _ = noise.get(1).get(1).fill_(f64::INFINITY);
+        noise = noise.set_requires_grad(true);
         let hidden = Tensor::cat(&[&noise.narrow(0, 0, 1), &padded.hidden, &noise.narrow(0, 1, 1)], 0);
         let ignored = Tensor::from_slice(&[IGNORED]);
         let targets = Tensor::cat(&[&ignored, &padded.targets, &ignored], 0);
         let padded_loss = padded.loss_of(&hidden, &targets);
         padded_loss.tensor().sum(None::<Kind>).backward();
+
+        let of_noise = dense_gradient(&noise).abs().max().double_value(&[]);
+        assert_eq!(of_noise, 0.0, "{}: gradient of ignored rows, {reduction:?}", case.name);
+        let what = format!("{}: gradient of hidden with ignored rows, {reduction:?}", case.name);
+        let (a, b) = (dense_gradient(&padded.hidden), dense_gradient(&plain.hidden));
+        assert_close(&what, &a, &b, kind, 64.0);
 
         let got = if reduction == Reduction::None {
             for row in [0, ROWS + 1] {
@@ -126,20 +162,28 @@ fn ignored_rows(case: &Case<'_>, kind: Kind, options: &LossOptions) {
     }
 }
 
-/// A batch in which every row is ignored has loss zero and gradients zero, not NaN.
+/// A batch in which every row is ignored has loss zero and gradients zero, not NaN; its backward pass runs, for hidden states that
+/// need no gradient too.
 fn nothing_counts(case: &Case<'_>, kind: Kind) {
-    let options = LossOptions { ignore_index: Some(IGNORED), ..LossOptions::default() };
-    let mut subject = case.subject(kind, options);
-    let targets = Tensor::full([ROWS], IGNORED, (Kind::Int64, tch::Device::Cpu));
-    let hidden = subject.hidden.shallow_clone();
-    let loss = subject.loss_of(&hidden, &targets);
-    assert_eq!(loss.value().unwrap(), 0.0, "{}: loss when every row is ignored", case.name);
-    loss.backward().unwrap();
-    let gradient = dense_gradient(&subject.hidden);
-    assert_eq!(
-        gradient.abs().max().double_value(&[]),
-        0.0,
-        "{}: gradient when every row is ignored",
-        case.name
-    );
+    for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
+        for trains_hidden in [true, false] {
+            let options = LossOptions { ignore_index: Some(IGNORED), reduction, ..LossOptions::default() };
+            let mut subject = case.subject(kind, options);
+            let exact = subject.loss().is_exact();
+            let targets = Tensor::full([ROWS], IGNORED, (Kind::Int64, tch::Device::Cpu));
+            let mut hidden = subject.hidden.detach();
+            hidden = hidden.set_requires_grad(trains_hidden);
+            let loss = subject.loss_of(&hidden, &targets);
+            let what = |part: &str| format!("{}: {part} when every row is ignored, {reduction:?}", case.name);
+            assert_eq!(loss.is_exact(), exact, "{}", what("exactness"));
+            assert_eq!(loss.tensor().abs().sum(Kind::Double).double_value(&[]), 0.0, "{}", what("loss"));
+            loss.into_tensor().sum(None::<Kind>).f_backward().unwrap();
+            let all = subject.variables().into_iter().chain(trains_hidden.then(|| ("hidden".into(), hidden)));
+            for (name, variable) in all {
+                let gradient = dense_gradient(&variable);
+                let zero = !gradient.defined() || gradient.abs().max().double_value(&[]) == 0.0;
+                assert!(zero, "{} of {name}", what("gradient"));
+            }
+        }
+    }
 }

@@ -40,6 +40,7 @@ pub use subject::{Builder, Case, Subject, dense_gradient};
 /// At the first law that the layer breaks, with the law, the element type, the option and the numbers.
 pub fn check(case: &Case<'_>) {
     // The tensors are tiny: handing them to a pool of threads costs more than the work, above all with tests in parallel.
+    let _settings = subject::Settings::keep();
     tch::set_num_threads(1);
     for path in [Compute::Reference, Compute::Fastest] {
         subject::PATH.set(path);

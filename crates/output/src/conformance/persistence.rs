@@ -2,16 +2,18 @@
 
 use tch::Kind;
 
-use super::subject::{Case, difference};
+use super::subject::{Case, PATH, SEED, difference};
 use crate::LossOptions;
 
 pub(super) fn check(case: &Case<'_>) {
-    let subject = case.subject(Kind::Float, LossOptions::default());
+    let mut subject = case.subject(Kind::Float, LossOptions::default());
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("layer.safetensors");
     subject.store.save(&file).unwrap();
 
-    let mut other = case.subject(Kind::Float, LossOptions::default());
+    // Built from another seed: what is drawn at building and not saved would differ.
+    let options = LossOptions::default();
+    let mut other = case.build_with(SEED + 1, PATH.get(), Kind::Float, options).unwrap();
     for (_, variable) in other.variables() {
         let _ = tch::no_grad(|| variable.shallow_clone().zero_());
     }
@@ -19,6 +21,12 @@ pub(super) fn check(case: &Case<'_>) {
     let before = subject.layer.log_probs(&subject.hidden).unwrap().into_tensor();
     let after = other.layer.log_probs(&subject.hidden).unwrap().into_tensor();
     assert_eq!(difference(&before, &after), 0.0, "{}: saved and loaded, another answer", case.name);
+
+    let losses = (subject.loss().value().unwrap(), {
+        let (hidden, targets) = (subject.hidden.shallow_clone(), subject.targets.shallow_clone());
+        other.loss_of(&hidden, &targets).value().unwrap()
+    });
+    assert_eq!(losses.0, losses.1, "{}: saved and loaded, another loss", case.name);
 
     let parameters: u64 = subject.variables().iter().map(|(_, variable)| variable.numel() as u64).sum();
     let cost = subject.layer.cost(64);

@@ -32,6 +32,7 @@ pub(super) struct LinearCrossEntropy {
     label_smoothing: f64,
     class_weights: Option<Tensor>,
     logit_offset: Option<Tensor>,
+    has_bias: bool,
     z_loss: f64,
     focal_gamma: f64,
     temperature: f64,
@@ -61,6 +62,7 @@ impl LinearCrossEntropy {
             label_smoothing,
             class_weights: class_weights.map(Tensor::shallow_clone),
             logit_offset: terms.logit_offset.map(Tensor::shallow_clone),
+            has_bias: linear.bias.is_some(),
             z_loss: terms.z_loss,
             focal_gamma: terms.focal_gamma,
             temperature: linear.temperature,
@@ -134,6 +136,11 @@ impl LinearCrossEntropy {
             for tensor in [Some(hidden), Some(weight), bias].into_iter().flatten() {
                 context.save(tensor);
             }
+            // What the second sweep reads from fields is saved too, so that libtorch notices a change before it.
+            let fields = [Some(&self.targets), self.class_weights.as_ref(), self.logit_offset.as_ref()];
+            for tensor in fields.into_iter().flatten() {
+                context.save(tensor);
+            }
         }
         let output = match self.factor {
             Factor::Known(factor) => Tensor::f_full([0_i64; 0], rows.loss.iter().sum::<f64>() * factor, out)?,
@@ -148,7 +155,10 @@ impl LinearCrossEntropy {
         &self,
         context: &BackwardContext<'_>,
     ) -> lexmax_autograd::Result<Vec<Option<Tensor>>> {
-        let bias = if context.n_saved() > BIAS { Some(context.saved(BIAS)?) } else { None };
+        let bias = if self.has_bias { Some(context.saved(BIAS)?) } else { None };
+        for field in BIAS + usize::from(self.has_bias)..context.n_saved() {
+            let _unchanged = context.saved(field)?;
+        }
         let layer = Swept::new(&context.saved(HIDDEN)?, &context.saved(WEIGHT)?, bias.as_ref())?;
         let wanted = [HIDDEN, WEIGHT, BIAS].map(|index| context.needs_input_grad(index));
         let targets = self.targets.f_contiguous()?;

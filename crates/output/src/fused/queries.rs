@@ -22,7 +22,7 @@ pub(crate) fn top_k(
     k: i64,
     scratch: &Scratch,
 ) -> Result<(TopK, Tensor)> {
-    check_k(op, k, linear.weight.size()[0])?;
+    check_k(op, k, linear.weight.size().first().copied().unwrap_or(0))?;
     match linear.hidden.kind() {
         Kind::Double => top_k_in::<f64>(linear, k, scratch),
         _ => top_k_in::<f32>(linear, k, scratch),
@@ -44,7 +44,7 @@ fn top_k_in<T: FusedKind>(linear: Linear<'_>, k: i64, scratch: &Scratch) -> Resu
     let top = with_slices::<T, _>(linear, |slices| {
         scratch.with(|workspace| query::top_k(slices, k_usize, &shape, workspace))
     })?;
-    let rows = linear.hidden.size()[0];
+    let rows = top.log_normaliser.len() as i64;
     let answer = TopK {
         log_probs: Tensor::f_from_slice(&top.log_probs)?.f_to_kind(T::KIND)?.f_view([rows, k])?,
         ids: Tensor::f_from_slice(&top.ids)?.f_view([rows, k])?,

@@ -48,8 +48,19 @@ impl Swept {
     /// Hidden states `[N, D]`, weight `[V, D]` and bias `[V]`; copied only where they are not contiguous.
     ///
     /// # Errors
-    /// libtorch refused.
+    /// Other shapes.
     pub fn new(hidden: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
+        let fits = |what, tensor: &Tensor, fits: bool, expected: String| {
+            let given = tensor.size();
+            if fits { Ok(()) } else { Err(OutputError::Shape { op: "fused", what, given, expected }) }
+        };
+        fits("weight", weight, weight.dim() == 2, "[V, D]".to_owned())?;
+        let (classes, width) = weight.size2()?;
+        let of_width = hidden.dim() == 2 && hidden.size()[1] == width;
+        fits("hidden", hidden, of_width, format!("[N, {width}], as wide as the weight"))?;
+        if let Some(bias) = bias {
+            fits("bias", bias, bias.size() == [classes], format!("[{classes}], one for each class"))?;
+        }
         let bias = bias.map(Tensor::f_contiguous).transpose()?;
         Ok(Self { hidden: hidden.f_contiguous()?, weight: weight.f_contiguous()?, bias })
     }
