@@ -60,7 +60,7 @@ impl Default for FullConfig {
 
 /// Divisor of the logits: a number, or the word `sqrt-vocab` for the square root of `V`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a number above zero or the word `sqrt-vocab`")]
 pub enum Temperature {
     /// A number above zero.
     Value(f64),
@@ -92,6 +92,9 @@ impl Temperature {
     }
 }
 
+/// What a divisor must be.
+const USABLE: &str = "a number above zero within the range of f32";
+
 impl FullConfig {
     /// Checks every number.
     ///
@@ -107,9 +110,12 @@ impl FullConfig {
             }
         };
         let divisor = self.temperature.divisor(vocab_size);
-        check("temperature", divisor, divisor > 0.0, "a finite number above zero")?;
+        // Both are divided by, in f32 too, whose range is the smaller one.
+        let single = |value: f64| value as f32 > 0.0 && (value as f32).is_finite();
+        let usable = |value: f64| single(value) && single(1.0 / value);
+        check("temperature", divisor, usable(divisor), USABLE)?;
         if let Some(cap) = self.soft_cap {
-            check("soft_cap", cap, cap > 0.0, "a finite number above zero")?;
+            check("soft_cap", cap, usable(cap), USABLE)?;
         }
         check("z_loss", self.z_loss, self.z_loss >= 0.0, "a finite number from zero up")?;
         check("focal_gamma", self.focal_gamma, self.focal_gamma >= 0.0, "a finite number from zero up")?;

@@ -26,6 +26,17 @@
 //! # }
 //! ```
 
+#[cfg(not(any(
+    feature = "full",
+    feature = "sampled",
+    feature = "hierarchical",
+    feature = "adaptive",
+    feature = "mixture"
+)))]
+compile_error!(
+    "lexmax needs one of its families: turn on `full`, `sampled`, `hierarchical`, `adaptive` or `mixture`"
+);
+
 mod config;
 mod registry;
 

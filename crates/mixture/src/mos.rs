@@ -74,10 +74,12 @@ impl Mixture {
         let (vocab_size, hidden_size) = (context.vocab_size, context.hidden_size);
         let (components, latent_size) = (config.components, config.latent_size.unwrap_or(hidden_size));
         let one = components == 1;
+        // Too large a product is refused as a weight.
+        let states = components.saturating_mul(latent_size);
         Ok(Self {
             prior: if one { None } else { Some(context.weight("prior.weight", components, hidden_size)?) },
-            latent_weight: context.weight("latent.weight", components * latent_size, hidden_size)?,
-            latent_bias: context.bias("latent.bias", components * latent_size)?,
+            latent_weight: context.weight("latent.weight", states, hidden_size)?,
+            latent_bias: context.bias("latent.bias", states)?,
             weight: context.class_weight(NAME, config.tied, latent_size)?,
             bias: if config.bias { Some(context.bias("bias", vocab_size)?) } else { None },
             scratch: context.is_fused().then(|| context.scratch(components)),

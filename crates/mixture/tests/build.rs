@@ -34,6 +34,15 @@ fn the_latent_states_must_have_a_width() {
 }
 
 #[test]
+fn a_number_of_components_that_no_memory_holds_is_refused() {
+    for components in [1 << 40, i64::MAX / 4] {
+        let latent_size = Some(1 << 20);
+        let text = error(&MixtureConfig { components, latent_size, ..MixtureConfig::default() });
+        assert!(text.contains("the shape of a parameter") && text.contains("elements"), "{text}");
+    }
+}
+
+#[test]
 fn unknown_keys_are_errors() {
     let text = toml::from_str::<MixtureConfig>("component = 3").unwrap_err().to_string();
     assert!(text.contains("component") && text.contains("components"), "{text}");
@@ -52,6 +61,11 @@ fn tying_shares_an_embedding_of_the_latent_width() {
     let store = nn::VarStore::new(Device::Cpu);
     let embedding = store.root().randn("embedding", &[100, 16], 0.0, 0.1);
     let mut context = context(&store);
+    context.embedding = Some(embedding.shallow_clone());
+    context.embedding = Some(embedding.to_kind(Kind::Double));
+    let tied = MixtureConfig { tied: true, ..MixtureConfig::default() };
+    let text = Mixture::new(&context, &tied).unwrap_err().to_string();
+    assert!(text.contains("Double") && text.contains("Float"), "{text}");
     context.embedding = Some(embedding.shallow_clone());
     let narrow =
         MixtureConfig { tied: true, latent_size: Some(8), components: 2, ..MixtureConfig::default() };

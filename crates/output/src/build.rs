@@ -100,14 +100,19 @@ impl<'a> BuildContext<'a> {
     /// name lead through sub-paths.
     ///
     /// # Errors
-    /// libtorch refused, or a start range that is not positive.
+    /// libtorch refused, a start range that is not positive, or more elements than a computer has room for.
     pub fn weight(&self, name: &str, rows: i64, columns: i64) -> Result<Tensor> {
         let range = self.init_range.unwrap_or(1.0 / (columns.max(1) as f64).sqrt());
-        let values = uniform_values(&mut self.generator(name), range, (rows * columns) as usize)?;
+        let (distribution, mut rng) = (uniform(range)?, self.generator(name));
         let weight = self.zeros(name, &[rows, columns])?;
-        tch::no_grad(|| {
-            weight.shallow_clone().f_copy_(&Tensor::f_from_slice(&values)?.f_view([rows, columns])?)
-        })?;
+        let _guard = tch::no_grad_guard();
+        // A part at a time: a weight of gigabytes is not held twice.
+        let (all, count) = (weight.f_view([-1])?, rows * columns);
+        for start in (0..count).step_by(DRAWN_AT_ONCE) {
+            let len = (count - start).min(DRAWN_AT_ONCE as i64);
+            let values: Vec<f32> = (0..len).map(|_| distribution.sample(&mut rng)).collect();
+            all.f_narrow(0, start, len)?.f_copy_(&Tensor::f_from_slice(&values)?)?;
+        }
         Ok(weight)
     }
 
@@ -122,25 +127,37 @@ impl<'a> BuildContext<'a> {
     /// The class weight `[V, D]`: the input embedding where `tied`, a new parameter `weight` elsewhere.
     ///
     /// # Errors
-    /// Tied, and there is no embedding of that shape.
+    /// Tied, and there is no embedding of that shape, of the parameters' kind and on their device.
     pub fn class_weight(&self, layer: &'static str, tied: bool, width: i64) -> Result<Tensor> {
         if !tied {
             return self.weight("weight", self.vocab_size, width);
         }
         match &self.embedding {
             None => Err(OutputError::refused(layer, "tied", "no input embedding was given to share")),
-            Some(embedding) if embedding.size() == [self.vocab_size, width] => Ok(embedding.shallow_clone()),
-            Some(embedding) => Err(OutputError::Shape {
+            Some(embedding) if embedding.size() != [self.vocab_size, width] => Err(OutputError::Shape {
                 op: layer,
-                what: "the input embedding to share (option `tied`)",
+                what: TIED,
                 given: embedding.size(),
                 expected: format!("[{}, {width}]", self.vocab_size),
             }),
+            Some(embedding) if embedding.kind() != self.kind() => {
+                let expected = format!("{:?}, the kind of the layer's parameters", self.kind());
+                Err(OutputError::Kind { op: layer, what: TIED, given: embedding.kind(), expected })
+            }
+            Some(embedding) if embedding.device() != self.device() => {
+                let expected = format!("on {:?}, the device of the layer's parameters", self.device());
+                Err(OutputError::argument(layer, TIED, format!("on {:?}", embedding.device()), expected))
+            }
+            Some(embedding) => Ok(embedding.shallow_clone()),
         }
     }
 
     /// A variable store takes no dots in a name: they separate its paths.
     fn zeros(&self, name: &str, shape: &[i64]) -> Result<Tensor> {
+        if shape.iter().map(|size| *size as f64).product::<f64>() > MOST_ELEMENTS {
+            let (given, expected) = (format!("{shape:?}"), format!("at most {MOST_ELEMENTS:e} elements"));
+            return Err(OutputError::argument("build", "the shape of a parameter", given, expected));
+        }
         let (parents, last) = name.rsplit_once('.').unwrap_or(("", name));
         let parents = parents.split('.').filter(|parent| !parent.is_empty());
         Ok(parents.fold(self.path.clone(), |path, parent| path.sub(parent)).f_zeros(last, shape)?)
@@ -151,11 +168,17 @@ impl<'a> BuildContext<'a> {
     }
 }
 
-fn uniform_values(rng: &mut Generator, range: f64, count: usize) -> Result<Vec<f32>> {
+/// Names the embedding in errors.
+const TIED: &str = "the input embedding to share (option `tied`)";
+/// More are a mistake in a configuration: four terabytes of f32.
+const MOST_ELEMENTS: f64 = (1_u64 << 40) as f64;
+/// Start values of a weight that are held beside it.
+const DRAWN_AT_ONCE: usize = 1 << 20;
+
+fn uniform(range: f64) -> Result<Uniform<f32>> {
     let range = range as f32;
-    let distribution = Uniform::new_inclusive(-range, range)
+    Uniform::new_inclusive(-range, range)
         .ok()
         .filter(|_| range > 0.0)
-        .ok_or_else(|| OutputError::argument("build", "init_range", range, "a finite number above zero"))?;
-    Ok((0..count).map(|_| distribution.sample(rng)).collect())
+        .ok_or_else(|| OutputError::argument("build", "init_range", range, "a finite number above zero"))
 }
