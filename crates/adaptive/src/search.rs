@@ -8,9 +8,6 @@ use crate::Adaptive;
 use crate::partition::rows_by_part;
 use crate::tail::Tail;
 
-/// Most words for which the sweeps are asked: they keep a sorted list a row, whose upkeep grows with `k^2`.
-const MOST_SWEPT: i64 = 256;
-
 /// The answer, and how much was scored for it.
 pub(crate) struct Search {
     pub top: TopK,
@@ -30,7 +27,7 @@ impl Adaptive {
             self.partition.clusters.last().map_or(self.partition.shortlist, |c| c.start + c.size);
         check_k(op, k, vocab_size)?;
         let clusters = self.tails.len() as i64;
-        let scratch = self.scratch().filter(|_| k <= MOST_SWEPT);
+        let scratch = self.scratch();
         let (shortlist, bounds) = match scratch {
             Some(scratch) => self.best_of_head_fused(hidden, k, scratch)?,
             None => self.best_of_head(hidden, k)?,

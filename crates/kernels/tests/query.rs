@@ -36,7 +36,7 @@ proptest! {
         seed: u64, rows in 1..40_usize, vocab in 1..1500_usize, share in 0.0..1.0_f64, transform in 0..3, threads in 1..4_usize,
         level in prop::sample::select(Level::ALL.to_vec()),
     ) {
-        let k = 1 + (share * share * share * (vocab - 1) as f64) as usize;
+        let k = 1 + (share * share * (vocab - 1) as f64) as usize;
         let shape =
             LogitShape { soft_cap: (transform == 1).then_some(3.0), sigsoftmax: transform == 2, temperature: 0.7 };
         let mut problem = Problem::new(seed, rows, 64, vocab, 1.5);

@@ -1,5 +1,6 @@
 //! The `k` likeliest classes of each row.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use super::{LogitShape, Question, for_each_block};
@@ -24,18 +25,24 @@ pub struct TopK {
 /// all rows of a tile some row has news for nearly every class, of so many few have.
 const GROUP: usize = 4 * ROW_MULTIPLE;
 
+/// So many classes are kept in order, each put where it belongs; of more, twice `k` are collected before the worse half goes, so that
+/// the upkeep of a row grows with its news and not with `k` times them.
+const SORTED: usize = 64;
+
 /// One thread's best classes so far.
 struct Best<T> {
-    /// Per row and best first: logit and class.
-    rows: Vec<Vec<(T, usize)>>,
+    /// Per row: logit and class; the best `k` in order, or up to twice as many in none.
+    rows: Vec<Vec<(T, u32)>>,
     /// Per row, padded: what a logit has to beat.
     thresholds: Vec<T>,
 }
 
-/// The `k` likeliest classes of each row, exactly. Cost: `2 N D V` operations and one comparison a logit.
+/// The `k` likeliest classes of each row, exactly. Cost: `2 N D V` operations and one comparison a logit; on random logits about
+/// `k log(V / k)` of a row's classes are news, each for a few operations. Memory: the workspace, and for each thread `k` entries for
+/// each row of a chunk (`2 k` above 64).
 ///
 /// # Errors
-/// Slices that do not fit, `k` outside `1..=V`, an option out of its range.
+/// Slices that do not fit, `k` outside `1..=V`, an option out of its range, `2^32` classes.
 ///
 /// ```
 /// use lexmax_kernels::linear_ce::{Linear, Workspace};
@@ -58,6 +65,9 @@ pub fn top_k<T: Element>(
     if !(1..=vocab_size).contains(&k) {
         return Err(KernelError::argument(op, "k", k, format!("1 <= k <= {vocab_size}")));
     }
+    if u32::try_from(vocab_size).is_err() {
+        return Err(KernelError::argument(op, "classes", vocab_size, "a number of 32 bits"));
+    }
     let level = workspace.level;
     let lowest = T::from_f64(f64::NEG_INFINITY);
     let mut out = TopK::default();
@@ -76,26 +86,25 @@ pub fn top_k<T: Element>(
                 for first in (0..padded).step_by(GROUP) {
                     let group = first..padded.min(first + GROUP);
                     if T::any_above(level, &logits[group.clone()], &best.thresholds[group.clone()]) {
-                        best.look_at(group, logits, block.first_class + class, k);
+                        best.look_at(group, logits, (block.first_class + class) as u32, k);
                     }
                 }
             }
         },
         |threads, _, log_normalisers| {
             for (row, log_normaliser) in log_normalisers.iter().enumerate() {
-                let mut all: Vec<(T, usize)> =
+                let mut all: Vec<(T, u32)> =
                     threads.iter().flat_map(|best| best.rows[row].iter().copied()).collect();
-                // Stable, and threads come in the order of their classes: smaller ids first among equals.
-                all.sort_by(|a, b| b.0.partial_cmp(&a.0).unwrap_or(std::cmp::Ordering::Equal));
+                all.sort_unstable_by(better);
                 all.truncate(k);
                 let missing = k - all.len();
                 if missing > 0 {
                     // Classes of probability zero beat no threshold; they fill up what is missing.
-                    let found: HashSet<usize> = all.iter().map(|(_, class)| *class).collect();
-                    let others = (0..vocab_size).filter(|class| !found.contains(class));
+                    let found: HashSet<u32> = all.iter().map(|(_, class)| *class).collect();
+                    let others = (0..vocab_size as u32).filter(|class| !found.contains(class));
                     all.extend(others.take(missing).map(|class| (lowest, class)));
                 }
-                out.ids.extend(all.iter().map(|(_, class)| *class as i64));
+                out.ids.extend(all.iter().map(|(_, class)| i64::from(*class)));
                 out.log_probs.extend(all.iter().map(|(logit, _)| logit.to_f64() - log_normaliser));
             }
             out.log_normaliser.extend_from_slice(log_normalisers);
@@ -107,7 +116,7 @@ pub fn top_k<T: Element>(
 
 impl<T: Element> Best<T> {
     /// Takes what is better than what is known of some rows.
-    fn look_at(&mut self, group: std::ops::Range<usize>, logits: &[T], class: usize, k: usize) {
+    fn look_at(&mut self, group: std::ops::Range<usize>, logits: &[T], class: u32, k: usize) {
         for row in group {
             if logits[row] > self.thresholds[row] {
                 self.insert(row, logits[row], class, k);
@@ -115,8 +124,17 @@ impl<T: Element> Best<T> {
         }
     }
 
-    fn insert(&mut self, row: usize, logit: T, class: usize, k: usize) {
+    fn insert(&mut self, row: usize, logit: T, class: u32, k: usize) {
         let best = &mut self.rows[row];
+        if k > SORTED {
+            best.push((logit, class));
+            if best.len() >= 2 * k {
+                let (_, kth, _) = best.select_nth_unstable_by(k - 1, better);
+                self.thresholds[row] = kth.0;
+                best.truncate(k);
+            }
+            return;
+        }
         let place = best.partition_point(|(other, _)| *other >= logit);
         best.insert(place, (logit, class));
         best.truncate(k);
@@ -124,4 +142,9 @@ impl<T: Element> Best<T> {
             self.thresholds[row] = best[k - 1].0;
         }
     }
+}
+
+/// Likelier classes first; among equal logits the smaller id.
+fn better<T: Element>(a: &(T, u32), b: &(T, u32)) -> Ordering {
+    b.0.partial_cmp(&a.0).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1))
 }
