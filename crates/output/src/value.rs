@@ -8,9 +8,15 @@ use crate::{OutputError, Result};
 /// NCE), so it has no way to become a perplexity: only [`LogProb`] has (packages that printed `exp` of such a loss as a
 /// perplexity are row 19 of the defect list in the tests).
 ///
-/// ```compile_fail
-/// fn perplexity(loss: lexmax_output::TrainingLoss) -> f64 {
+/// ```compile_fail,E0599
+/// fn a20_19_a_surrogate_is_no_perplexity(loss: lexmax_output::TrainingLoss) -> f64 {
 ///     loss.perplexity() // no such method, on purpose
+/// }
+/// ```
+///
+/// ```
+/// fn exact_log_probabilities_are_one(nll: lexmax_output::ExactNll) -> f64 {
+///     nll.perplexity()
 /// }
 /// ```
 #[derive(Debug)]
