@@ -13,8 +13,11 @@ use crate::{LayerCost, LogProb, Result, TopK, TrainingLoss};
 /// * where [`TrainingLoss::is_exact`], the loss of row `i` without options is `-log_prob[i]`;
 /// * rows do not influence each other's `log_prob`, and rows with the ignored target influence nothing;
 /// * `top_k` and `sample` follow `log_probs` exactly;
+/// * `log_prob` and `log_probs` are differentiable, `top_k` and `sample` record no graph;
 /// * draws come from the given generator alone: the same seed gives the same bits with any number of threads;
 /// * bad input is an error that names the operation, the value and what was expected, never a panic.
+///
+/// Log-probabilities have the kind of the parameters; where that is of half precision they are f32, the loss is not.
 ///
 /// Ids are ranks of falling frequency: class 0 is the most frequent one.
 pub trait OutputLayer: std::fmt::Debug {

@@ -3,7 +3,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::subject::{Case, ROWS, Subject, dense_gradient, normal, to_dense};
+use super::subject::{Case, ROWS, Subject, assert_close, dense_gradient, normal, to_dense};
 use crate::{LossOptions, Reduction};
 use lexmax_kernels::seed::generator;
 use rand::RngExt;
@@ -21,6 +21,7 @@ pub(super) fn check(case: &Case<'_>) {
     }
     every_parameter_learns(case);
     a_kept_graph_gives_the_same_again(case);
+    answers_are_differentiable(case);
 }
 
 /// The objective of the check: each row's loss with a random weight of its own (a wrong upstream gradient shows here).
@@ -104,4 +105,32 @@ fn a_kept_graph_gives_the_same_again(case: &Case<'_>) {
             assert_eq!(&to_dense(&again), expected, "{}: {name}, {reduction:?}, second pass", case.name);
         }
     }
+}
+
+/// The gradients through `log_prob` are those through the entries of `log_probs`; best classes are numbers without a graph.
+fn answers_are_differentiable(case: &Case<'_>) {
+    let subject = case.subject(Kind::Double, LossOptions::default());
+    let upstream = normal(&mut generator(8, "upstream", 0), &[ROWS], 1.0);
+    let mut inputs = subject.variables();
+    inputs.push(("hidden".to_owned(), subject.hidden.shallow_clone()));
+    let tensors: Vec<&Tensor> = inputs.iter().map(|(_, tensor)| tensor).collect();
+    let gradients = |log_prob: Tensor| {
+        let total = (log_prob * &upstream).sum(Kind::Double);
+        assert!(total.requires_grad(), "{}: log_prob has no graph", case.name);
+        total.backward();
+        let found: Vec<Tensor> = tensors.iter().map(|tensor| dense_gradient(tensor).copy()).collect();
+        for tensor in &tensors {
+            tensor.shallow_clone().zero_grad();
+        }
+        found
+    };
+    let of_targets = subject.layer.log_prob(&subject.hidden, &subject.targets).unwrap().into_tensor();
+    let all = subject.layer.log_probs(&subject.hidden).unwrap().into_tensor();
+    let entries = all.gather(1, &subject.targets.unsqueeze(1), false).squeeze_dim(1);
+    for ((name, _), (a, b)) in inputs.iter().zip(gradients(of_targets).iter().zip(&gradients(entries))) {
+        let what = format!("{}: gradient of {name} through log_prob and through log_probs", case.name);
+        assert_close(&what, a, b, Kind::Double, 1024.0);
+    }
+    let top = subject.layer.top_k(&subject.hidden, 1).unwrap();
+    assert!(!top.log_probs.requires_grad(), "{}: top_k records a graph", case.name);
 }
