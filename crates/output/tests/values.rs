@@ -13,6 +13,10 @@ fn a20_11_sums_do_not_saturate() {
     nll.add(&LogProb::from_normalised(more)).unwrap();
     assert!((nll.nats - 6.9e9 - 6900.0).abs() < 0.01);
     assert_eq!(nll.tokens, 1_000_001_000);
+    // All classes of a row are not that many targets.
+    let dense = LogProb::from_normalised(Tensor::zeros([2, 3], (Kind::Float, Device::Cpu)));
+    assert!(nll.add(&dense).unwrap_err().to_string().contains("[2, 3]"));
+    assert_eq!(nll.tokens, 1_000_001_000);
     // The defect: token by token, an f32 sum of that size does not move at all.
     let defect = (0..1000).fold(6.9e9_f32, |sum, _| sum + 6.9);
     assert_eq!(defect, 6.9e9_f32);
