@@ -17,10 +17,16 @@ pub enum ReportError {
         folder: PathBuf,
     },
     /// The options name a reference output that never ran.
-    #[error("reference output {name:?} is not among the outputs of the records: {}", known.join(", "))]
+    #[error(
+        "reference output {name:?} is not among the outputs of the records{}: {}",
+        nearest.as_ref().map_or_else(String::new, |nearest| format!(" (did you mean {nearest:?}?)")),
+        known.join(", ")
+    )]
     UnknownReference {
         /// The name that was asked for.
         name: String,
+        /// The name that it may have been meant for.
+        nearest: Option<String>,
         /// The names that there are.
         known: Vec<String>,
     },

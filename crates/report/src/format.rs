@@ -63,12 +63,15 @@ pub fn whole(value: f64) -> String {
 }
 
 /// `mean ± half width`: the half width with two digits, the mean to the same decimal, but with no more than one digit more
-/// than `digits`. Without a half width the mean alone.
+/// than `digits`. Without a half width the mean alone, as where one of the two is not finite.
 pub fn estimate(estimate: &Estimate, digits: u32) -> String {
     let Estimate { mean, half_width, .. } = *estimate;
-    let Some(half) = half_width else { return significant(mean, digits) };
+    let half = match half_width {
+        Some(half) if mean.is_finite() && half.is_finite() => half,
+        _ => return significant(mean, digits),
+    };
     let shown = significant(half, 2);
-    if !half.is_finite() || half == 0.0 || !mean.is_finite() || mean == 0.0 {
+    if half == 0.0 || mean == 0.0 {
         return format!("{} ± {shown}", significant(mean, digits));
     }
     let magnitude = |value: f64| value.abs().log10().floor() as i32;
@@ -78,6 +81,10 @@ pub fn estimate(estimate: &Estimate, digits: u32) -> String {
 
 /// A change in per cent with its sign.
 pub fn percent(value: f64) -> String {
+    if !value.is_finite() {
+        let unit = if value.is_nan() { "" } else { " %" };
+        return format!("{}{unit}", signed(value));
+    }
     let text = format!("{:.1} %", value.abs());
     if text == "0.0 %" {
         return text;
@@ -93,6 +100,15 @@ pub fn verdict(verdict: &Verdict) -> String {
     };
     match verdict {
         Verdict::NoSharedSeed => "no shared seed: no verdict".into(),
+        Verdict::NotFinite { candidate, reference, shared } => {
+            let sides = match (candidate, reference) {
+                (_, 0) => format!("not finite on {candidate}"),
+                (0, _) => format!("reference not finite on {reference}"),
+                _ => format!("not finite on {candidate}, reference on {reference}"),
+            };
+            let seeds = if *shared == 1 { "seed" } else { "seeds" };
+            format!("{sides} of {shared} {seeds}: no verdict")
+        }
         Verdict::OneSeed { difference } => format!("one seed: no verdict ({} nats)", signed(*difference)),
         Verdict::NoDifference(e) => with("no difference shown", e),
         Verdict::Better(e) => with("better", e),
@@ -161,6 +177,20 @@ mod tests {
         let e = Estimate { mean: 0.012, half_width: Some(0.02), count: 3 };
         assert_eq!(verdict(&Verdict::NoDifference(e)), "no difference shown (+0.012 ± 0.020 nats, 3 seeds)");
         assert_eq!(verdict(&Verdict::OneSeed { difference: -0.5 }), "one seed: no verdict (−0.500 nats)");
+    }
+
+    #[test]
+    fn what_is_not_finite_has_no_interval_and_no_verdict() {
+        for half_width in [None, Some(f64::NAN), Some(f64::INFINITY), Some(1.0)] {
+            let of = |mean| estimate(&Estimate { mean, half_width, count: 2 }, 4);
+            assert_eq!((of(f64::INFINITY), of(f64::NAN)), ("∞".into(), "not a number".into()));
+        }
+        assert_eq!((percent(f64::INFINITY), percent(f64::NAN)), ("+∞ %".into(), "not a number".into()));
+        let words =
+            |candidate, reference, shared| verdict(&Verdict::NotFinite { candidate, reference, shared });
+        assert_eq!(words(1, 0, 2), "not finite on 1 of 2 seeds: no verdict");
+        assert_eq!(words(0, 1, 1), "reference not finite on 1 of 1 seed: no verdict");
+        assert_eq!(words(1, 2, 3), "not finite on 1, reference on 2 of 3 seeds: no verdict");
     }
 
     #[test]

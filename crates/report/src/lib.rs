@@ -20,6 +20,7 @@ mod format;
 mod html;
 mod load;
 mod markdown;
+mod nearest;
 pub mod peers;
 mod rows;
 mod stats;

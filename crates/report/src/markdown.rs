@@ -26,16 +26,15 @@ pub fn table(summary: &Summary) -> String {
 /// `operating_points.md`.
 pub fn operating_points(summary: &Summary) -> String {
     let mut out = format!("# {}: operating points\n\n", escape(&summary.experiment));
-    match summary.reference {
-        None => out.push_str("No finished run of a full softmax to compare to.\n"),
-        Some(reference) => {
-            let _ = writeln!(
-                out,
-                "Fastest training within a tolerance of the test perplexity of {}.\n",
-                escape(&summary.outputs[reference].name)
-            );
-            out.push_str(&of(&rows::operating_points(summary)));
-        }
+    if let Some(why) = summary.without_reference() {
+        let _ = writeln!(out, "{}", escape(&why));
+    } else if let Some(reference) = summary.reference {
+        let _ = writeln!(
+            out,
+            "Fastest training within a tolerance of the test perplexity of {}.\n",
+            escape(&summary.outputs[reference].name)
+        );
+        out.push_str(&of(&rows::operating_points(summary)));
     }
     out
 }

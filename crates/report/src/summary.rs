@@ -4,6 +4,7 @@
 use lexmax_records::{RunRecord, RunResult, RunStatus};
 
 use crate::load::Loaded;
+use crate::nearest::nearest;
 use crate::stats::paired::{self, Verdict};
 use crate::stats::{Estimate, pareto};
 use crate::{ReportError, ReportOptions};
@@ -21,7 +22,9 @@ pub struct Summary {
     pub outputs: Vec<OutputSummary>,
     /// Index in `outputs` of the output that the others are compared to.
     pub reference: Option<usize>,
-    /// The fastest output within each tolerance; empty without a reference.
+    /// The reference that the options name.
+    pub asked: Option<String>,
+    /// The fastest output within each tolerance; empty without a reference of finite perplexity.
     pub operating_points: Vec<OperatingPoint>,
 }
 
@@ -38,7 +41,7 @@ pub struct OutputSummary {
     pub failed: Vec<usize>,
     /// Means over the finished runs; `None` when there is none.
     pub figures: Option<Figures>,
-    /// Change of the mean test perplexity from the reference, in per cent.
+    /// Change of the mean test perplexity from the reference, in per cent; `None` where the reference's is not finite.
     pub change_percent: Option<f64>,
     /// Paired comparison of the test loss to the reference, in nats per token; `None` for the reference itself.
     pub verdict: Option<Verdict>,
@@ -107,7 +110,24 @@ impl Summary {
         mark_front(&mut outputs);
         let operating_points = operating_points(&outputs, reference, &options.tolerances_percent);
         let experiment = records.first().map(|record| record.experiment.clone()).unwrap_or_default();
-        Ok(Self { experiment, notes, records, outputs, reference, operating_points })
+        let asked = options.reference.clone();
+        Ok(Self { experiment, notes, records, outputs, reference, asked, operating_points })
+    }
+
+    /// Why there is nothing to compare to; `None` where there is a reference with a finite perplexity.
+    pub fn without_reference(&self) -> Option<String> {
+        match (self.reference, &self.asked) {
+            (Some(i), _) => {
+                let finite =
+                    self.outputs[i].figures.is_some_and(|figures| figures.perplexity.mean.is_finite());
+                (!finite).then(|| {
+                    format!("The test perplexity of the reference {} is not finite", self.outputs[i].name)
+                })
+            }
+            (None, Some(name)) => Some(format!("No run of the reference {name} finished")),
+            (None, None) => Some("No run of a full softmax finished".into()),
+        }
+        .map(|why| format!("{why}, so there is nothing to compare to."))
     }
 
     /// The results of an output's finished runs with their seeds.
@@ -191,7 +211,7 @@ fn find_reference(outputs: &[OutputSummary], options: &ReportOptions) -> Result<
         let found = outputs.iter().position(|output| &output.name == name).ok_or_else(|| {
             let mut known: Vec<_> = outputs.iter().map(|output| output.name.clone()).collect();
             known.sort();
-            ReportError::UnknownReference { name: name.clone(), known }
+            ReportError::UnknownReference { name: name.clone(), nearest: nearest(name, &known), known }
         })?;
         return Ok(Some(found).filter(finished));
     }
@@ -209,7 +229,9 @@ fn compare(outputs: &mut [OutputSummary], records: &[RunRecord], reference: usiz
         results(records, output).into_iter().map(|(seed, result)| (seed, result.test.nll())).collect()
     };
     let base_losses = losses(&outputs[reference]);
-    let base = outputs[reference].figures.map(|figures| figures.perplexity.mean);
+    // Everything is "100 % better" than an infinite perplexity, which says nothing.
+    let base =
+        outputs[reference].figures.map(|figures| figures.perplexity.mean).filter(|mean| mean.is_finite());
     for (i, output) in outputs.iter_mut().enumerate() {
         output.change_percent = output
             .figures
@@ -239,7 +261,8 @@ fn operating_points(
     reference: Option<usize>,
     tolerances: &[f64],
 ) -> Vec<OperatingPoint> {
-    let Some(base) = reference.and_then(|reference| outputs[reference].figures) else { return Vec::new() };
+    let base = reference.and_then(|reference| outputs[reference].figures);
+    let Some(base) = base.filter(|base| base.perplexity.mean.is_finite()) else { return Vec::new() };
     let mut points = Vec::new();
     for &tolerance_percent in tolerances {
         let limit = base.perplexity.mean * (1.0 + tolerance_percent / 100.0);

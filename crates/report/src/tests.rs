@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod literals;
+mod not_finite;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -146,7 +149,8 @@ fn options_choose_reference_and_tolerances_and_refuse_nonsense() {
     assert!(full.change_percent.unwrap() < -30.0);
     let error = with(options(Some("fulll"), &[1.0])).unwrap_err();
     assert!(matches!(&error, ReportError::UnknownReference { name, .. } if name == "fulll"));
-    assert!(error.to_string().contains("two-level classes"), "{error}");
+    let words = error.to_string();
+    assert!(words.contains("two-level classes") && words.contains("did you mean \"full\"?"), "{words}");
     for bad in [-1.0, f64::NAN, f64::INFINITY] {
         assert!(matches!(with(options(None, &[1.0, bad])), Err(ReportError::Tolerance { .. })));
     }
@@ -174,9 +178,9 @@ fn one_output_with_one_seed_and_no_full_softmax_is_a_report() {
     write(results.path(), &[run(OUTPUTS[7], 3)]);
     let paths = write_report(results.path(), &ReportOptions::default()).unwrap();
     let page = std::fs::read_to_string(&paths.page).unwrap();
-    assert!(page.contains("there is no reference to compare to"));
+    assert!(page.contains("No run of a full softmax finished, so there is nothing to compare to."));
     let points = std::fs::read_to_string(paths.folder.join("operating_points.md")).unwrap();
-    assert!(points.contains("No finished run of a full softmax"));
+    assert!(points.contains("No run of a full softmax finished"));
 }
 
 #[test]

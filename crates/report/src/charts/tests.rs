@@ -13,7 +13,7 @@ fn charts(records: Vec<RunRecord>) -> Vec<Chart> {
     all(&summary.unwrap_or_else(|error| panic!("{error}")))
 }
 
-fn texts(drawing: &Drawing) -> Vec<(&str, Bounds)> {
+pub(crate) fn texts(drawing: &Drawing) -> Vec<(&str, Bounds)> {
     drawing
         .shapes
         .iter()

@@ -117,11 +117,11 @@ fn outputs(out: &mut String, summary: &Summary) {
             "<p class=\"note\">No run finished, so there are no figures to compare. The errors are below.</p>\n",
         );
     }
-    let reference = match summary.reference {
-        Some(reference) => {
+    let reference = match (summary.without_reference(), summary.reference) {
+        (None, Some(reference)) => {
             format!("The reference is <b>{}</b>.", escape(&summary.outputs[reference].name))
         }
-        None => "No full softmax finished, so there is no reference to compare to.".into(),
+        (why, _) => escape(&why.unwrap_or_default()),
     };
     let _ = writeln!(
         out,
@@ -139,16 +139,16 @@ fn outputs(out: &mut String, summary: &Summary) {
 
 fn operating_points(out: &mut String, summary: &Summary) {
     out.push_str("<h2>Operating points</h2>\n");
-    let Some(reference) = summary.reference else {
-        out.push_str("<p class=\"note\">No finished run of a full softmax to compare to.</p>\n");
-        return;
-    };
-    let _ = writeln!(
-        out,
-        "<p>The output that trains fastest with a test perplexity within a tolerance of <b>{}</b>.</p>",
-        escape(&summary.outputs[reference].name)
-    );
-    table(out, &rows::operating_points(summary));
+    if let Some(why) = summary.without_reference() {
+        let _ = writeln!(out, "<p class=\"note\">{}</p>", escape(&why));
+    } else if let Some(reference) = summary.reference {
+        let _ = writeln!(
+            out,
+            "<p>The output that trains fastest with a test perplexity within a tolerance of <b>{}</b>.</p>",
+            escape(&summary.outputs[reference].name)
+        );
+        table(out, &rows::operating_points(summary));
+    }
 }
 
 fn table(out: &mut String, table: &TextTable) {

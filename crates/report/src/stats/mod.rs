@@ -13,7 +13,8 @@ pub const CONFIDENCE: f64 = 0.95;
 pub struct Estimate {
     /// Arithmetic mean.
     pub mean: f64,
-    /// Half the width of the 95 % interval of the mean, `t(0.975, n - 1) s / sqrt(n)`, after Student; `None` for one value.
+    /// Half the width of the 95 % interval of the mean, `t(0.975, n - 1) s / sqrt(n)`, after Student; `None` for one value
+    /// and where it is no finite number, as with an infinite value among the others.
     pub half_width: Option<f64>,
     /// Number of values.
     pub count: usize,
@@ -32,6 +33,7 @@ impl Estimate {
             let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
             student::two_sided_quantile(CONFIDENCE, count - 1) * (variance / n).sqrt()
         });
+        let half_width = half_width.filter(|half| half.is_finite());
         Some(Self { mean, half_width, count })
     }
 
@@ -58,5 +60,15 @@ mod tests {
         let five = Estimate::of(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
         assert!((five.mean - 3.0).abs() < 1e-15);
         assert!((five.half_width.unwrap() - 1.963_243).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite_leaves_a_mean_without_an_interval() {
+        for bad in [f64::INFINITY, f64::NAN] {
+            let estimate = Estimate::of(&[1.0, bad, 2.0]).unwrap();
+            assert!(!estimate.mean.is_finite() && estimate.half_width.is_none(), "{estimate:?}");
+            assert_eq!(estimate.count, 3);
+        }
+        assert_eq!(Estimate::of(&[1e300, -1e300]).unwrap().half_width, None);
     }
 }

@@ -10,6 +10,15 @@ use super::Estimate;
 pub enum Verdict {
     /// No seed ran on both sides.
     NoSharedSeed,
+    /// A shared seed ended with a loss that is infinite or not a number. To leave it out would flatter the side that broke.
+    NotFinite {
+        /// Shared seeds on which the candidate's value is not finite.
+        candidate: usize,
+        /// Shared seeds on which the reference's value is not finite.
+        reference: usize,
+        /// Shared seeds.
+        shared: usize,
+    },
     /// One shared seed: a difference, but no idea of its spread.
     OneSeed {
         /// The difference on that seed.
@@ -26,11 +35,14 @@ pub enum Verdict {
 /// Compares two outputs from `(seed, value)` pairs by a paired t interval at 95 %.
 pub fn compare(candidate: &[(u64, f64)], reference: &[(u64, f64)]) -> Verdict {
     let reference: BTreeMap<_, _> = reference.iter().copied().collect();
-    let differences: Vec<f64> = candidate
-        .iter()
-        .filter_map(|(seed, value)| Some(value - reference.get(seed)?))
-        .filter(|difference| difference.is_finite())
-        .collect();
+    let pairs: Vec<(f64, f64)> =
+        candidate.iter().filter_map(|(seed, value)| Some((*value, *reference.get(seed)?))).collect();
+    let broken = |side: fn(&(f64, f64)) -> f64| pairs.iter().filter(|pair| !side(pair).is_finite()).count();
+    let (candidate, reference) = (broken(|pair| pair.0), broken(|pair| pair.1));
+    if candidate + reference > 0 {
+        return Verdict::NotFinite { candidate, reference, shared: pairs.len() };
+    }
+    let differences: Vec<f64> = pairs.iter().map(|(value, base)| value - base).collect();
     match Estimate::of(&differences) {
         None => Verdict::NoSharedSeed,
         Some(Estimate { mean, half_width: None, .. }) => Verdict::OneSeed { difference: mean },
@@ -56,7 +68,21 @@ mod tests {
             compare(&[(1, 5.0), (3, 9.0)], &[(1, 4.5), (2, 1.0)]),
             Verdict::OneSeed { difference: 0.5 }
         );
-        assert_eq!(compare(&[(1, f64::NAN)], &[(1, 4.5)]), Verdict::NoSharedSeed);
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_forbids_a_verdict() {
+        let not_finite = |candidate, reference, shared| Verdict::NotFinite { candidate, reference, shared };
+        let reference = [(1, 4.5), (2, 4.6), (3, 4.4)];
+        assert_eq!(compare(&[(1, f64::NAN)], &reference), not_finite(1, 0, 1));
+        // The two other seeds are better, and still there is no verdict.
+        assert_eq!(compare(&[(1, 4.0), (2, 4.1), (3, f64::INFINITY)], &reference), not_finite(1, 0, 3));
+        assert_eq!(compare(&reference, &[(1, f64::INFINITY), (2, 4.0)]), not_finite(0, 1, 2));
+        // An infinite value on a seed that the other side lacks is no pair.
+        assert_eq!(
+            compare(&[(1, 4.75), (9, f64::INFINITY)], &reference),
+            Verdict::OneSeed { difference: 0.25 }
+        );
     }
 
     #[test]
