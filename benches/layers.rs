@@ -5,7 +5,8 @@
 //! building the layer, dropping the gradients. Each answer is compared with the definition in f64 first, and the bench
 //! ends where one is wrong. Freed memory stays in the process, as in a run of the lab.
 //!
-//! `cargo bench -p lexmax-benches` runs one small size; `LEXMAX_BENCH=grid` runs all of V, D and N. A name chooses, as in
+//! `cargo bench -p lexmax-benches` runs one small size; `LEXMAX_BENCH=grid` runs all of V, D and N, but for what the machine has
+//! no memory for, which it names. A name chooses, as in
 //! `cargo bench -p lexmax-benches -- step/full`.
 
 #![allow(missing_docs)] // criterion's macros make undocumented items
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use lexmax::output::fused::Compute;
-use lexmax_benches::{Floor, Layer, Sizes, Subject, Task};
+use lexmax_benches::{Floor, Layer, Sizes, Subject, Task, memory};
 
 /// The sizes to run: a small one, or the whole grid with `LEXMAX_BENCH=grid` in the environment.
 fn sizes() -> Vec<Sizes> {
@@ -38,6 +39,7 @@ fn must<T>(result: anyhow::Result<T>) -> T {
 
 fn compare(criterion: &mut Criterion, task: Task) {
     lexmax_lab::allocator::keep_freed_memory();
+    let room = lexmax_lab::machine::environment(1, "cpu", "f32").memory_bytes;
     let mut group = criterion.benchmark_group(task.name());
     group.sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
     for sizes in sizes() {
@@ -58,6 +60,17 @@ fn compare(criterion: &mut Criterion, task: Task) {
         for layer in Layer::ALL {
             for (path, compute) in [("fused", Compute::Fastest), ("reference", Compute::Reference)] {
                 let id = BenchmarkId::new(format!("{} {path}", layer.name()), &label);
+                let needs = memory::plain_bytes(layer, sizes);
+                if compute == Compute::Reference && needs > room {
+                    eprintln!(
+                        "skipped: {} {} {path} {label} takes about {} GiB, the machine has {}",
+                        task.name(),
+                        layer.name(),
+                        needs >> 30,
+                        room >> 30
+                    );
+                    continue;
+                }
                 bench(&mut group, id, task, &mut || {
                     let mut subject = Subject::new(layer, task, compute, sizes)?;
                     subject.check(task)?;

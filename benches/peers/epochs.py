@@ -18,13 +18,22 @@ example:
 """
 
 
-def of_lexmax(folder):
-    """Perplexity of each seed, from finished runs."""
-    runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "runs").glob("*.json"))]
-    finished = [run for run in runs if run["result"].get("valid_nll") is not None]
-    if not finished:
-        raise SystemExit(f"{folder}: holds no finished runs, expected runs/*.json of `lexmax run`")
-    return {run["seed"]: math.exp(run["result"]["valid_nll"]) for run in finished}
+def of_lexmax(folders):
+    """Perplexity of each seed, from the finished runs of one output."""
+    found, outputs = {}, set()
+    for folder in folders:
+        runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "runs").glob("*.json"))]
+        finished = [run for run in runs if run["result"] and run["result"].get("valid_nll") is not None]
+        if not finished:
+            raise SystemExit(f"{folder}: holds no finished runs, expected runs/*.json of `lexmax run`")
+        for run in finished:
+            outputs.add(run["output"])
+            if len(outputs) > 1:
+                raise SystemExit(f"{folder}: holds runs of {' and '.join(sorted(outputs))}, expected one output")
+            if run["seed"] in found:
+                raise SystemExit(f"{folder}: seed {run['seed']} is there twice, expected every seed once")
+            found[run["seed"]] = math.exp(run["result"]["valid_nll"])
+    return found
 
 
 def of_pytorch(folder):
@@ -49,10 +58,7 @@ def main():
     parser.add_argument("folders", type=Path, nargs="+", metavar="RESULTS", help="results folders of lexmax")
     parser.add_argument("--pytorch", type=Path, required=True, metavar="DIR", help="folder with the script's JSON files")
     args = parser.parse_args()
-    lexmax = {}
-    for folder in args.folders:
-        lexmax.update(of_lexmax(folder))
-    sides = {"lexmax": lexmax, "PyTorch": of_pytorch(args.pytorch)}
+    sides = {"lexmax": of_lexmax(args.folders), "PyTorch": of_pytorch(args.pytorch)}
     for name, side in sides.items():
         each = ", ".join(f"{seed}: {side[seed]:.1f}" for seed in sorted(side))
         print(f"{name:8} mean {statistics.mean(side.values()):.1f}  ({each})")

@@ -1,5 +1,6 @@
 """Tests of measure.py and epochs.py: python benches/peers/test_measure.py (standard library and numpy only)."""
 
+import json
 import tempfile
 import time
 import unittest
@@ -30,8 +31,14 @@ class Measure(unittest.TestCase):
 
         self.assertGreaterEqual(count(0.03, 0.001, 0.001), measure.LEAST)
         self.assertLess(count(0.01, 0.015, 0.015), measure.LEAST)
-        self.assertEqual(count(0.01, 0.2, 0.2), 1)
+        self.assertEqual(count(0.01, 0.2, 0.2), measure.LEAST_OF_ALL)
         self.assertEqual(count(100, 0, 0), measure.MOST)
+
+    def test_one_call_warms_up_and_does_not_count(self):
+        for first, expected in [(0.0, 1), (2 * measure.WARM, 0)]:
+            calls = []
+            times = measure.repeat(0.001, first, lambda: None, lambda: calls.append(time.sleep(0.002)))
+            self.assertEqual(len(calls), len(times) + expected)
 
     def test_the_peak_of_the_call_counts(self):
         rise, _ = measure.memory_rise(lambda: len(b"x" * (64 << 20)))
@@ -40,6 +47,21 @@ class Measure(unittest.TestCase):
             self.assertLess(rise, 80 << 20)
 
     def test_epochs_are_compared_by_their_means(self):
+        with tempfile.TemporaryDirectory() as folder:
+            runs = Path(folder) / "runs"
+            runs.mkdir()
+
+            def store(name, seed, output, result):
+                record = {"seed": seed, "output": output, "result": result}
+                (runs / f"{name}.json").write_text(json.dumps(record), encoding="utf-8")
+
+            store("a", 1, "full", {"valid_nll": 5.0})
+            store("b", 2, "full", None)  # a failed run
+            self.assertEqual(list(epochs.of_lexmax([Path(folder)])), [1])
+            store("c", 1, "full", {"valid_nll": 5.1})
+            self.assertRaises(SystemExit, epochs.of_lexmax, [Path(folder)])
+            store("c", 3, "adaptive", {"valid_nll": 5.1})
+            self.assertRaises(SystemExit, epochs.of_lexmax, [Path(folder)])
         # Means 102 and 100; variances 8 and 2 of two seeds each: sqrt(8 / 2 + 2 / 2) / 100.
         apart, error = epochs.compare({1: 100.0, 2: 104.0}, {1: 99.0, 2: 101.0})
         self.assertAlmostEqual(apart, 0.02)

@@ -107,6 +107,7 @@ if ARGS is not None:
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
+import measure  # noqa: E402
 from layers import Adaptive, Full, Sampled  # noqa: E402
 
 
@@ -279,6 +280,7 @@ def print_speed(label, values):
 
 def main(args):
     recipe = RECIPE
+    measure.keep_freed_memory()  # as lexmax's runs do
     torch.set_num_threads(args.threads)
     torch.set_num_interop_threads(1)
     torch.manual_seed(args.seed)

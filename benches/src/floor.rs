@@ -63,6 +63,11 @@ impl Floor {
             let expected = given.f_matmul(&double(&self.weight)?)?;
             let given = double(&self.hidden_gradient.f_narrow(0, 0, rows)?)?;
             deviation = deviation.max(relative(&given, &expected)?);
+            let classes = self.weight_gradient.size()[0].min(8);
+            let of_classes = double(&self.logits.f_narrow(1, 0, classes)?)?.f_tr()?;
+            let expected = of_classes.f_matmul(&double(&self.hidden)?)?;
+            let given = double(&self.weight_gradient.f_narrow(0, 0, classes)?)?;
+            deviation = deviation.max(relative(&given, &expected)?);
         }
         anyhow::ensure!(deviation < 1e-4, "bare products: off by {deviation}, expected less than 1e-4");
         Ok(deviation)

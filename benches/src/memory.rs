@@ -3,6 +3,8 @@
 use anyhow::Result;
 use lexmax_lab::{allocator, machine};
 
+use crate::{Layer, Sizes};
+
 /// Runs a call and returns with its result the bytes by which the resident memory rose at its peak. Freed memory that
 /// the process had kept is given back before, so that it is not used unseen. `None` where the system does not tell.
 ///
@@ -15,6 +17,20 @@ pub fn rise<T>(call: impl FnOnce() -> Result<T>) -> Result<(T, Option<u64>)> {
     let value = call()?;
     let rise = machine::peak_memory().saturating_sub(before);
     Ok((value, (reset && before > 0).then_some(rise)))
+}
+
+/// About what a case of the plain path takes at its peak, in bytes: the logits of every component, four times over (logits,
+/// log-probabilities, and the gradients of both), beside weight and gradient in f32 and what the check has of them in f64.
+pub fn plain_bytes(layer: Layer, sizes: Sizes) -> u64 {
+    let Sizes { rows, width, classes } = sizes;
+    let [rows, width, classes] = [rows, width, classes].map(i64::unsigned_abs);
+    let logits = match layer {
+        Layer::Full | Layer::Sigsoftmax => rows * classes,
+        Layer::Mos => 10 * rows * classes,
+        // Only what evaluation looks at is as large, and once.
+        _ => rows * classes / 4,
+    };
+    4 * 4 * logits + (2 * 4 + 2 * 8) * width * classes
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ pub fn cases(quick: bool) -> Vec<Case> {
     plan.add(("top-10", Layer::Full, Task::TopTen), [rows, 256, WORDS], seconds, exact);
     // The model of the PyTorch example on WikiText-2: 20 streams of 35 words, width 200.
     let models: [(Layer, Ways); 3] = [
-        (Layer::Full, &[FUSED, REFERENCE, EAGER]),
+        (Layer::Full, &[FUSED, REFERENCE, EAGER, ("pytorch", "sparse")]),
         (Layer::Adaptive, &[FUSED, REFERENCE, ("pytorch", "module"), ("pytorch", "sparse")]),
         (Layer::Sampled, &[FUSED, REFERENCE, ("pytorch", "dense"), ("pytorch", "sparse")]),
     ];
@@ -147,6 +147,7 @@ mod tests {
             ms: vec![1.0],
             extra_bytes: Some(1),
             deviation: None,
+            commit: None,
             error: None,
         }
     }

@@ -138,7 +138,7 @@ impl Subject {
 
     /// Compares the answer on a few rows with the definition: the reference path in f64 with the same parameters, plain
     /// ATen operations that the conformance suite holds to the definitions. Returns the largest relative deviation, over
-    /// loss and gradient of the hidden states where the task trains.
+    /// loss and all gradients where the task trains, and the parameters after it where it is a step.
     ///
     /// # Errors
     /// The answer is wrong, or a layer reports an error.
@@ -155,9 +155,14 @@ impl Subject {
                 let given = loss_and_gradient(&mut *self.layer, &hidden, &targets)?;
                 let expected =
                     loss_and_gradient(&mut *truth.layer, &hidden.f_to_kind(Kind::Double)?, &targets)?;
-                self.clear()?;
                 let of_loss = (given.0 - expected.0).abs() / expected.0.abs().max(f64::MIN_POSITIVE);
-                of_loss.max(relative(&given.1, &expected.1)?)
+                let mut deviation = of_loss.max(relative(&given.1, &expected.1)?);
+                deviation = deviation.max(self.off_by_gradients(&truth)?);
+                if task == Task::Step {
+                    deviation = deviation.max(self.off_after_a_step(&truth)?);
+                }
+                self.clear()?;
+                deviation
             }
             Task::Evaluate | Task::TopTen => {
                 let _guard = tch::no_grad_guard();
@@ -186,6 +191,58 @@ impl Subject {
         );
         Ok(deviation)
     }
+
+    /// The parameters by name, and those of the same layer in f64.
+    fn beside<'a>(&self, truth: &'a Self) -> impl Iterator<Item = (Tensor, Tensor)> + use<'a> {
+        let (own, others) = (self.store.variables(), truth.store.variables());
+        own.into_iter().filter_map(move |(name, own)| Some((own, others.get(&name)?.shallow_clone())))
+    }
+
+    /// Largest relative deviation of a parameter's gradient.
+    fn off_by_gradients(&self, truth: &Self) -> Result<f64> {
+        let mut largest: f64 = 0.0;
+        for (own, other) in self.beside(truth) {
+            let (given, expected) = (dense(&own.f_grad()?)?, dense(&other.f_grad()?)?);
+            if expected.defined() {
+                ensure!(given.defined(), "{}: a parameter has no gradient", self.which.name());
+                largest = largest.max(relative(&given.f_to_kind(Kind::Double)?, &expected)?);
+            }
+        }
+        Ok(largest)
+    }
+
+    /// Takes a step with the gradients that are there, and compares what it changed with the gradient's own: the relative deviation.
+    /// Takes it back.
+    fn off_after_a_step(&mut self, truth: &Self) -> Result<f64> {
+        let _guard = tch::no_grad_guard();
+        let before: Vec<(String, Tensor)> =
+            self.store.variables().into_iter().map(|(name, tensor)| (name, tensor.copy())).collect();
+        // A large one: differences of f32 numbers keep few digits of a small one.
+        self.optimizer.step(1.0)?;
+        let (after, others) = (self.store.variables(), truth.store.variables());
+        let mut largest: f64 = 0.0;
+        for (name, before) in before {
+            let (Some(after), Some(other)) = (after.get(&name), others.get(&name)) else { continue };
+            let gradient = dense(&other.f_grad()?)?;
+            if gradient.defined() {
+                let moved = before.f_to_kind(Kind::Double)?.f_sub(&after.f_to_kind(Kind::Double)?)?;
+                // Rounding of the parameters themselves, where the gradient is smaller than that.
+                let rounding = f64::from(f32::EPSILON) * before.f_norm()?.f_double_value(&[])?;
+                let off = moved.f_sub(&gradient)?.f_norm()?.f_double_value(&[])? - rounding;
+                largest = largest.max(off / gradient.f_norm()?.f_double_value(&[])?.max(f64::MIN_POSITIVE));
+            }
+            after.shallow_clone().f_copy_(&before)?;
+        }
+        Ok(largest)
+    }
+}
+
+/// A gradient in the dense layout; undefined where there is none.
+fn dense(gradient: &Tensor) -> Result<Tensor> {
+    if gradient.defined() && gradient.is_sparse() {
+        return Ok(gradient.f_to_dense(None::<Kind>, false)?);
+    }
+    Ok(gradient.shallow_clone())
 }
 
 /// Loss and gradient of the hidden states, in f64, with one set of draws for every caller.

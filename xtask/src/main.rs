@@ -35,13 +35,13 @@ Commands:
   invariants Only the invariants of the source tree (a second; part of `check`)
                cargo xtask invariants
   peers      lexmax beside PyTorch and TensorFlow on this machine: times, memory, a table of ratios and charts in
-             results/peers (about 12 minutes on two cores; leave the machine alone meanwhile). The packages are
+             results/peers (half an hour on two cores; leave the machine alone meanwhile). The packages are
              installed into .peers-venv, a download of gigabytes, unless an interpreter is given
                cargo xtask peers
                cargo xtask peers --python PATH      an interpreter that has PyTorch and TensorFlow
                cargo xtask peers --quick            small sizes, 3 minutes, into target/peers-quick
                cargo xtask peers --only full        one group: full, full-large, adaptive, sampled, mos, evaluate,
-                                                    top-10 or grid; stored lines of the others stay
+                                                    top-10, language-model or grid; stored lines of the others stay
                cargo xtask peers --threads 1        threads of both sides; all cores otherwise
                cargo xtask peers --report-only      table and charts from stored lines, nothing is timed
   help       Print this text

@@ -154,6 +154,7 @@ fn time(
         ms: timed.ms,
         extra_bytes: timed.extra_bytes,
         deviation: Some(timed.deviation),
+        commit: None,
         error: None,
     })
 }

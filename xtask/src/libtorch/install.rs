@@ -10,6 +10,10 @@ use super::state::{State, state};
 use super::{VERSION, beside, disk, link, megabytes, python, unpack, wheels};
 use crate::step;
 
+/// Ends of names beside the folder that nobody else gives: what has them is removed without asking.
+const PARTIAL: &str = ".lexmax-partial";
+const OLD: &str = ".lexmax-old";
+
 /// Installs libtorch into `folder`; what is there now is replaced when the new one is whole.
 pub fn install(folder: &Path) -> Result<()> {
     ensure!(
@@ -30,7 +34,7 @@ pub fn install(folder: &Path) -> Result<()> {
 }
 
 fn fetch_and_place(folder: &Path, parent: &Path) -> Result<()> {
-    let staging = beside(folder, ".partial");
+    let staging = beside(folder, PARTIAL);
     remove(&staging)?;
     disk::require(parent, disk::NEEDED)?;
     let python = python::with_pip(&python::NAMES, python::runs)?;
@@ -76,7 +80,7 @@ fn assemble(wheels: &[PathBuf], staging: &Path) -> Result<Manifest> {
 
 /// Gives `staging` the name `folder`; an older folder of that name goes only after that.
 fn swap(staging: &Path, folder: &Path) -> Result<()> {
-    let old = beside(folder, ".old");
+    let old = beside(folder, OLD);
     remove(&old)?;
     let replaces = folder.symlink_metadata().is_ok();
     if replaces {
@@ -140,7 +144,7 @@ mod tests {
     }
 
     fn installed(root: &Path) -> PathBuf {
-        let staging = root.join("libtorch.partial");
+        let staging = root.join(format!("libtorch{PARTIAL}"));
         let folder = root.join("libtorch");
         assemble(&wheels(root), &staging).unwrap().write(&staging).unwrap();
         swap(&staging, &folder).unwrap();
@@ -152,7 +156,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = installed(root.path());
         assert!(matches!(state(&folder, true), State::Whole { files: 8, .. }));
-        assert!(!root.path().join("libtorch.partial").exists());
+        assert!(!root.path().join(format!("libtorch{PARTIAL}")).exists());
 
         let header = folder.join("include/torch/csrc/api/include/torch/torch.h");
         fs::write(&header, "#pragma 0nce").unwrap();
@@ -176,7 +180,7 @@ mod tests {
         installed(root.path());
         assert!(matches!(state(&folder, false), State::Whole { .. }));
         assert!(!folder.join("old").exists());
-        assert!(!root.path().join("libtorch.old").exists());
+        assert!(!root.path().join(format!("libtorch{OLD}")).exists());
     }
 
     #[test]

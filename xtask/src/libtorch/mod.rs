@@ -102,6 +102,12 @@ fn ensure_in(folder: &Path, verify: bool) -> Result<()> {
             Ok(())
         }
         State::Missing => install::install(folder),
+        // A folder of somebody else's is not ours to remove.
+        State::Damaged(what) if !folder.join(manifest::NAME).exists() => bail!(
+            "`{}` is there and no libtorch {VERSION} that `cargo xtask libtorch` installed: {what}; expected a folder that \
+             is missing or empty, so move it away or name another",
+            folder.display()
+        ),
         State::Damaged(what) => {
             eprintln!("    the libtorch in {} is damaged: {what}", folder.display());
             eprintln!("    it is installed anew");
@@ -110,9 +116,35 @@ fn ensure_in(folder: &Path, verify: bool) -> Result<()> {
     }
 }
 
-/// `name` with `suffix` added, in the same folder: `.libtorch` and `.partial` give `.libtorch.partial`.
+/// `name` with `suffix` added, in the same folder: `.libtorch` and `.new` give `.libtorch.new`.
 fn beside(folder: &Path, suffix: &str) -> PathBuf {
     let mut name = folder.file_name().unwrap_or_default().to_os_string();
     name.push(suffix);
     folder.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_folder_of_somebody_else_is_refused_and_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("libs");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("precious"), "").unwrap();
+        for version in [None, Some("2.11.0")] {
+            if let Some(version) = version {
+                fs::write(folder.join("build-version"), version).unwrap();
+            }
+            let error = ensure_in(&folder, false).unwrap_err().to_string();
+            assert!(error.contains("libs") && error.contains("missing or empty"), "{error}");
+            assert!(folder.join("precious").is_file());
+        }
+        let file = root.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(ensure_in(&file, false).is_err() && file.is_file());
+    }
 }

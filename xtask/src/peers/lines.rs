@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 /// What tells two cases apart.
@@ -43,6 +43,23 @@ impl Lines {
         self.write("lines.jsonl", &text)
     }
 
+    /// Drops the lines of cases that are not among these: of a plan that has changed since.
+    pub fn keep_only(&mut self, cases: &[Value]) {
+        self.lines.retain(|line| cases.iter().any(|case| same_work(line, case)));
+    }
+
+    /// Refuses lines that were timed with another number of threads: they would stand in one table with those to come.
+    pub fn require_threads(&self, threads: usize) -> Result<()> {
+        match self.lines.iter().find(|line| line["threads"] != threads) {
+            None => Ok(()),
+            Some(line) => bail!(
+                "the stored lines in `{}` were timed with {} threads; expected as many, by --threads, or a run of all groups",
+                self.folder.display(),
+                line["threads"]
+            ),
+        }
+    }
+
     /// Adds the repetitions of a line to those of the same case; a line without any changes nothing.
     pub fn pool(&mut self, mut line: Value) -> Result<()> {
         let Some(stored) = self.lines.iter().find(|other| same_case(other, &line)) else {
@@ -53,8 +70,10 @@ impl Lines {
         if more.is_empty() {
             return Ok(());
         }
-        // The memory of the first call is the same each time; the first round's is kept.
-        line["extra_bytes"] = stored["extra_bytes"].clone();
+        // The memory of the first call is the same each time; the first round that told it is kept.
+        if !stored["extra_bytes"].is_null() {
+            line["extra_bytes"] = stored["extra_bytes"].clone();
+        }
         line["ms"] = first.into_iter().chain(more).collect();
         self.replace(line)
     }
@@ -75,7 +94,12 @@ impl Lines {
 }
 
 fn same_case(one: &Value, other: &Value) -> bool {
-    KEY.iter().all(|key| one[*key] == other[*key])
+    same_work(one, other) && one["threads"] == other["threads"]
+}
+
+/// The same case but perhaps for the threads, which a plan does not name.
+fn same_work(one: &Value, other: &Value) -> bool {
+    KEY.iter().filter(|key| **key != "threads").all(|key| one[*key] == other[*key])
 }
 
 /// Every line of a text as an object.
@@ -128,6 +152,14 @@ mod tests {
         again.pool(failure(&json!({"side": "lexmax", "layer": "full", "rows": 4}), 2, "no")).unwrap();
         let stored = Lines::open(&folder).unwrap().lines;
         assert_eq!((stored[0]["ms"].clone(), stored.len()), (json!([3.0, 5.0]), 2));
+        assert!(again.require_threads(2).is_ok());
+        let error = again.require_threads(1).unwrap_err().to_string();
+        assert!(error.contains("timed with 2 threads"), "{error}");
+        again.keep_only(&[json!({"side": "lexmax", "layer": "full", "rows": 4})]);
+        again.replace(case("nce", 1.0)).unwrap();
+        let layers: Vec<Value> =
+            Lines::open(&folder).unwrap().lines.iter().map(|line| line["layer"].clone()).collect();
+        assert_eq!(layers, ["full", "nce"]);
         // A full run starts anew.
         Lines::empty(&folder).replace(case("mos", 4.0)).unwrap();
         assert_eq!(Lines::open(&folder).unwrap().lines, [case("mos", 4.0)]);

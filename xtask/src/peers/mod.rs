@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::{libtorch, step};
@@ -107,36 +107,36 @@ fn last_words(text: &str) -> String {
 
 /// Times every case in turn.
 fn time(compare: &Compare<'_>, python: &Path, folder: &Path, arguments: &Arguments) -> Result<()> {
-    let threads = arguments.threads.to_string();
-    let mut plan = vec!["plan"];
-    if arguments.quick {
-        plan.push("--quick");
-    }
+    let all = plan(compare, arguments.quick)?;
+    let mut cases = all.clone();
+    let mut lines = Lines::empty(folder);
     if let Some(group) = &arguments.only {
-        plan.extend(["--only", group]);
-    }
-    let mut cases = lines::objects(&compare.output(&plan)?)?;
-    if cases.iter().any(reads_text) {
-        match compare.output(&["corpus", RECIPE]).and_then(|text| lines::last_object(&text)) {
-            Ok(corpus) => cases.iter_mut().filter(|case| reads_text(case)).for_each(|case| {
-                case["corpus"] = corpus["name"].clone();
-                case["corpus_folder"] = corpus["folder"].clone();
-            }),
-            Err(why) => eprintln!(
-                "    The language models read ids by Zipf's law, since the text of `{RECIPE}` is not here: {why:#}"
-            ),
+        cases.retain(|case| case["group"] == group.as_str());
+        if cases.is_empty() {
+            let mut groups: Vec<&str> = all.iter().filter_map(|case| case["group"].as_str()).collect();
+            groups.dedup();
+            bail!(
+                "--only {group}: no case of this plan has that group; expected one of {}",
+                groups.join(", ")
+            );
         }
+        // Lines of other groups stay, those of this one are replaced as they come.
+        lines = Lines::open(folder)?;
+        lines.keep_only(&all);
+        lines.require_threads(arguments.threads)?;
     }
-    // With --only, lines of other groups stay; those of this one are replaced as they come.
-    let mut lines = if arguments.only.is_some() { Lines::open(folder)? } else { Lines::empty(folder) };
-    lines.write_environment(&compare.output(&["environment", "--threads", &threads])?)?;
+    let threads = arguments.threads.to_string();
+    let environment = compare.output(&["environment", "--threads", &threads])?;
+    let commit = lines::last_object(&environment.replace('\n', " "))?["commit"].take();
+    lines.write_environment(&environment)?;
     let rounds = if arguments.quick { 1 } else { ROUNDS };
     for round in 1..=rounds {
         eprintln!("    Round {round} of {rounds}, {} cases", cases.len());
         let mut short = Vec::new();
         for (number, case) in cases.iter().enumerate() {
             let started = Instant::now();
-            let line = time_case(compare, python, case, arguments.threads)?;
+            let mut line = time_case(compare, python, case, arguments.threads)?;
+            line["commit"] = commit.clone();
             let outcome = line.get("error").and_then(Value::as_str).map_or_else(
                 || format!("{} repetitions", line["ms"].as_array().map_or(0, Vec::len)),
                 |error| format!("failed: {error}"),
@@ -179,6 +179,22 @@ fn description(case: &Value) -> Result<String> {
     let names = ["side", "layer", "variant", "task"].map(|name| text(case, name));
     let names = names.into_iter().collect::<Result<Vec<_>>>()?.join(" ");
     Ok(format!("{names} N={} D={} V={}", case["rows"], case["width"], case["classes"]))
+}
+
+/// The cases, those of language models with the corpus that they read where its text is here.
+fn plan(compare: &Compare<'_>, quick: bool) -> Result<Vec<Value>> {
+    let quick: &[&str] = if quick { &["--quick"] } else { &[] };
+    let mut cases = lines::objects(&compare.output(&[&["plan"], quick].concat())?)?;
+    match compare.output(&["corpus", RECIPE]).and_then(|text| lines::last_object(&text)) {
+        Ok(corpus) => cases.iter_mut().filter(|case| reads_text(case)).for_each(|case| {
+            case["corpus"] = corpus["name"].clone();
+            case["corpus_folder"] = corpus["folder"].clone();
+        }),
+        Err(why) => eprintln!(
+            "    The language models read ids by Zipf's law, since the text of `{RECIPE}` is not here: {why:#}"
+        ),
+    }
+    Ok(cases)
 }
 
 /// Whether a case reads a corpus where there is one.

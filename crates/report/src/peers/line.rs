@@ -42,6 +42,9 @@ pub struct Line {
     /// Largest deviation of the answer from its definition in f64, relative; none where nothing was compared.
     #[serde(default)]
     pub deviation: Option<f64>,
+    /// Commit of the lexmax that the line was timed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// Why there is no result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -85,13 +85,20 @@ fn page(lines: &[Line], comparisons: &[Comparison<'_>], environment: &Environmen
         lines.iter().map(|line| line.software.as_str()).filter(|name| !name.is_empty()).collect();
     software.sort_unstable();
     software.dedup();
+    let mut commits: Vec<&str> = lines.iter().filter_map(|line| line.commit.as_deref()).collect();
+    commits.sort_unstable();
+    commits.dedup();
     let facts = [
         format!(
             "{}, {} cores, {} threads, {}",
             environment.cpu, environment.cores, environment.threads, environment.os
         ),
         software.join("; "),
-        environment.commit.as_ref().map_or_else(String::new, |commit| format!("commit {commit}")),
+        match commits.as_slice() {
+            [] => environment.commit.as_ref().map_or_else(String::new, |commit| format!("commit {commit}")),
+            [commit] => format!("commit {commit}"),
+            several => format!("lines of several commits: {}", several.join(", ")),
+        },
     ];
     for fact in facts.iter().filter(|fact| !fact.is_empty()) {
         out.push_str(&format!("> {}\n>\n", markdown::escape(fact)));

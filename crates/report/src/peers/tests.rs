@@ -25,6 +25,7 @@ fn line(side: &str, layer: &str, variant: &str, task: &str, sizes: [u64; 3], ms:
         ms: ms.into(),
         extra_bytes: Some(mib * MIB),
         deviation: None,
+        commit: None,
         error: None,
     }
 }
@@ -154,8 +155,11 @@ fn files_are_written_alike_and_stale_charts_go() {
     assert!(csv.starts_with("layer,task,corpus,rows,width,classes,threads,lexmax_repetitions,"), "{csv}");
     assert_eq!(csv.lines().count(), 1 + pairs(&lines).len());
 
+    lines[0].commit = Some("0123456789ab".into());
+    lines[1].commit = Some("ba9876543210".into());
     store(folder.path(), &lines[..2]);
     let second = write_peers(folder.path()).unwrap();
+    assert!(second.text.contains("lines of several commits: 0123456789ab, ba9876543210"), "{}", second.text);
     assert_eq!(second.files.len(), 2);
     assert!(!folder.path().join("time.svg").exists() && folder.path().join("table.md").exists());
 }
