@@ -32,6 +32,8 @@ pub struct Description {
     /// The s of count ~ rank^-s, by least squares of log count on log rank over ranks 10 to 10,000; none where fewer
     /// than 3 such ranks have a count.
     pub zipf_exponent: Option<f64>,
+    /// First and last rank (from 1) that the exponent was fitted on.
+    pub zipf_ranks: Option<(u64, u64)>,
     /// True entropy rate in nats, for a synthetic language.
     pub entropy_rate: Option<f64>,
 }
@@ -69,6 +71,7 @@ pub fn describe(corpus: &Corpus) -> Description {
     let vocab = corpus.vocab();
     let counts = Split::ALL.map(|split| count(corpus.tokens(split), vocab.len()));
     let ranks = RANKS.iter().copied().filter(|&rank| rank < vocab.len());
+    let zipf = zipf(vocab.counts());
     Description {
         name: corpus.name().to_owned(),
         hash: corpus.hash().to_owned(),
@@ -82,7 +85,8 @@ pub fn describe(corpus: &Corpus) -> Description {
                 share: Split::ALL.map(|split| coverage(&counts[split.index()], rank)),
             })
             .collect(),
-        zipf_exponent: zipf_exponent(vocab.counts()),
+        zipf_exponent: zipf.map(|(exponent, _)| exponent),
+        zipf_ranks: zipf.map(|(_, last)| (ZIPF_RANKS.0 as u64, last)),
         entropy_rate: corpus.info().synthetic.as_ref().map(|synthetic| synthetic.entropy_rate),
     }
 }
@@ -127,8 +131,8 @@ fn add_one_perplexity(vocab: &Vocab, counts: &[u64]) -> Option<f64> {
     (tokens > 0).then(|| (nats / tokens as f64).exp())
 }
 
-/// Minus the slope of log count on log rank.
-fn zipf_exponent(counts: &[u64]) -> Option<f64> {
+/// Minus the slope of log count on log rank, and the last rank that went into it.
+fn zipf(counts: &[u64]) -> Option<(f64, u64)> {
     let (first, last) = ZIPF_RANKS;
     let points: Vec<(f64, f64)> = (first..=last.min(counts.len()))
         .map(|rank| (rank, counts[rank - 1]))
@@ -142,7 +146,7 @@ fn zipf_exponent(counts: &[u64]) -> Option<f64> {
     let (mean_x, mean_y) = points.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0 / n, y + point.1 / n));
     let covariance: f64 = points.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
     let variance: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
-    Some(-covariance / variance)
+    Some((-covariance / variance, (first + points.len() - 1) as u64))
 }
 
 impl fmt::Display for Description {
@@ -155,13 +159,8 @@ impl fmt::Display for Description {
             thousands(self.train_types),
             thousands(self.singletons)
         )?;
-        if let Some(exponent) = self.zipf_exponent {
-            writeln!(
-                f,
-                "Zipf exponent {exponent:.3} (ranks {} to {})",
-                ZIPF_RANKS.0,
-                thousands(ZIPF_RANKS.1 as u64)
-            )?;
+        if let (Some(exponent), Some((first, last))) = (self.zipf_exponent, self.zipf_ranks) {
+            writeln!(f, "Zipf exponent {exponent:.3} (ranks {first} to {})", thousands(last))?;
         }
         if let Some(entropy) = self.entropy_rate {
             writeln!(f, "true entropy rate {entropy:.4} nats (perplexity {:.2})", entropy.exp())?;
@@ -219,8 +218,12 @@ mod tests {
     fn the_fit_finds_the_exponent_of_a_power_law() {
         let counts: Vec<u64> =
             (1..=2000).map(|rank| (1e9 / f64::from(rank).powf(1.3)).round() as u64).collect();
-        assert!((zipf_exponent(&counts).unwrap() - 1.3).abs() < 1e-3);
-        assert_eq!(zipf_exponent(&counts[..11]), None);
+        let (exponent, last) = zipf(&counts).unwrap();
+        assert!((exponent - 1.3).abs() < 1e-3);
+        assert_eq!(last, 2000);
+        assert_eq!(zipf(&counts[..11]), None);
+        assert_eq!(zipf(&counts[..15]).unwrap().1, 15);
+        assert_eq!(zipf(&[&counts[..15], &[0; 9]].concat()).unwrap().1, 15);
     }
 
     #[test]

@@ -29,6 +29,14 @@ pub enum CorpusError {
         /// The path given for the corpus.
         path: PathBuf,
     },
+    /// A source that is no regular file.
+    #[error("{path}: {found}; expected a file: a text is read twice, which pipes and devices do not allow")]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What is there, as in `a pipe`.
+        found: &'static str,
+    },
     /// A .gz or .zst file ends early or is damaged.
     #[error("{path}: truncated or damaged {format} data: {source}")]
     Compressed {
@@ -40,7 +48,7 @@ pub enum CorpusError {
         source: std::io::Error,
     },
     /// The text is not UTF-8.
-    #[error("{path} line {line}: invalid UTF-8 at byte {offset} of the unpacked text; expected UTF-8")]
+    #[error("{path} line {line}: invalid UTF-8 at byte {offset} of the unpacked text; expected UTF-8{hint}")]
     InvalidUtf8 {
         /// The file.
         path: PathBuf,
@@ -48,6 +56,8 @@ pub enum CorpusError {
         line: u64,
         /// Byte offset in the unpacked text, counted from 0.
         offset: u64,
+        /// What the file seems to be instead, where its first bytes tell; empty elsewhere.
+        hint: &'static str,
     },
     /// A source file changed between the two passes of a build.
     #[error("{path}: changed while the corpus was built (its two passes read different bytes); build again")]
@@ -76,6 +86,16 @@ pub enum CorpusError {
         /// Lines per block.
         block_lines: u64,
     },
+    /// Files were given for a split, and nothing is in them.
+    #[error(
+        "{split} split is empty: no tokens in {sources}; expected at least one token, or no files for it"
+    )]
+    EmptyFiles {
+        /// The split that got nothing.
+        split: crate::Split,
+        /// Its files.
+        sources: String,
+    },
     /// A word outside the vocabulary, and no unknown word to stand for it.
     #[error(
         "{path} line {line}: word {word:?} is not in the vocabulary; expected a training word that min_count and \
@@ -101,19 +121,24 @@ pub enum CorpusError {
     },
     /// The tables of a synthetic language would not fit.
     #[error(
-        "a language of {contexts} contexts by {vocab_size} words needs {bytes} bytes of sampling tables; expected at \
-         most {limit} bytes: lower vocab_size, classes or order"
+        "a language of {contexts} contexts by {vocab_size} words and rank {rank} needs {bytes} bytes of tables and \
+         vectors; expected at most {limit} bytes: lower vocab_size, classes, order or rank"
     )]
     TooLarge {
         /// Hidden contexts, C.
         contexts: u64,
         /// Words, V.
         vocab_size: u64,
+        /// Rank of the vectors.
+        rank: u64,
         /// What they need.
         bytes: u128,
         /// What is allowed.
         limit: u128,
     },
+    /// [`crate::stop_building`] was called.
+    #[error("interrupted; nothing is left of the corpus in the making")]
+    Interrupted,
     /// The arithmetic of a synthetic language did not work out.
     #[error("synthetic language: {0}")]
     Language(String),

@@ -1,10 +1,11 @@
 //! `corpus.toml`: where a corpus comes from, how it was tokenized, how large it is.
 
+use std::fs::File;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CorpusError, Split, SynthOptions, Tokenizer};
+use crate::{CorpusError, Split, SynthOptions, Tokenizer, hash};
 
 /// Name of the description inside a corpus directory.
 pub(crate) const INFO_FILE: &str = "corpus.toml";
@@ -100,6 +101,21 @@ pub struct SourceFile {
     pub lines: u64,
     /// SHA-256 of the file as stored, hexadecimal.
     pub sha256: String,
+}
+
+impl SourceFile {
+    /// Whether `path` holds what was read. Cost: one read of the file where its size is the same.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn is_still(&self, path: &Path) -> Result<bool, CorpusError> {
+        let mut file = File::open(path).map_err(CorpusError::open(path, "a source file"))?;
+        let metadata = file.metadata().map_err(CorpusError::io("look at", path))?;
+        if metadata.len() != self.bytes {
+            return Ok(false);
+        }
+        Ok(hash::of_reader(&mut file).map_err(CorpusError::io("read", path))? == self.sha256)
+    }
 }
 
 /// How text became tokens.

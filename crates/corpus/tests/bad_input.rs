@@ -77,6 +77,36 @@ fn truncated_compressed_files() {
 }
 
 #[test]
+fn packed_files_under_another_name_are_recognised() {
+    let folder = Folder::new();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(b"some text\n").unwrap();
+    let gz = folder.file("gz.txt", encoder.finish().unwrap());
+    let zst = folder.file("zst.txt", zstd::encode_all(&b"some text\n"[..], 3).unwrap());
+    refused(&folder, &splits(&gz, None, None), &["gz.txt line 1", "invalid UTF-8", "gzip", "ends in .gz"]);
+    refused(&folder, &splits(&zst, None, None), &["zst.txt line 1", "invalid UTF-8", "zstd", "ends in .zst"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn what_is_no_file_is_refused_before_it_is_read() {
+    let folder = Folder::new();
+    let pipe = folder.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    refused(&folder, &splits(&pipe, None, None), &["pipe: a pipe or a device", "expected a file", "twice"]);
+    refused(&folder, &splits(folder.0.path(), None, None), &["a folder; expected a file"]);
+}
+
+#[test]
+fn held_out_files_without_a_token() {
+    let folder = Folder::new();
+    let train = folder.file("train.txt", "a b\n");
+    let blank = folder.file("blank.txt", " \n");
+    refused(&folder, &splits(&train, Some(&blank), None), &["valid split is empty", "blank.txt"]);
+    refused(&folder, &splits(&train, Some(&train), Some(&blank)), &["test split is empty", "blank.txt"]);
+}
+
+#[test]
 fn a_missing_text_file_is_known_before_the_first_pass() {
     let folder = Folder::new();
     let train = folder.file("train.txt", b"\xff invalid, but not looked at yet");
@@ -101,7 +131,7 @@ fn ratios_that_do_not_add_up() {
     let ratio = |valid, test, block_lines| {
         BuildOptions::new(TextInput::Ratio { files: vec![text.clone()], valid, test, block_lines })
     };
-    for (valid, test) in [(0.5, 0.5), (0.9, 0.2), (-0.1, 0.1), (f64::NAN, 0.1)] {
+    for (valid, test) in [(0.5, 0.5), (0.9, 0.2), (-0.1, 0.1), (f64::NAN, 0.1), (0.0, 0.0), (0.1, 0.0)] {
         refused(&folder, &ratio(valid, test, 10), &["ratio: given valid", "for training"]);
     }
     refused(&folder, &ratio(0.1, 0.1, 0), &["block_lines: given 0; expected at least 1"]);
@@ -126,7 +156,8 @@ fn options_that_cannot_be_used() {
         &["unk: given x", "eos"],
     );
     refused(&folder, &BuildOptions { eos: some("\n"), ..base.clone() }, &["eos: given \"\\n\"", "line feed"]);
-    refused(&folder, &BuildOptions { unk: some(""), ..base }, &["unk: given \"\"", "not empty"]);
+    refused(&folder, &BuildOptions { unk: some(""), ..base.clone() }, &["unk: given \"\"", "not empty"]);
+    refused(&folder, &BuildOptions { name: some(" "), ..base }, &["name: given \" \"", "not empty"]);
 }
 
 #[test]
@@ -231,5 +262,8 @@ fn options_of_a_language_that_cannot_be_used() {
     refused(SynthOptions { seed: 1 << 63, ..base() }, &["seed", "less than 2^63"]);
     refused(SynthOptions { train_tokens: 0, ..base() }, &["empty corpus", "train_tokens = 0"]);
     let huge = SynthOptions { vocab_size: 1_000_000, classes: 100, ..base() };
-    refused(huge, &["10000 contexts by 1000000 words", "120000000000 bytes", "at most 2147483648"]);
+    refused(huge, &["10000 contexts by 1000000 words", "120064640000 bytes", "at most 2147483648"]);
+    // Small tables, vectors of 3.2 TB: an allocation that would end the process.
+    let wide = SynthOptions { vocab_size: 632_456, rank: 632_456, ..base() };
+    refused(wide, &["rank 632456", "bytes", "lower vocab_size, classes, order or rank"]);
 }

@@ -7,7 +7,7 @@ use rand_distr::weighted::WeightedAliasIndex;
 
 use super::entropy::Facts;
 use super::language::Language;
-use crate::{CorpusError, Split, progress};
+use crate::{CorpusError, Split, progress, stop};
 
 /// Exact samplers of all conditional distributions, and what one look at each distribution tells.
 pub(crate) struct Sampler {
@@ -34,6 +34,7 @@ impl Sampler {
         let mut scores = vec![0.0; language.vocab_size()];
         let bar = progress::items(contexts as u64, "contexts");
         for context in 0..contexts {
+            stop::check()?;
             let log_z = language.scores(context, &mut scores);
             let probs: Vec<f64> = scores.iter().map(|score| (score - log_z).exp()).collect();
             let expected_score: f64 = probs.iter().zip(&scores).map(|(prob, score)| prob * score).sum();

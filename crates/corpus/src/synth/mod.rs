@@ -15,7 +15,7 @@ pub use options::SynthOptions;
 use crate::info::{CorpusInfo, Origin, SplitInfo, Splits, SyntheticInfo};
 use crate::staging::{Staging, name_of};
 use crate::vocab::{VOCAB_FILE, Vocab};
-use crate::{Corpus, CorpusError, Split, progress};
+use crate::{Corpus, CorpusError, Split, progress, stop};
 use draw::Sampler;
 use entropy::Facts;
 use language::Language;
@@ -40,11 +40,12 @@ use language::Language;
 /// count. Stored beside the tokens: the true log-probability of each, the true entropy rate, the entropy of the
 /// stationary unigrams.
 ///
-/// Cost: O(C V rank) to normalise, O(1) a token. Memory: 12 bytes of alias table for each context and word, at most
-/// 2 GiB, and 8 V rank bytes.
+/// Cost: O(C V rank) to normalise, O(1) a token. Memory: 12 bytes of alias table for each context and word and 8
+/// bytes for each element of a vector, 12 C V + 8 (C + V) rank, at most 2 GiB.
 ///
 /// # Errors
-/// Options that cannot be used (see [`SynthOptions`]), tables over the limit, an `out` that exists.
+/// Options that cannot be used (see [`SynthOptions`]), tables over the limit, an `out` that exists, an interrupt
+/// ([`crate::stop_building`]).
 pub fn synthesize(options: &SynthOptions, out: &Path) -> Result<Corpus, CorpusError> {
     options.validate()?;
     let staging = Staging::new(out)?;
@@ -93,6 +94,7 @@ fn count_training_words(
     let bar = progress::items(options.train_tokens, "counting");
     let mut words = sampler.draw(language, facts, Split::Train)?;
     for _ in 0..options.train_tokens {
+        stop::check()?;
         counts[words.next_word().0] += 1;
         bar.inc(1);
     }
@@ -123,6 +125,7 @@ fn write_split(
     let bar = progress::items(tokens, "writing tokens");
     let mut words = sampler.draw(language, facts, split)?;
     for _ in 0..tokens {
+        stop::check()?;
         let (rank, log_prob) = words.next_word();
         id_file.write_all(&ids[rank].to_le_bytes()).map_err(CorpusError::io("write", &id_path))?;
         log_prob_file.write_all(&log_prob.to_le_bytes()).map_err(CorpusError::io("write", &log_prob_path))?;

@@ -4,10 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{CorpusError, Split};
 
-/// Most bytes of sampling tables.
+/// Most bytes of sampling tables and vectors.
 const TABLE_LIMIT: u128 = 2 << 30;
 /// Bytes of an alias table for one word in one context: an f64 and a u32.
 const TABLE_ENTRY: u128 = 12;
+/// Bytes of one element of a word's or a context's vector.
+const ELEMENT: u128 = 8;
 
 /// Options of [`crate::synthesize`], which says what they mean for the language.
 ///
@@ -121,10 +123,11 @@ impl SynthOptions {
                 sources: "a synthetic language with train_tokens = 0".to_owned(),
             });
         }
-        let bytes = self.contexts() as u128 * self.vocab_size as u128 * TABLE_ENTRY;
+        let [contexts, vocab_size, rank] = [self.contexts(), self.vocab_size, self.rank].map(|n| n as u64);
+        let (c, v) = (u128::from(contexts), u128::from(vocab_size));
+        let bytes = c * v * TABLE_ENTRY + (c + v) * u128::from(rank) * ELEMENT;
         if bytes > TABLE_LIMIT {
-            let (contexts, vocab_size) = (self.contexts() as u64, self.vocab_size as u64);
-            return Err(CorpusError::TooLarge { contexts, vocab_size, bytes, limit: TABLE_LIMIT });
+            return Err(CorpusError::TooLarge { contexts, vocab_size, rank, bytes, limit: TABLE_LIMIT });
         }
         Ok(())
     }

@@ -22,7 +22,8 @@ use crate::{Corpus, CorpusError, Split};
 ///
 /// # Errors
 /// Options that cannot be used, files that cannot be read, damaged .gz or .zst data, invalid UTF-8, no training tokens,
-/// a word outside the vocabulary without `unk`, an `out` that exists.
+/// a word outside the vocabulary without `unk`, a held-out split whose files or share give it no token, an `out` that
+/// exists, an interrupt ([`crate::stop_building`]).
 pub fn build(options: &BuildOptions, out: &Path) -> Result<Corpus, CorpusError> {
     options.validate()?;
     let staging = Staging::new(out)?;
@@ -37,7 +38,7 @@ pub fn build(options: &BuildOptions, out: &Path) -> Result<Corpus, CorpusError> 
         },
     )?;
     if counts.total() == 0 {
-        return Err(CorpusError::EmptyTrain { sources: training_sources(&options.input) });
+        return Err(CorpusError::EmptyTrain { sources: sources_of(&options.input, Split::Train) });
     }
     let (words, word_counts) = counts.select(options);
     let mut ids = Ids::new(words, word_counts, options.unk.as_deref());
@@ -56,7 +57,7 @@ pub fn build(options: &BuildOptions, out: &Path) -> Result<Corpus, CorpusError> 
     )?;
     check_unchanged(options, &counted, &written)?;
     let sizes = writers.finish(&written.lines)?;
-    check_ratio(&options.input, &sizes)?;
+    check_held_out(&options.input, &sizes)?;
     let vocab = ids.into_vocab().map_err(|(entry, reason)| CorpusError::Vocab {
         path: staging.dir().join(VOCAB_FILE),
         line: entry as u64 + 1,
@@ -81,10 +82,9 @@ pub fn build(options: &BuildOptions, out: &Path) -> Result<Corpus, CorpusError> 
     staging.finish(info)
 }
 
-/// The files that training tokens should have come from.
-fn training_sources(input: &TextInput) -> String {
-    let files =
-        input.files().into_iter().filter(|(split, _)| split.is_none_or(|split| split == Split::Train));
+/// The files that a split's tokens should have come from.
+fn sources_of(input: &TextInput, of: Split) -> String {
+    let files = input.files().into_iter().filter(|(split, _)| split.is_none_or(|split| split == of));
     let names: Vec<String> = files.map(|(_, path)| path.display().to_string()).collect();
     if names.is_empty() { "no files".to_owned() } else { names.join(", ") }
 }
@@ -101,12 +101,24 @@ fn check_unchanged(options: &BuildOptions, counted: &Scanned, written: &Scanned)
     Ok(())
 }
 
-fn check_ratio(input: &TextInput, sizes: &[SplitInfo; 3]) -> Result<(), CorpusError> {
-    let TextInput::Ratio { valid, test, block_lines, .. } = *input else { return Ok(()) };
+/// A held-out split that was asked for must have tokens; one without files is meant to be empty.
+fn check_held_out(input: &TextInput, sizes: &[SplitInfo; 3]) -> Result<(), CorpusError> {
     let lines = sizes.iter().map(|size| size.lines).sum();
-    for (split, ratio) in [(Split::Valid, valid), (Split::Test, test)] {
-        if ratio > 0.0 && sizes[split.index()].tokens == 0 {
-            return Err(CorpusError::EmptySplit { split, ratio, lines, block_lines });
+    for split in [Split::Valid, Split::Test] {
+        if sizes[split.index()].tokens > 0 {
+            continue;
+        }
+        match input {
+            TextInput::Ratio { valid, test, block_lines, .. } => {
+                let ratio = if split == Split::Valid { *valid } else { *test };
+                return Err(CorpusError::EmptySplit { split, ratio, lines, block_lines: *block_lines });
+            }
+            TextInput::Splits { valid, test, .. } => {
+                let files = if split == Split::Valid { valid } else { test };
+                if !files.is_empty() {
+                    return Err(CorpusError::EmptyFiles { split, sources: sources_of(input, split) });
+                }
+            }
         }
     }
     Ok(())

@@ -21,9 +21,9 @@ pub enum TextInput {
     Ratio {
         /// The files, read as one text in this order.
         files: Vec<PathBuf>,
-        /// Share of the blocks for valid, 0 to 1.
+        /// Share of the blocks for valid, more than 0, less than 1.
         valid: f64,
-        /// Share of the blocks for test, 0 to 1; what valid and test leave is for training.
+        /// Share of the blocks for test, more than 0, less than 1; what valid and test leave is for training.
         test: f64,
         /// Lines in a block, at least 1. See [`TextInput::BLOCK_LINES`].
         block_lines: u64,
@@ -110,10 +110,13 @@ impl BuildOptions {
             let given = self.unk.as_deref().unwrap_or_default();
             return Err(CorpusError::option("unk", given, "a word other than eos"));
         }
+        if let Some(name) = self.name.as_ref().filter(|name| name.trim().is_empty()) {
+            return Err(CorpusError::option("name", format!("{name:?}"), "a name that is not empty"));
+        }
         if let TextInput::Ratio { valid, test, block_lines, .. } = self.input {
-            let expected = "shares from 0 to 1 of which valid and test leave more than 0 for training";
+            let expected = "shares above 0 of which valid and test leave more than 0 for training";
             // Written so that NaN fails.
-            if !(valid >= 0.0 && test >= 0.0 && valid + test < 1.0) {
+            if !(valid > 0.0 && test > 0.0 && valid + test < 1.0) {
                 let given = format!("valid {valid} + test {test}");
                 return Err(CorpusError::option("ratio", given, expected));
             }

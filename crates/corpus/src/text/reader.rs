@@ -14,6 +14,9 @@ use crate::{CorpusError, hash};
 /// A line longer than this is handed out in parts, cut after spaces.
 const PIECE_BYTES: usize = 1 << 16;
 const BUFFER_BYTES: usize = 1 << 18;
+/// First bytes of packed files.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 /// A line, or a part of a long one.
 pub(crate) struct Piece<'a> {
@@ -109,6 +112,7 @@ impl TextReader {
             path: self.path.clone(),
             line: self.line,
             offset: self.offset + error.valid_up_to() as u64,
+            hint: self.packed_hint(),
         })?;
         Ok(Some(Piece { text, line: self.line, ends_line }))
     }
@@ -121,6 +125,19 @@ impl TextReader {
     /// SHA-256 of the bytes read so far as stored: of the whole file, at its end.
     pub(crate) fn sha256(&self) -> String {
         hash::hex(&self.hasher.borrow().clone().finalize())
+    }
+
+    /// Where plain text is expected and a packed file is read, its first bytes are no UTF-8 and say so.
+    fn packed_hint(&self) -> &'static str {
+        let starts =
+            |magic: &[u8]| self.format.is_none() && self.offset == 0 && self.buffer.starts_with(magic);
+        if starts(GZIP) {
+            "; the file starts like gzip data, expected a name that ends in .gz for that"
+        } else if starts(ZSTD) {
+            "; the file starts like zstd data, expected a name that ends in .zst for that"
+        } else {
+            ""
+        }
     }
 
     fn read_error(&self, source: io::Error) -> CorpusError {

@@ -6,7 +6,7 @@ use super::assign::Assign;
 use super::options::BuildOptions;
 use super::reader::TextReader;
 use crate::info::SourceFile;
-use crate::{CorpusError, Split, progress};
+use crate::{CorpusError, Split, progress, stop};
 
 /// Where a token stands.
 #[derive(Clone, Copy)]
@@ -69,6 +69,7 @@ fn scan_file(
 ) -> Result<(), CorpusError> {
     let mut current = None;
     while let Some(piece) = reader.next_piece()? {
+        stop::check()?;
         let split = *current.get_or_insert_with(&mut next_line);
         let place = Place { path, line: piece.line, split };
         if wanted(split) {
@@ -88,5 +89,9 @@ fn scan_file(
 fn size(path: &Path) -> Result<u64, CorpusError> {
     let metadata =
         std::fs::metadata(path).map_err(CorpusError::open(path, "a text file, plain, .gz or .zst"))?;
-    Ok(metadata.len())
+    if metadata.is_file() {
+        return Ok(metadata.len());
+    }
+    let found = if metadata.is_dir() { "a folder" } else { "a pipe or a device" };
+    Err(CorpusError::NotAFile { path: path.to_path_buf(), found })
 }
