@@ -2,12 +2,11 @@
 
 use std::ffi::{c_char, c_void};
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tch::Tensor;
 use torch_sys::C_tensor;
 
-use crate::error::{panic_message, with_causes};
+use crate::error::{contained, with_causes};
 use crate::{AutogradError, BackwardContext, Function, Result};
 
 /// One run of a node's backward, on the C++ side.
@@ -168,23 +167,32 @@ pub(crate) fn finish<F: Function>(
 }
 
 extern "C" fn drop_function<F: Function>(object: *mut c_void) {
-    // SAFETY: the node drops the box that `finish` made for this F, once.
-    let function = unsafe { Box::from_raw(object.cast::<F>()) };
     // A panic in the drop of F must not reach C++; there is nobody to tell, beyond what the panic hook printed.
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(function)));
+    let _ = contained(|| {
+        // SAFETY: the node drops the box that `finish` made for this F, once.
+        drop(unsafe { Box::from_raw(object.cast::<F>()) });
+    });
 }
 
 extern "C" fn backward<F: Function>(object: *mut c_void, call: *mut RawCall) -> bool {
     let call = Call { raw: call, _call: PhantomData };
-    let result = catch_unwind(AssertUnwindSafe(|| {
+    let result = contained(|| {
         // SAFETY: the box that `finish` made for this F; the node's mutex makes this the only reference to it.
         let function = unsafe { &mut *object.cast::<F>() };
         run_backward(function, call)
-    }));
+    });
     let message = match result {
         Ok(Ok(())) => return true,
-        Ok(Err(error)) => format!("backward failed: {}", with_causes(&*error)),
-        Err(panic) => format!("backward panicked: {}", panic_message(&*panic)),
+        Ok(Err(error)) => {
+            // The error is the user's: its text and its drop may panic, each on its own.
+            let text = contained(|| with_causes(&*error));
+            let _ = contained(|| drop(error));
+            text.map_or_else(
+                |panic| format!("backward failed with an error whose text panicked: {panic}"),
+                |text| format!("backward failed: {text}"),
+            )
+        }
+        Err(panic) => format!("backward panicked: {panic}"),
     };
     // SAFETY: the call lives while the callback runs; the shim copies the text.
     unsafe { lexmax_autograd_fail(call.raw, message.as_ptr().cast(), message.len()) };
