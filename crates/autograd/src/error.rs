@@ -70,6 +70,18 @@ pub enum AutogradError {
         /// How many inputs the function was applied to.
         expected: usize,
     },
+    /// An argument of an operation does not fit the others.
+    #[error("{operation}: {name} {given}, expected {expected}")]
+    Argument {
+        /// The operation.
+        operation: &'static str,
+        /// The argument.
+        name: &'static str,
+        /// What it is, in words.
+        given: String,
+        /// What fits, in words.
+        expected: String,
+    },
     /// libtorch refused.
     #[error("{operation}: {message}")]
     Torch {
