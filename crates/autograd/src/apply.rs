@@ -1,10 +1,8 @@
 //! Applying a function: forward in Rust, then a node in the graph.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use tch::Tensor;
 
-use crate::error::panic_message;
+use crate::error::contained;
 use crate::ffi::{GradModeOff, finish};
 use crate::{AutogradError, ForwardContext, Function};
 
@@ -27,9 +25,8 @@ pub fn apply<F: Function>(mut function: F, inputs: &[Option<&Tensor>]) -> Result
         n_saved: 0,
         non_differentiable: Vec::new(),
     };
-    let outputs = catch_unwind(AssertUnwindSafe(|| function.forward(&mut context)));
-    let mut outputs = outputs
-        .map_err(|panic| AutogradError::Panicked { function: F::name(), message: panic_message(&*panic) })?
+    let mut outputs = contained(|| function.forward(&mut context))
+        .map_err(|message| AutogradError::Panicked { function: F::name(), message })?
         .map_err(|source| AutogradError::Forward { function: F::name(), source })?;
     if let Some(output) = outputs.iter().position(|tensor| !tensor.defined()) {
         return Err(AutogradError::UndefinedOutput { function: F::name(), output });

@@ -1,6 +1,7 @@
 //! What can go wrong when a custom function is applied.
 
 use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Any error of a custom function's own: what `?` makes of `tch::TchError`, of a `String`, of an error of yours.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -69,6 +70,18 @@ pub enum AutogradError {
         /// How many inputs the function was applied to.
         expected: usize,
     },
+    /// An argument of an operation does not fit the others.
+    #[error("{operation}: {name} {given}, expected {expected}")]
+    Argument {
+        /// The operation.
+        operation: &'static str,
+        /// The argument.
+        name: &'static str,
+        /// What it is, in words.
+        given: String,
+        /// What fits, in words.
+        expected: String,
+    },
     /// libtorch refused.
     #[error("{operation}: {message}")]
     Torch {
@@ -106,8 +119,22 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
     text
 }
 
+/// Runs what may panic; the error is the message of the panic.
+///
+/// The payload is dropped in here: it is a value of the user's, and a panic of its own drop must get no further either.
+pub(crate) fn contained<R>(work: impl FnOnce() -> R) -> std::result::Result<R, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+        let message = panic_message(&*payload);
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            // Dropping this one could go on without an end.
+            std::mem::forget(again);
+        }
+        message
+    })
+}
+
 /// The message of a panic, where it has one.
-pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
+fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a value that is no text").to_owned()

@@ -2,12 +2,11 @@
 
 use std::ffi::{c_char, c_void};
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tch::Tensor;
 use torch_sys::C_tensor;
 
-use crate::error::{panic_message, with_causes};
+use crate::error::{contained, with_causes};
 use crate::{AutogradError, BackwardContext, Function, Result};
 
 /// One run of a node's backward, on the C++ side.
@@ -61,6 +60,15 @@ unsafe extern "C" {
         run: extern "C" fn(work: *const c_void, index: usize),
         message: Message,
     ) -> bool;
+    fn lexmax_autograd_is_strided(tensor: *const C_tensor) -> bool;
+    fn lexmax_autograd_numbers(
+        tensor: *const C_tensor,
+        write: bool,
+        data: *mut *mut c_void,
+        length: *mut usize,
+        message: Message,
+    ) -> bool;
+    fn lexmax_autograd_bump_version(tensor: *const C_tensor, message: Message) -> bool;
     fn lexmax_autograd_fail(call: *mut RawCall, bytes: *const c_char, length: usize);
     #[cfg(test)]
     fn lexmax_autograd_use_count(tensor: *const C_tensor) -> usize;
@@ -98,6 +106,31 @@ impl Message {
         }
         Self { text: std::ptr::from_mut(text).cast(), write }
     }
+}
+
+/// Whether a tensor is defined and strided, on any device.
+pub(crate) fn is_strided(tensor: &Tensor) -> bool {
+    // SAFETY: the tensor lives during the call, which reads what kind of tensor it is.
+    unsafe { lexmax_autograd_is_strided(tensor.as_ptr()) }
+}
+
+/// Where the numbers of a tensor on the CPU begin, and how many there are, to be read or, with `write`, changed. The error
+/// says what the tensor is where its numbers are no slice; their kind is not looked at.
+pub(crate) fn numbers(tensor: &Tensor, write: bool) -> std::result::Result<(*mut c_void, usize), String> {
+    let (mut data, mut length, mut text) = (std::ptr::null_mut(), 0, String::new());
+    // SAFETY: the tensor lives during the call, and so do the two places that it writes to and the text.
+    let found = unsafe {
+        lexmax_autograd_numbers(tensor.as_ptr(), write, &mut data, &mut length, Message::to(&mut text))
+    };
+    if found { Ok((data, length)) } else { Err(text) }
+}
+
+/// Counts a change in place of a tensor.
+pub(crate) fn bump_version(tensor: &mut Tensor) -> std::result::Result<(), AutogradError> {
+    let mut text = String::new();
+    // SAFETY: the tensor lives during the call, which adds one to an atomic counter of it.
+    let done = unsafe { lexmax_autograd_bump_version(tensor.as_ptr(), Message::to(&mut text)) };
+    if done { Ok(()) } else { Err(AutogradError::Torch { operation: "mark_changed".into(), message: text }) }
 }
 
 /// Gradients are off on this thread while it lives.
@@ -168,23 +201,32 @@ pub(crate) fn finish<F: Function>(
 }
 
 extern "C" fn drop_function<F: Function>(object: *mut c_void) {
-    // SAFETY: the node drops the box that `finish` made for this F, once.
-    let function = unsafe { Box::from_raw(object.cast::<F>()) };
     // A panic in the drop of F must not reach C++; there is nobody to tell, beyond what the panic hook printed.
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(function)));
+    let _ = contained(|| {
+        // SAFETY: the node drops the box that `finish` made for this F, once.
+        drop(unsafe { Box::from_raw(object.cast::<F>()) });
+    });
 }
 
 extern "C" fn backward<F: Function>(object: *mut c_void, call: *mut RawCall) -> bool {
     let call = Call { raw: call, _call: PhantomData };
-    let result = catch_unwind(AssertUnwindSafe(|| {
+    let result = contained(|| {
         // SAFETY: the box that `finish` made for this F; the node's mutex makes this the only reference to it.
         let function = unsafe { &mut *object.cast::<F>() };
         run_backward(function, call)
-    }));
+    });
     let message = match result {
         Ok(Ok(())) => return true,
-        Ok(Err(error)) => format!("backward failed: {}", with_causes(&*error)),
-        Err(panic) => format!("backward panicked: {}", panic_message(&*panic)),
+        Ok(Err(error)) => {
+            // The error is the user's: its text and its drop may panic, each on its own.
+            let text = contained(|| with_causes(&*error));
+            let _ = contained(|| drop(error));
+            text.map_or_else(
+                |panic| format!("backward failed with an error whose text panicked: {panic}"),
+                |text| format!("backward failed: {text}"),
+            )
+        }
+        Err(panic) => format!("backward panicked: {panic}"),
     };
     // SAFETY: the call lives while the callback runs; the shim copies the text.
     unsafe { lexmax_autograd_fail(call.raw, message.as_ptr().cast(), message.len()) };

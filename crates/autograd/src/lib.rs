@@ -37,6 +37,8 @@
 //!   of integers have no gradient; a gradient may be sparse (COO).
 //! - Errors and panics of `forward` are [`AutogradError`]s of [`apply`]; those of `backward` are `tch::TchError`s of
 //!   `f_backward`, with the function's name and its message. None crosses into C++, and no C++ exception into Rust.
+//! - tch's `f_run_backward` is not as safe with an output that has no history (one made under `no_grad`): it hands libtorch a
+//!   null pointer and the process ends, where `f_backward` returns an error.
 //! - Gradients are off inside both methods. A change in place of a saved tensor is detected as for libtorch's own
 //!   functions. Nothing leaks: the function is dropped with its node, and saved tensors form no cycle with it.
 //! - A backward pass may run on any thread; passes over one node wait for each other.

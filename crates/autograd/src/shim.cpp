@@ -65,6 +65,25 @@ const void* memory(const Tensor& tensor) {
   return tensor.has_storage() ? tensor.storage().unsafeGetStorageImpl() : nullptr;
 }
 
+// Whether a tensor's numbers lie in memory of its own, as its sizes and strides say.
+bool strided(const Tensor& tensor) {
+  return tensor.defined() && tensor.layout() == at::kStrided && !tensor.is_nested() && tensor.has_storage();
+}
+
+// What keeps a tensor's numbers from being one block on the CPU in row-major order, as they are read; empty if nothing.
+// Expects a strided tensor.
+std::string obstacle(const Tensor& tensor) {
+  if (!tensor.device().is_cpu()) return "on another device";
+  if (!tensor.is_contiguous()) return "with strides " + c10::str(tensor.strides());
+  // The numbers in memory are not the numbers of the tensor: every operation negates or conjugates them as it reads.
+  if (tensor.is_neg()) return "with the negative bit";
+  if (tensor.is_conj()) return "with the conjugate bit";
+  const size_t end = (tensor.storage_offset() + tensor.numel()) * tensor.element_size();
+  // A tensor of zeros that take no memory, or a storage that was shrunk under the tensor.
+  if (tensor.numel() > 0 && (tensor._is_zerotensor() || tensor.storage().nbytes() < end)) return "without memory";
+  return {};
+}
+
 struct Node;
 
 // One run of backward, as Rust sees it while its callback runs.
@@ -241,6 +260,31 @@ void lexmax_autograd_fail(Call* call, const char* bytes, size_t length) noexcept
 
 // How many hold the tensor: for tests of leaks.
 size_t lexmax_autograd_use_count(const Tensor* tensor) { return tensor->use_count(); }
+
+// Whether a tensor is defined and strided, on any device.
+bool lexmax_autograd_is_strided(const Tensor* tensor) noexcept { return strided(*tensor); }
+
+// Where the `length` numbers of a tensor begin, which may be changed where `write` says so; where they are no slice it
+// is false and the message says what the tensor is instead.
+bool lexmax_autograd_numbers(const Tensor* tensor, bool write, void** data, size_t* length, Message message) {
+  return guarded(message, [&] {
+    if (!tensor->defined()) throw std::invalid_argument("undefined tensor");
+    if (!strided(*tensor)) {
+      const std::string layout = tensor->is_nested() ? "nested" : c10::str("of layout ", tensor->layout());
+      throw std::invalid_argument("tensor " + layout);
+    }
+    if (const auto found = obstacle(*tensor); !found.empty())
+      throw std::invalid_argument(c10::str("tensor ", tensor->sizes(), " on ", tensor->device(), ' ', found));
+    *length = tensor->numel();
+    // Memory that is copied when it is written to stays shared for a reader.
+    *data = write ? tensor->mutable_data_ptr() : const_cast<void*>(tensor->const_data_ptr());
+  });
+}
+
+// Tells the graph that a tensor was changed in place: saved shares of it are refused from here on.
+bool lexmax_autograd_bump_version(const Tensor* tensor, Message message) {
+  return guarded(message, [&] { torch::autograd::impl::bump_version(*tensor); });
+}
 
 // Calls `run(work, index)` for each of 0..count on libtorch's threads between operations; `run` throws nothing.
 bool lexmax_autograd_parallel(size_t count, const void* work, void (*run)(const void* work, size_t index),

@@ -182,7 +182,52 @@ fn a_pass_from_inside_itself_is_refused() {
     assert_eq!(values(&x.grad()), [2.0]);
 }
 
+/// An error whose parts panic.
+#[derive(Debug)]
+struct Unspeakable {
+    text: bool,
+    cause: bool,
+    _drop: Option<Bomb>,
+}
+
+impl std::fmt::Display for Unspeakable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        assert!(!self.text, "no words");
+        f.write_str("words")
+    }
+}
+
+impl Error for Unspeakable {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        assert!(!self.cause, "no cause");
+        None
+    }
+}
+
+#[test]
+fn panics_of_an_error_itself_stay_in_rust() {
+    let error = |text, cause, bomb: bool| {
+        fails_with(move |_| Err(Unspeakable { text, cause, _drop: bomb.then(|| Bomb) }.into()))
+    };
+    let panicked = "Internal torch error: Made: backward failed with an error whose text panicked: ";
+    for bomb in [false, true] {
+        assert_eq!(error(true, false, bomb), format!("{panicked}no words"));
+        assert_eq!(error(false, true, bomb), format!("{panicked}no cause"));
+        assert_eq!(error(false, false, bomb), "Internal torch error: Made: backward failed: words");
+    }
+}
+
+#[test]
+fn panics_of_a_payload_stay_where_they_are() {
+    let error = fails_with(|_| std::panic::panic_any(Bomb));
+    assert_eq!(error, "Internal torch error: Made: backward panicked: a value that is no text");
+    let function = made(|_| std::panic::panic_any(Bomb), |_| Ok(vec![None]));
+    let error = apply(function, &[Some(&leaf(&[1.0]))]).unwrap_err().to_string();
+    assert_eq!(error, "Made: forward panicked: a value that is no text");
+}
+
 /// Panics when it is dropped.
+#[derive(Debug)]
 struct Bomb;
 
 impl Drop for Bomb {
@@ -206,5 +251,28 @@ fn a_panic_in_drop_stays_in_rust() {
     );
     let y = apply(function, &[Some(&x)]).unwrap().remove(0);
     y.backward();
+    assert_eq!(values(&x.grad()), [2.0]);
+}
+
+/// Panics when it is dropped, with a payload that does so too.
+struct DoubleBomb;
+
+impl Drop for DoubleBomb {
+    fn drop(&mut self) {
+        std::panic::panic_any(Bomb);
+    }
+}
+
+#[test]
+fn a_panic_in_drop_whose_payload_panics_stays_in_rust() {
+    let (x, bomb) = (leaf(&[3.0]), DoubleBomb);
+    let function = made(
+        move |context| {
+            let _held = &bomb;
+            Ok(vec![context.input(0)?.f_mul_scalar(2.0)?])
+        },
+        |context| Ok(vec![Some(context.grad_output(0)?.f_mul_scalar(2.0)?)]),
+    );
+    apply(function, &[Some(&x)]).unwrap()[0].backward();
     assert_eq!(values(&x.grad()), [2.0]);
 }

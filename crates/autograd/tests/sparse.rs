@@ -4,6 +4,7 @@
 mod common;
 
 use common::{made, values};
+use lexmax_autograd::sparse::rows_of;
 use lexmax_autograd::{Function, apply};
 use tch::{Device, Kind, Tensor};
 
@@ -115,4 +116,54 @@ fn a_sparse_gradient_is_not_shared_with_what_was_saved() {
     assert!(gradient.is_sparse());
     let _ = gradient.internal_values().fill_(0.0);
     assert_eq!(values(&table), [5.0, 6.0]);
+}
+
+#[test]
+fn row_gradients_are_checked_by_name() {
+    let values = Tensor::zeros([2, 3], (Kind::Float, Device::Cpu));
+    let error = |rows: &[i64], values: &Tensor, size: &[i64]| {
+        rows_of(&Tensor::from_slice(rows), values, size).unwrap_err().to_string()
+    };
+    let size = [9, 3];
+    assert_eq!(
+        error(&[4, 1], &values, &size),
+        "rows_of: rows go from 4 to 1, expected rising ones, each once"
+    );
+    assert_eq!(
+        error(&[4, 4], &values, &size),
+        "rows_of: rows go from 4 to 4, expected rising ones, each once"
+    );
+    assert_eq!(error(&[4, 9], &values, &size), "rows_of: rows have 9, expected 0 <= row < 9");
+    assert_eq!(error(&[-1, 4], &values, &size), "rows_of: rows have -1, expected 0 <= row < 9");
+    for (rows, values, size) in [
+        (&[1][..], values.shallow_clone(), [9, 3]),
+        (&[1, 2], values.shallow_clone(), [9, 4]),
+        (&[1, 2], values.view([-1]), [9, 3]),
+        (&[], values.view([-1]).get(0), [9, 3]),
+    ] {
+        let error = error(rows, &values, &size);
+        let (shape, rows) = (values.size(), rows.len());
+        let expected = format!("expected one row for each of {rows} rows of {size:?}");
+        assert_eq!(error, format!("rows_of: values have shape {shape:?}, {expected}"));
+    }
+    assert_eq!(error(&[1, 2], &values, &[]), "rows_of: size is [], expected [V, ..]");
+    let odd = |rows: &Tensor, values: &Tensor| rows_of(rows, values, &size).unwrap_err().to_string();
+    let floats = odd(&Tensor::from_slice(&[1.0_f32, 2.0]), &values);
+    assert_eq!(floats, "rows_of: rows are [2] of kind Float, expected [R] of kind Int64");
+    let matrix = odd(&Tensor::from_slice(&[1_i64, 2]).unsqueeze(0), &values);
+    assert_eq!(matrix, "rows_of: rows are [1, 2] of kind Int64, expected [R] of kind Int64");
+    assert_eq!(odd(&Tensor::new(), &values), "rows_of: rows are no dense tensor, expected a dense tensor");
+    let sparse = values.to_sparse_sparse_dim(1);
+    let sparse = odd(&Tensor::from_slice(&[1_i64, 2]), &sparse);
+    assert_eq!(sparse, "rows_of: values are no dense tensor, expected a dense tensor");
+    // Those that fit: strided rows too, and none at all.
+    let rows = Tensor::from_slice(&[1_i64, 0, 8, 0]).slice(0, 0, 4, 2);
+    let gradient = rows_of(&rows, &values, &size).unwrap();
+    assert!(gradient.is_coalesced() && gradient.internal_nnz() == 2);
+    let none = Tensor::zeros([0], (Kind::Int64, Device::Cpu));
+    let empty = Tensor::zeros([0, 3], (Kind::Float, Device::Cpu));
+    assert_eq!(rows_of(&none, &empty, &size).unwrap().internal_nnz(), 0);
+    // A weight of one dimension has values of one.
+    let bias = rows_of(&Tensor::from_slice(&[2_i64]), &Tensor::from_slice(&[5.0_f32]), &[4]).unwrap();
+    assert_eq!(common::values(&bias.to_dense(None, false)), [0.0, 0.0, 5.0, 0.0]);
 }

@@ -19,8 +19,12 @@ use crate::error::{OptimError, Result, check};
 /// until the row is touched again, and a touched row makes the step of the formula once. That differs from the dense
 /// rule: a row that was left out `k` times has lost neither `mu^k` of its momentum nor `beta^k` of its moments, nor shrunk
 /// `k` times, so rare rows move by older momentum and decay less. Adam's `t` counts the steps of the parameter, not those
-/// of the row. This is LazyAdam of TensorFlow Addons and `SparseAdam` of PyTorch, likewise for momentum and decay. Dense
-/// gradients touch every row: `lazy` does not change what they do.
+/// of the row. Dense gradients touch every row: `lazy` does not change what they do.
+///
+/// LazyAdam of TensorFlow Addons and `SparseAdam` of PyTorch treat rows in this way too, but add `eps` to the root before its
+/// correction: their step is `lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps)`, which is the one of [`AdamConfig`] with
+/// `eps / sqrt(1 - beta2^t)` in place of `eps`. The two differ in the first steps where `eps` counts beside the root, and not
+/// at all in the limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum OptimizerConfig {

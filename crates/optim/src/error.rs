@@ -39,6 +39,12 @@ pub enum OptimError {
         /// Its name.
         name: String,
     },
+    /// A parameter is undefined, sparse, or in a layout without strides: its elements cannot be moved in place.
+    #[error("parameter {name} is undefined or not in a strided layout, expected a dense tensor")]
+    NotDense {
+        /// Its name.
+        name: String,
+    },
     /// A parameter or an entry of a state has another element type than it must have.
     #[error("{name} has kind {given:?}, expected {expected}")]
     Kind {
@@ -92,6 +98,9 @@ pub enum OptimError {
     /// A tensor could not be seen as a slice.
     #[error(transparent)]
     NotASlice(#[from] lexmax_autograd::cpu::NotASlice),
+    /// A gradient or a change in place that the border to libtorch refused.
+    #[error(transparent)]
+    Autograd(#[from] lexmax_autograd::AutogradError),
 }
 
 /// Fails by name where `fits` is false.

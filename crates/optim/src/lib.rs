@@ -36,10 +36,12 @@ mod clip;
 mod config;
 mod error;
 mod optimizer;
+mod places;
 mod plateau;
 mod sparse;
 mod state;
 mod tensors;
+mod threads;
 mod update;
 
 pub use clip::{clip_factor, clip_grad_norm, grad_norm};

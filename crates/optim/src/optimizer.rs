@@ -7,15 +7,18 @@ use tch::{COptimizer, Kind, Tensor};
 
 use crate::config::OptimizerConfig;
 use crate::error::{OptimError, Result, check};
+use crate::places::Places;
 use crate::sparse::RowGradient;
 use crate::state::State;
 use crate::update;
 
 /// An optimizer over named tensors; the formulas are those of its [`OptimizerConfig`].
 ///
-/// Updates happen in place, so every other handle of a parameter sees them. For contiguous parameters of f32 and f64 on
+/// Updates happen in place, so every other handle of a parameter sees them, and libtorch counts them: a backward pass through
+/// a graph from before the step that needs the old numbers is refused, as in PyTorch. For contiguous parameters of f32 and f64 on
 /// the CPU a step is one pass over parameter, gradient and state, with as many threads as libtorch has, and needs no memory
-/// beside the state; elsewhere it is made of tensor operations, with at most three temporaries of the parameter's size.
+/// beside the state; elsewhere it is made of tensor operations, with at most three temporaries of the parameter's size
+/// (where it is of bf16, some of them are in f32).
 #[derive(Debug)]
 pub struct Optimizer {
     config: OptimizerConfig,
@@ -36,28 +39,30 @@ impl Optimizer {
     ///
     /// # Errors
     /// A constant of `config` out of its range; a name given twice; one tensor under two names; a tensor that is not
-    /// a leaf or not of a floating kind.
+    /// dense, not a leaf, or not of kind `Float`, `Double` or `BFloat16`. `Half` is refused: `eps` and second moments are below
+    /// its range, so steps would divide by zero.
     pub fn new(parameters: Vec<(String, Tensor)>, config: &OptimizerConfig) -> Result<Self> {
         config.validate()?;
         let mut names = HashSet::new();
-        let mut places: HashMap<usize, String> = HashMap::new();
+        let mut places = Places::default();
         let mut gradients = COptimizer::sgd(0.0, 0.0, 0.0, 0.0, false)?;
         let mut ready = Vec::with_capacity(parameters.len());
         for (name, tensor) in parameters {
             if !names.insert(name.clone()) {
                 return Err(OptimError::DuplicateName { name });
             }
+            places.take(&name, &tensor)?;
             let given = tensor.f_kind()?;
-            if !matches!(given, Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16) {
-                return Err(OptimError::Kind { name, given, expected: "a floating kind".into() });
+            if !matches!(given, Kind::Float | Kind::Double | Kind::BFloat16) {
+                let expected = match given {
+                    // The range of f16 ends at 6e-8: eps and second moments become 0, and steps 0/0.
+                    Kind::Half => "Float or BFloat16: keep parameters in f32 or bf16",
+                    _ => "a floating kind",
+                };
+                return Err(OptimError::Kind { name, given, expected: expected.into() });
             }
             if !tensor.f_is_leaf()? {
                 return Err(OptimError::NotLeaf { name });
-            }
-            if tensor.numel() > 0
-                && let Some(first) = places.insert(tensor.data_ptr() as usize, name.clone())
-            {
-                return Err(OptimError::SameTensor { first, second: name });
             }
             gradients.add_parameters(&tensor, 0)?;
             let state = tch::no_grad(|| State::new(config, &tensor))?;
@@ -74,7 +79,7 @@ impl Optimizer {
     ///
     /// # Errors
     /// A learning rate that is negative or not finite; a gradient with several sparse dimensions. Parameters before the one
-    /// at fault have been updated by then.
+    /// at fault have been updated by then; its own step is not counted.
     pub fn step(&mut self, learning_rate: f64) -> Result<()> {
         self.step_scaled(learning_rate, 1.0)
     }
@@ -97,11 +102,13 @@ impl Optimizer {
                 continue;
             }
             let rows = if gradient.is_sparse() { Some(RowGradient::of(name, &mut gradient)?) } else { None };
-            let rule = state.begin_step(&self.config, learning_rate)?;
+            let rule = state.next_step(&self.config, learning_rate)?;
             match rows {
                 None => update::dense(rule, tensor, &mut state.tables, &gradient, scale)?,
                 Some(rows) => update::by_rows(rule, tensor, &mut state.tables, &rows, scale, others)?,
             }
+            // An update that was refused is no step.
+            state.count_step()?;
         }
         Ok(())
     }
@@ -114,8 +121,17 @@ impl Optimizer {
 
     /// Copies of the state's tensors as `parameter/entry`, in the order of the parameters; the entries of each rule
     /// stand with its configuration. Empty for SGD without momentum.
-    pub fn state(&self) -> Vec<(String, Tensor)> {
-        self.entries().map(|(name, entry)| (name, entry.copy())).collect()
+    ///
+    /// # Errors
+    /// libtorch refused, for lack of memory.
+    pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
+        let _guard = tch::no_grad_guard();
+        let copy = |(name, entry): (String, &Tensor)| {
+            let mut copy = entry.f_empty_like()?;
+            copy.f_copy_(entry)?;
+            Ok((name, copy))
+        };
+        self.entries().map(copy).collect()
     }
 
     /// Takes over what [`Optimizer::state`] gave, of an optimizer with the same parameters and configuration: the run

@@ -7,6 +7,7 @@ use lexmax_kernels::rows::{Merge, RowElement, rising};
 use tch::{Device, Kind, Tensor, kind};
 
 use crate::error::{OptimError, Result};
+use crate::threads::threads;
 
 /// The rows of a gradient `[V, ..]` that may differ from zero; tensors that share the gradient's memory.
 #[derive(Debug)]
@@ -79,6 +80,7 @@ pub fn row_gradient(ids: &Tensor, values: &Tensor, size: &[i64]) -> Result<Tenso
         (Kind::Float, Device::Cpu) => merged::<f32>(ids, values, size),
         (Kind::Double, Device::Cpu) => merged::<f64>(ids, values, size),
         options => {
+            check_ids(ids, values, size)?;
             let rows = ids.f_unsqueeze(0)?;
             let all = Tensor::f_sparse_coo_tensor_indices_size(&rows, values, size, options, false)?;
             Ok(all.f_coalesce()?)
@@ -105,11 +107,30 @@ fn merged<T: RowElement + kind::Element>(ids: &Tensor, values: &Tensor, size: &[
     Ok(rows_of(&Tensor::f_from_slice(merge.ids())?, &sums, size)?)
 }
 
-fn unfit(name: &'static str, given: impl ToString, expected: String) -> OptimError {
-    KernelError::Argument { op: "row_gradient", name, given: given.to_string(), expected }.into()
+/// What the kernels check on their way: libtorch makes a sparse tensor of any ids, and reads and writes out of bounds later.
+fn check_ids(ids: &Tensor, values: &Tensor, size: &[i64]) -> Result<()> {
+    let (height, row) = size.split_first().map_or((0, size), |(&height, row)| (height, row));
+    let given = (ids.size(), ids.f_kind()?);
+    let ([count], Kind::Int64) = (given.0.as_slice(), given.1) else {
+        return Err(unfit("ids", format!("{:?} of kind {:?}", given.0, given.1), "[N] of kind Int64".into()));
+    };
+    if *count > 0 {
+        for id in [ids.f_min()?.f_int64_value(&[])?, ids.f_max()?.f_int64_value(&[])?] {
+            if !(0..height).contains(&id) {
+                return Err(unfit("id", id, format!("0 <= id < {height}")));
+            }
+        }
+    }
+    if values.size().split_first() != Some((count, row)) {
+        return Err(unfit(
+            "shape of values",
+            format!("{:?}", values.size()),
+            format!("[{count}, ..] of {size:?}"),
+        ));
+    }
+    Ok(())
 }
 
-/// libtorch's setting governs our threads too.
-pub(crate) fn threads() -> usize {
-    usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1)
+fn unfit(name: &'static str, given: impl ToString, expected: String) -> OptimError {
+    KernelError::Argument { op: "row_gradient", name, given: given.to_string(), expected }.into()
 }

@@ -34,13 +34,21 @@ impl State {
         Ok(Self { tables, names, step })
     }
 
-    /// The constants of the step that begins now, which is counted.
-    pub fn begin_step(&mut self, config: &OptimizerConfig, learning_rate: f64) -> Result<Rule> {
-        let step = match &mut self.step {
-            Some(step) => step.f_add_scalar_(1)?.f_int64_value(&[])? as f64,
+    /// The constants of the next step, which [`State::count_step`] counts when it is made.
+    pub fn next_step(&self, config: &OptimizerConfig, learning_rate: f64) -> Result<Rule> {
+        let step = match &self.step {
+            Some(step) => (step.f_int64_value(&[])? + 1) as f64,
             None => 0.0,
         };
         Ok(config.rule(learning_rate, step))
+    }
+
+    /// Counts a step that was made, where the rule counts.
+    pub fn count_step(&mut self) -> Result<()> {
+        if let Some(step) = &mut self.step {
+            let _ = step.f_add_scalar_(1)?;
+        }
+        Ok(())
     }
 
     /// The tensors of the state, by name.

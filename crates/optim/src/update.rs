@@ -1,12 +1,13 @@
 //! One step of one parameter: by the row kernels where they can see the tensors as slices, by tensor operations elsewhere.
 
-use lexmax_autograd::cpu::{NotASlice, slice, slice_mut};
+use lexmax_autograd::cpu::{NotASlice, mark_changed, slice, slice_mut};
 use lexmax_kernels::rows::{Gradient, Others, RowElement, Rule, Tables, update as update_slices};
 use tch::{Kind, Tensor, kind};
 
 use crate::error::Result;
-use crate::sparse::{RowGradient, threads};
+use crate::sparse::RowGradient;
 use crate::tensors;
+use crate::threads::threads;
 
 /// Moves `parameter` and the tables of its state by `scale` times a dense gradient.
 pub(crate) fn dense(
@@ -59,7 +60,7 @@ fn by_kernel<T: RowElement + kind::Element>(
 ) -> Result<bool> {
     let height = parameter.size().first().map_or(1, |&height| usize::try_from(height).unwrap_or(0));
     let width = parameter.numel().checked_div(height).unwrap_or(0);
-    let Ok(parameter) = slice_mut::<T>(parameter) else { return Ok(false) };
+    let Ok(numbers) = slice_mut::<T>(parameter) else { return Ok(false) };
     let state: std::result::Result<Vec<&mut [T]>, NotASlice> = state.iter_mut().map(slice_mut).collect();
     let (Ok(state), Ok(values)) = (state, slice::<T>(values)) else { return Ok(false) };
     let gradient = match rows {
@@ -69,7 +70,9 @@ fn by_kernel<T: RowElement + kind::Element>(
             Err(_) => return Ok(false),
         },
     };
-    update_slices(rule, Tables { parameter, state, width }, gradient, scale, threads())?;
+    update_slices(rule, Tables { parameter: numbers, state, width }, gradient, scale, threads())?;
+    // A graph that saved the parameter must not go on with its new numbers.
+    mark_changed(parameter)?;
     Ok(true)
 }
 

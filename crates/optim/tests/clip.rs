@@ -1,7 +1,7 @@
 //! Clipping against an `f64` loop, for random sizes and lengths.
 #![allow(clippy::unwrap_used)]
 
-use lexmax_optim::clip_grad_norm;
+use lexmax_optim::{OptimError, Optimizer, OptimizerConfig, clip_factor, clip_grad_norm, grad_norm};
 use proptest::prelude::*;
 use tch::{Device, Kind, Tensor};
 
@@ -88,9 +88,69 @@ fn a_norm_that_is_not_finite_comes_back_and_nothing_is_scaled() {
 }
 
 #[test]
+fn a_norm_that_is_not_finite_scales_nothing_in_a_scaled_step_either() {
+    for norm in [f64::NAN, f64::INFINITY] {
+        assert_eq!(clip_factor(norm, 1.0).unwrap(), 1.0);
+        assert_eq!(clip_factor(norm, f64::INFINITY).unwrap(), 1.0);
+    }
+    assert_eq!(clip_factor(0.5, 1.0).unwrap(), 1.0);
+    assert_eq!(clip_factor(1e300, f64::INFINITY).unwrap(), 1.0);
+    assert_eq!(clip_factor(5.0, 1.0).unwrap(), 1.0 / (5.0 + 1e-6));
+    // Both ways end in the same place where one element of a gradient is infinite.
+    let ends = [false, true].map(|fold| {
+        let named = named(&[Tensor::from_slice(&[3.0f32, f32::INFINITY])]);
+        let again = vec![("0".to_string(), named[0].1.shallow_clone())];
+        let mut optimizer = Optimizer::new(again, &OptimizerConfig::default()).unwrap();
+        if fold {
+            let factor = clip_factor(grad_norm(&named).unwrap(), 1.0).unwrap();
+            optimizer.step_scaled(0.5, factor).unwrap();
+        } else {
+            clip_grad_norm(&named, 1.0).unwrap();
+            optimizer.step(0.5).unwrap();
+        }
+        named[0].1.detach()
+    });
+    assert_eq!(ends[0], ends[1]);
+    assert_eq!(ends[0], Tensor::from_slice(&[-1.5f32, f32::NEG_INFINITY]));
+}
+
+#[test]
+fn squares_beyond_the_range_of_the_kind_are_counted() {
+    for kind in [Kind::Float, Kind::BFloat16] {
+        for (value, count) in [(1e20, 2), (1e-30, 2), (1e35, 100_000), (1e-25, 100_000)] {
+            let gradient = Tensor::full([count], value, (kind, Device::Cpu));
+            let parameters = named(&[gradient.copy()]);
+            let truth = f64_norm(&[gradient.copy()]);
+            assert!(truth.is_finite() && truth > 0.0);
+            let norm = grad_norm(&parameters).unwrap();
+            assert!((norm - truth).abs() <= 1e-11 * truth, "{kind:?} {value}: {norm} {truth}");
+            assert_eq!(clip_grad_norm(&parameters, 0.5).unwrap(), norm);
+            let after = grad_norm(&parameters).unwrap();
+            let expected = clip_factor(norm, 0.5).unwrap() * norm;
+            let rounding = if kind == Kind::Float { 1e-5 } else { 4e-3 };
+            assert!((after - expected).abs() <= rounding * expected, "{kind:?} {value}: {after} {expected}");
+        }
+    }
+}
+
+#[test]
+fn a_tensor_under_two_names_is_refused() {
+    let mut parameters = named(&[Tensor::from_slice(&[3.0f32, 4.0])]);
+    parameters.push(("tied".into(), parameters[0].1.shallow_clone()));
+    for error in [clip_grad_norm(&parameters, 1.0).unwrap_err(), grad_norm(&parameters).unwrap_err()] {
+        assert_eq!(error.to_string(), "parameters 0 and tied are the same tensor, expected it once");
+    }
+    assert_eq!(parameters[0].1.grad(), Tensor::from_slice(&[3.0f32, 4.0]));
+    let sparse = Tensor::ones([2, 2], (Kind::Float, Device::Cpu)).to_sparse_sparse_dim(1);
+    let error = grad_norm(&[("sparse".into(), sparse)]).unwrap_err();
+    assert!(matches!(error, OptimError::NotDense { name } if name == "sparse"));
+}
+
+#[test]
 fn unfit_maxima_are_refused() {
-    for max in [0.0, -1.0, f64::NAN] {
-        let error = clip_grad_norm(&[], max).unwrap_err().to_string();
-        assert_eq!(error, format!("clip max norm is {max}, expected a number > 0"));
+    for max in [0.0, -1.0, f64::NAN, f64::NEG_INFINITY] {
+        let expected = format!("clip max norm is {max}, expected a number > 0");
+        assert_eq!(clip_grad_norm(&[], max).unwrap_err().to_string(), expected);
+        assert_eq!(clip_factor(1.0, max).unwrap_err().to_string(), expected);
     }
 }

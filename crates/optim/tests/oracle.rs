@@ -145,6 +145,54 @@ fn large_parameters_on_several_threads_follow_the_oracle_too() {
 }
 
 #[test]
+fn rates_and_decays_of_bf16_parameters_are_not_rounded_to_bf16() {
+    // In bf16 these are 0.00299072265625 and 0.01000976562500.
+    let (lr, weight_decay) = (0.003, 0.01);
+    let sgd = |momentum, nesterov, weight_decay| {
+        OptimizerConfig::Sgd(SgdConfig { momentum, nesterov, weight_decay, lazy: false })
+    };
+    // Parameters near zero, so that the rounding of the sum does not hide that of the step.
+    let start = Tensor::from_slice(&values(300, 0)) * 1e-4;
+    let start = start.view([300, 1]).to_kind(Kind::BFloat16);
+    let gradient = Tensor::from_slice(&values(300, 1)).view([300, 1]).to_kind(Kind::BFloat16);
+    let exact = |t: &Tensor| t.to_kind(Kind::Double);
+    for sparse in [false, true] {
+        for (config, truth) in [
+            (sgd(0.0, false, 0.0), exact(&start) - exact(&gradient) * lr),
+            // The parameter is decayed first, and rounded then.
+            (
+                sgd(0.0, false, weight_decay),
+                exact(&(exact(&start) * (1.0 - lr * weight_decay)).to_kind(Kind::BFloat16))
+                    - exact(&gradient) * lr,
+            ),
+            (sgd(0.5, false, 0.0), exact(&start) - exact(&gradient) * lr),
+        ] {
+            let p = start.copy().set_requires_grad(true);
+            let mut optimizer = Optimizer::new(vec![("w".into(), p.shallow_clone())], &config).unwrap();
+            if sparse {
+                let ids = Tensor::arange(300, (Kind::Int64, Device::Cpu));
+                let rows = Tensor::embedding(&p, &ids, -1, false, true);
+                (rows * &gradient).sum(Kind::BFloat16).backward();
+            } else {
+                (&p * &gradient).sum(Kind::BFloat16).backward();
+            }
+            optimizer.step(lr).unwrap();
+            let rounded = truth.to_kind(Kind::BFloat16);
+            assert_eq!(p.detach(), rounded, "{config:?}");
+        }
+    }
+    // The penalty of Adagrad's first step: p - lr g' / |g'| whatever the size of g', so the sum of squares tells.
+    let p = start.copy().set_requires_grad(true);
+    let config = OptimizerConfig::Adagrad(AdagradConfig { weight_decay, ..Default::default() });
+    let mut optimizer = Optimizer::new(vec![("w".into(), p.shallow_clone())], &config).unwrap();
+    give(&p, &p.zeros_like());
+    optimizer.step(lr).unwrap();
+    let penalty = (exact(&start) * weight_decay).to_kind(Kind::BFloat16);
+    let sum = optimizer.state().unwrap().remove(0).1;
+    assert_eq!(sum, &penalty * &penalty);
+}
+
+#[test]
 fn every_constant_changes_the_result() {
     let ends: Vec<Vec<f64>> = configs()
         .iter()
@@ -194,12 +242,12 @@ fn parameters_without_a_gradient_keep_value_and_state() {
         let unused = Tensor::ones([3], (Kind::Float, Device::Cpu)).set_requires_grad(true);
         let named = vec![("used".into(), used.shallow_clone()), ("unused".into(), unused.shallow_clone())];
         let mut optimizer = Optimizer::new(named, &config).unwrap();
-        let before = optimizer.state();
+        let before = optimizer.state().unwrap();
         give(&used, &Tensor::ones([3], (Kind::Float, Device::Cpu)));
         optimizer.step(0.5).unwrap();
         assert_eq!(unused, Tensor::ones([3], (Kind::Float, Device::Cpu)), "{config:?}");
         assert_ne!(used, Tensor::ones([3], (Kind::Float, Device::Cpu)), "{config:?}");
-        for ((name, old), (_, new)) in before.iter().zip(optimizer.state()) {
+        for ((name, old), (_, new)) in before.iter().zip(optimizer.state().unwrap()) {
             assert_eq!(*old == new, name.starts_with("unused/"), "{name}");
         }
     }

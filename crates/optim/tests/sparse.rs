@@ -90,7 +90,7 @@ fn run(config: &OptimizerConfig, weight: &Tensor, sparse: bool, clip: Option<f64
         assert_eq!(weight.grad().is_sparse(), sparse, "the gradient stays as sparse as it was");
     }
     let mut end = vec![weight.detach()];
-    end.extend(optimizer.state().into_iter().map(|(_, entry)| entry));
+    end.extend(optimizer.state().unwrap().into_iter().map(|(_, entry)| entry));
     end
 }
 
@@ -228,7 +228,7 @@ fn a_scaled_step_is_a_clipped_one_to_the_last_bit() {
                 optimizer.zero_grad().unwrap();
                 backward(&weight, step, sparse);
                 if fold {
-                    let factor = clip_factor(grad_norm(&named).unwrap(), 0.7);
+                    let factor = clip_factor(grad_norm(&named).unwrap(), 0.7).unwrap();
                     optimizer.step_scaled(rate, factor).unwrap();
                 } else {
                     assert!(clip_grad_norm(&named, 0.7).unwrap() > 0.7);
@@ -321,6 +321,27 @@ fn row_gradients_out_of_shape_are_refused() {
 }
 
 #[test]
+fn row_gradients_of_other_kinds_are_checked_too() {
+    let values = Tensor::ones([2, WIDTH], (Kind::BFloat16, Device::Cpu));
+    let made = |ids: &Tensor, values: &Tensor, size: &[i64]| {
+        row_gradient(ids, values, size).unwrap_err().to_string()
+    };
+    let size = [HEIGHT, WIDTH];
+    let ids = |ids: &[i64]| Tensor::from_slice(ids);
+    assert!(made(&ids(&[0, 9]), &values, &size).contains("id = 9, expected 0 <= id < 9"));
+    assert!(made(&ids(&[-1, 0]), &values, &size).contains("id = -1"));
+    assert!(made(&ids(&[1, 0]), &values, &[HEIGHT, 4]).contains("shape of values = [2, 3]"));
+    assert!(made(&ids(&[1, 0, 2]), &values, &size).contains("shape of values = [2, 3], expected [3, ..]"));
+    assert!(made(&ids(&[1, 0]), &values, &[]).contains("0 <= id < 0"));
+    let matrix = made(&ids(&[1, 0]).unsqueeze(0), &values, &size);
+    assert!(matrix.contains("ids = [1, 2] of kind Int64, expected [N] of kind Int64"), "{matrix}");
+    assert!(made(&Tensor::from_slice(&[1.0, 0.0]), &values, &size).contains("ids = [2] of kind Double"));
+    let sums = row_gradient(&ids(&[8, 8]), &values, &size).unwrap();
+    assert_eq!(sums.indices(), ids(&[8]).view([1, 1]));
+    assert_eq!(sums.values(), Tensor::full([1, WIDTH], 2.0, (Kind::BFloat16, Device::Cpu)));
+}
+
+#[test]
 fn other_sparse_layouts_are_refused_by_name() {
     let weight = weight(Kind::Double);
     let named = vec![("tail".to_string(), weight.shallow_clone())];
@@ -351,7 +372,7 @@ fn a_saved_lazy_state_goes_on_bit_for_bit() {
             optimizer.zero_grad().unwrap();
             backward(&weight, step, true);
             optimizer.step(rate).unwrap();
-            state = optimizer.state();
+            state = optimizer.state().unwrap();
         }
         let mut end = vec![weight.detach()];
         end.extend(state.into_iter().map(|(_, entry)| entry));

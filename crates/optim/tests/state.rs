@@ -39,7 +39,7 @@ fn a_restored_run_goes_on_bit_for_bit() {
         let whole = parameters();
         let mut optimizer = Optimizer::new(clones(&whole), &config).unwrap();
         train(&mut optimizer, &whole, 0..4);
-        let state = optimizer.state();
+        let state = optimizer.state().unwrap();
         let resumed: Vec<(String, Tensor)> =
             whole.iter().map(|(n, p)| (n.clone(), p.detach().copy().set_requires_grad(true))).collect();
         let fresh_start: Vec<(String, Tensor)> =
@@ -55,7 +55,7 @@ fn a_restored_run_goes_on_bit_for_bit() {
             assert_eq!(whole[i].1, resumed[i].1, "{config:?}");
             assert_eq!(whole[i].1 == fresh_start[i].1, config == plain, "only plain SGD has no memory");
         }
-        for ((name, a), (_, b)) in optimizer.state().iter().zip(&second.state()) {
+        for ((name, a), (_, b)) in optimizer.state().unwrap().iter().zip(&second.state().unwrap()) {
             assert_eq!(a, b, "{name}");
         }
     }
@@ -70,7 +70,7 @@ fn the_state_is_a_copy_with_full_names() {
     let named = parameters();
     let mut optimizer = Optimizer::new(clones(&named), &adam()).unwrap();
     train(&mut optimizer, &named, 0..3);
-    let state = optimizer.state();
+    let state = optimizer.state().unwrap();
     let names: Vec<&str> = state.iter().map(|(name, _)| name.as_str()).collect();
     let entries = ["first_moment", "second_moment", "step"];
     let expected: Vec<String> =
@@ -87,7 +87,7 @@ fn a_state_that_does_not_fit_is_refused_by_name_and_changes_nothing() {
     let named = parameters();
     let mut optimizer = Optimizer::new(clones(&named), &momentum()).unwrap();
     train(&mut optimizer, &named, 0..2);
-    let good = optimizer.state();
+    let good = optimizer.state().unwrap();
     let with = |i: usize, entry: Tensor| {
         let mut state = clones(&good);
         state[i].1 = entry;
@@ -116,7 +116,7 @@ fn a_state_that_does_not_fit_is_refused_by_name_and_changes_nothing() {
     assert!(matches!(&unexpected, OptimError::UnexpectedState { name, .. } if name == "bias/square_sum"));
     assert!(unexpected.to_string().contains("bias/momentum, embedding/momentum"), "{unexpected}");
 
-    for ((name, old), (_, new)) in good.iter().zip(&optimizer.state()) {
+    for ((name, old), (_, new)) in good.iter().zip(&optimizer.state().unwrap()) {
         assert_eq!(old, new, "{name}");
     }
 }
@@ -135,6 +135,47 @@ fn unfit_parameters_are_refused_by_name() {
     assert!(matches!(error, OptimError::NotLeaf { name } if name == "double"));
     let error = new(vec![named("index", &Tensor::zeros([2], (Kind::Int64, Device::Cpu)))]);
     assert!(matches!(error, OptimError::Kind { name, given: Kind::Int64, .. } if name == "index"));
+    let half = Tensor::zeros([2], (Kind::Half, Device::Cpu)).set_requires_grad(true);
+    let error = new(vec![named("half", &half)]).to_string();
+    let expected = "half has kind Half, expected Float or BFloat16: keep parameters in f32 or bf16";
+    assert_eq!(error, expected);
+    let dense = Tensor::ones([2, 2], CPU);
+    let odd = [
+        dense.to_sparse_sparse_dim(1),
+        dense.internal_to_sparse_csr(None::<i64>),
+        dense.to_mkldnn(),
+        Tensor::new(),
+    ];
+    for tensor in odd {
+        let error = new(vec![named("odd", &tensor)]).to_string();
+        let expected = "parameter odd is undefined or not in a strided layout, expected a dense tensor";
+        assert_eq!(error, expected);
+    }
+}
+
+#[test]
+fn a_step_that_is_refused_is_not_counted() {
+    let p = Tensor::zeros([3, 2], CPU).set_requires_grad(true);
+    let mut optimizer = Optimizer::new(vec![("w".into(), p.shallow_clone())], &adam()).unwrap();
+    let steps = |optimizer: &Optimizer| optimizer.state().unwrap()[2].1.int64_value(&[]);
+    let backward = || {
+        let ids = Tensor::from_slice(&[2_i64]);
+        Tensor::embedding(&p, &ids, -1, false, true).sum(Kind::Float).backward();
+    };
+    backward();
+    optimizer.step(0.1).unwrap();
+    assert_eq!(steps(&optimizer), 1);
+    // A gradient of a row that the parameter does not have, which libtorch marks as coalesced unseen.
+    let ids = Tensor::from_slice(&[7_i64]).unsqueeze(0);
+    let bad = Tensor::internal_sparse_coo_tensor_unsafe(&ids, &Tensor::ones([1, 2], CPU), [3, 2], CPU, true);
+    p.grad().set_data(&bad);
+    let before = p.detach().copy();
+    assert!(optimizer.step(0.1).is_err());
+    assert_eq!((steps(&optimizer), p.detach()), (1, before));
+    optimizer.zero_grad().unwrap();
+    backward();
+    optimizer.step(0.1).unwrap();
+    assert_eq!(steps(&optimizer), 2);
 }
 
 #[test]

@@ -136,7 +136,7 @@ impl AdaptiveCrossEntropy {
         }
         let none: Vec<i64> = [0].into_iter().chain(shape.iter().skip(1).copied()).collect();
         let rows = Tensor::f_zeros([0], (Kind::Int64, Device::Cpu))?;
-        Ok(rows_of(&rows, &Tensor::f_zeros(&none, on)?, shape)?)
+        rows_of(&rows, &Tensor::f_zeros(&none, on)?, shape).map_err(OutputError::fused)
     }
 }
 

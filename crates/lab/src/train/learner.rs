@@ -64,7 +64,7 @@ impl Learner {
             if !norm.is_finite() {
                 return Err(LabError::Diverged { step, what: "the norm of the gradients", value: norm });
             }
-            scale = clip_factor(norm, clip);
+            scale = clip_factor(norm, clip)?;
         }
         self.optimizer.step_scaled(learning_rate, scale)?;
         let rows_counted = if self.model.sums_rows { window.targets.numel() as f64 } else { 1.0 };

@@ -167,7 +167,7 @@ impl<'a> Trainer<'a> {
         let checkpoint = Checkpoint {
             progress: self.progress.clone(),
             parameters: self.learner.parameters.iter().map(copy).collect(),
-            optimizer: self.learner.optimizer.state(),
+            optimizer: self.learner.optimizer.state()?,
             state: self.state.as_ref().map(|state| state.iter().map(Tensor::shallow_clone).collect()),
         };
         checkpoint.save(&self.checkpoint)?;
