@@ -80,6 +80,10 @@ impl Checkpoint {
         let temporary = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder);
         let temporary = temporary.map_err(LabError::io("write into", folder))?.into_temp_path();
         Tensor::write_safetensors(&tensors, &temporary)?;
+        // Else the new name may be on disk before the numbers are.
+        std::fs::File::open(&temporary)
+            .and_then(|file| file.sync_all())
+            .map_err(LabError::io("write", &temporary))?;
         temporary.persist(path).map_err(|error| LabError::io("write", path)(error.error))
     }
 

@@ -13,7 +13,7 @@ use crate::train::Model;
 
 /// Tokens whose hidden states are computed at once.
 const WINDOW_TOKENS: usize = 1024;
-/// Largest number of logits that a chunk of rows may need at once: 64 MiB in f32.
+/// Largest number of logits that a chunk of rows may need at once where the layer holds them: 64 MiB in f32.
 const CHUNK_LOGITS: i64 = 1 << 24;
 
 /// Exact negative log-likelihood of a split.
@@ -48,13 +48,19 @@ pub fn score(
         message: format!("{} tokens, expected at least 2", tokens.len()),
     })?;
     let mut bands = Bands::new(model.layer.vocab_size() as u64);
-    let chunk = (CHUNK_LOGITS / model.layer.vocab_size()).clamp(1, WINDOW_TOKENS as i64);
+    let most = match model.fused {
+        true => WINDOW_TOKENS as i64,
+        false => (CHUNK_LOGITS / model.layer.vocab_size()).clamp(1, WINDOW_TOKENS as i64),
+    };
     let window_rows = (WINDOW_TOKENS / batch).max(1);
     let (mut row, mut state) = (0, None);
     while row < streams.rows() {
         let window = streams.window(row, window_rows, model.device())?;
         let (hidden, after) = model.backbone.forward(&window.inputs, state.as_ref(), None)?;
         let rows = hidden.size()[0];
+        // Chunks of about equal size.
+        let chunks = (rows + most - 1) / most;
+        let chunk = ((rows + chunks - 1) / chunks.max(1)).max(1);
         for from in (0..rows).step_by(chunk as usize) {
             let length = chunk.min(rows - from);
             let targets = window.targets.f_narrow(0, from, length)?;

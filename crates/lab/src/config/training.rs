@@ -41,10 +41,11 @@ pub struct TrainingConfig {
     /// Validation tokens of the final score, at most; the whole split where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_valid_tokens: Option<usize>,
-    /// Test tokens that the final score covers, from the start of the split; all where not given.
+    /// Test tokens that the final score is cut from, from the start of the split; the whole split where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_test_tokens: Option<usize>,
-    /// Streams that evaluation cuts a split into; every token after the first of a stream is scored.
+    /// Streams that evaluation cuts a split into. The first token of each stream is not scored, nor are the fewer than so many tokens
+    /// that do not fill a row of streams: with another number other tokens are scored. The record says how many were.
     #[serde(default = "eval_batch")]
     pub eval_batch: usize,
     /// Steps between refreshes of layers that adapt to their parameters.
@@ -150,7 +151,12 @@ impl TrainingConfig {
         at_least_one("batch", self.batch as u64)?;
         at_least_one("bptt", self.bptt as u64)?;
         at_least_one("eval_batch", self.eval_batch as u64)?;
-        at_least_one("refresh_steps", self.refresh_steps)?;
+        if self.refresh_steps != refresh_steps() {
+            return Err(format!(
+                "`refresh_steps` is {}, expected it left out: no layer has anything to refresh",
+                self.refresh_steps
+            ));
+        }
         self.workspace_mib.map_or(Ok(()), |mebibytes| at_least_one("workspace_mib", mebibytes as u64))?;
         positive("learning_rate", self.learning_rate)?;
         positive("init_range", self.init_range)?;

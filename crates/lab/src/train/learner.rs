@@ -67,7 +67,6 @@ impl Learner {
             scale = clip_factor(norm, clip)?;
         }
         self.optimizer.step_scaled(learning_rate, scale)?;
-        let rows_counted = if self.model.sums_rows { window.targets.numel() as f64 } else { 1.0 };
-        Ok((value / rows_counted, state))
+        Ok((value / self.model.loss_divisor(&window.targets)?, state))
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use lexmax_output::{BuildContext, OutputLayer, WordCounts};
-use tch::{Device, Tensor, nn};
+use tch::{Device, Kind, Tensor, nn};
 
 use crate::backbone::{self, Backbone};
 use crate::machine::synchronize;
@@ -19,8 +19,10 @@ pub struct Model {
     pub layer: Box<dyn OutputLayer>,
     /// Seconds that building the output layer took.
     pub setup_seconds: f64,
-    /// Whether the layer's loss is the sum over a batch instead of the mean.
-    pub sums_rows: bool,
+    /// Whether the output layer sweeps without holding logits of all classes.
+    pub fused: bool,
+    /// What the layer's loss is divided by for nats per token.
+    divisor: Divisor,
     store: nn::VarStore,
 }
 
@@ -48,16 +50,32 @@ impl Model {
             workspace_bytes: config.training.workspace_bytes(),
             ..BuildContext::new(store.root().sub("output"), vocab_size, backbone.hidden_size(), config.seed)
         };
+        let fused = context.is_fused();
         let layer = config.output.build(&context)?;
         synchronize(device);
         let setup_seconds = started.elapsed().as_secs_f64();
-        let sums_rows = sums_rows(config)?;
-        Ok(Self { backbone, layer, setup_seconds, sums_rows, store })
+        let divisor = Divisor::of(config)?;
+        Ok(Self { backbone, layer, setup_seconds, fused, divisor, store })
     }
 
     /// Device of the parameters.
     pub fn device(&self) -> Device {
         self.store.device()
+    }
+
+    /// What the loss of a batch is divided by for nats per token.
+    ///
+    /// # Errors
+    /// libtorch refused.
+    pub fn loss_divisor(&self, targets: &Tensor) -> Result<f64> {
+        Ok(match self.divisor {
+            Divisor::One => 1.0,
+            Divisor::Rows { ignored: None } => targets.numel() as f64,
+            Divisor::Rows { ignored: Some(ignored) } => {
+                let counted = targets.f_ne(ignored)?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
+                counted.max(1) as f64
+            }
+        })
     }
 
     /// Every trainable parameter with its name, in the order of the names.
@@ -74,16 +92,30 @@ impl Model {
     }
 }
 
-/// Every layer has the shared options under `loss`, so the reduction is read there.
-fn sums_rows(config: &RunConfig) -> Result<bool> {
-    let json = serde_json::to_value(&config.output).unwrap_or_default();
-    match json.pointer("/loss/reduction").and_then(serde_json::Value::as_str) {
-        Some("sum") => Ok(true),
-        Some("none") => Err(LabError::Output(lexmax_output::OutputError::refused(
-            config.output.layer(),
-            "loss.reduction",
-            "training needs one loss a batch, expected `mean` or `sum`",
-        ))),
-        _ => Ok(false),
+/// How many rows are in the loss of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Divisor {
+    /// It is their mean.
+    One,
+    /// It is their sum, over those whose target is not ignored.
+    Rows { ignored: Option<i64> },
+}
+
+impl Divisor {
+    /// Every layer has the shared options under `loss`, so they are read there.
+    fn of(config: &RunConfig) -> Result<Self> {
+        let json = serde_json::to_value(&config.output).unwrap_or_default();
+        match json.pointer("/loss/reduction").and_then(serde_json::Value::as_str) {
+            Some("sum") => {
+                let ignored = json.pointer("/loss/ignore_index").and_then(serde_json::Value::as_i64);
+                Ok(Self::Rows { ignored })
+            }
+            Some("none") => Err(LabError::Output(lexmax_output::OutputError::refused(
+                config.output.layer(),
+                "loss.reduction",
+                "training needs one loss a batch, expected `mean` or `sum`",
+            ))),
+            _ => Ok(Self::One),
+        }
     }
 }

@@ -19,7 +19,7 @@ impl Used {
         match budget {
             Budget::Seconds(seconds) => self.seconds / seconds,
             Budget::Tokens(tokens) => self.tokens as f64 / tokens as f64,
-            Budget::Epochs(epochs) => self.tokens as f64 / (epochs * self.tokens_per_pass) as f64,
+            Budget::Epochs(epochs) => self.tokens as f64 / (epochs as f64 * self.tokens_per_pass as f64),
         }
     }
 
@@ -49,5 +49,6 @@ mod tests {
         assert_eq!(used(3.0, 10).share(Budget::Tokens(40)), 0.25);
         assert_eq!(used(3.0, 50).share(Budget::Epochs(2)), 0.5);
         assert!(used(3.0, 100).share(Budget::Epochs(2)) >= 1.0);
+        assert!(used(3.0, 100).share(Budget::Epochs(u64::MAX)) < 1e-15);
     }
 }

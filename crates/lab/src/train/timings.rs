@@ -16,13 +16,14 @@ pub struct Timings {
 }
 
 impl Trainer<'_> {
-    /// Times the output layer on the window that training stands at.
+    /// Times the output layer on the first window of the training split, with the state that training stands at: the same targets for
+    /// every layer, wherever its budget ended.
     ///
     /// # Errors
     /// libtorch or the layer refused.
     pub fn time_layer(&mut self) -> Result<Timings> {
         let Learner { model, optimizer, .. } = &mut self.learner;
-        let window = self.streams.window(self.progress.row, self.config.training.bptt, model.device())?;
+        let window = self.streams.window(0, self.config.training.bptt, model.device())?;
         let hidden = {
             let _guard = tch::no_grad_guard();
             model.backbone.forward(&window.inputs, self.state.as_ref(), None)?.0
