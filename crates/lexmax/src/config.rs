@@ -21,7 +21,7 @@ pub enum OutputConfig {
     /// Exact softmax, [`lexmax_full::Full`].
     #[cfg(feature = "full")]
     Full(lexmax_full::FullConfig),
-    /// Sampled softmax, NCE or negative sampling, [`lexmax_sampled::Sampled`].
+    /// Sampled softmax, NCE, negative sampling or one-vs-each, [`lexmax_sampled::Sampled`].
     #[cfg(feature = "sampled")]
     Sampled(lexmax_sampled::SampledConfig),
     /// Huffman, balanced or two-level tree, [`lexmax_hierarchical`].

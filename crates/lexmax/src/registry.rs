@@ -26,7 +26,7 @@ pub const LAYERS: &[LayerEntry] = &[
     LayerEntry {
         layer: "sampled",
         family: "sampled",
-        summary: "trains on sampled negatives (sampled softmax, NCE, negative sampling), evaluates exactly",
+        summary: "trains on sampled negatives (sampled softmax, NCE, negative sampling, one-vs-each), evaluates exactly",
         source: "On Using Very Large Target Vocabulary for Neural Machine Translation, 2015, arXiv 1412.2007",
     },
     #[cfg(feature = "hierarchical")]
@@ -58,3 +58,23 @@ pub const LAYERS: &[LayerEntry] = &[
         source: "Sigsoftmax: Reanalysis of the Softmax Bottleneck, 2018, arXiv 1805.10829",
     },
 ];
+
+#[cfg(all(test, feature = "sampled"))]
+mod tests {
+    use super::LAYERS;
+
+    /// Letters alone, in lower case: `OneVsEach` and `one-vs-each` are the same.
+    fn letters(text: &str) -> String {
+        text.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase()
+    }
+
+    #[test]
+    fn the_summary_of_the_sampled_layer_names_every_objective() {
+        let sampled =
+            LAYERS.iter().find(|entry| entry.layer == "sampled").map(|entry| letters(entry.summary));
+        for objective in lexmax_sampled::Objective::ALL {
+            let named = sampled.iter().any(|summary| summary.contains(&letters(&format!("{objective:?}"))));
+            assert!(named, "{objective:?} is not in {sampled:?}");
+        }
+    }
+}

@@ -4,6 +4,7 @@ use lexmax_output::{LossOptions, OutputError, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::objective::Objective;
+use crate::sampler::MAX_SAMPLES;
 
 /// Options of [`crate::Sampled`]; the defaults give the sampled softmax with log-uniform negatives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,15 +16,20 @@ pub struct SampledConfig {
     pub proposal: ProposalKind,
     /// Exponent `alpha`, `0 <= alpha <= 1`, of the proposal `unigram`; [`SampledConfig::POWER`] where it is not given.
     pub power: Option<f64>,
-    /// Number of negatives, `S`; the smaller of [`SampledConfig::SAMPLES`] and `V` where it is not given. The proposal
-    /// `in-batch` takes as many as the batch has.
+    /// Number of negatives, `S`, at most [`MAX_SAMPLES`]; the smaller of [`SampledConfig::SAMPLES`] and `V` where it is not
+    /// given. The proposal `in-batch` takes as many as the batch has.
     pub samples: Option<i64>,
     /// Whether draws are repeated until they are `S` different classes.
     pub unique: bool,
     /// Whether the rows of a batch share their negatives.
     pub negatives: NegativeSets,
-    /// Whether a negative that is the row's target is left out of that row.
-    pub remove_accidental_hits: bool,
+    /// Whether a negative that is the row's target is left out of that row. Where it is not given: yes for the sampled
+    /// softmax and one-vs-each, no for NCE and negative sampling, as in TensorFlow's `sampled_softmax_loss` and `nce_loss`.
+    ///
+    /// NCE and negative sampling ask of every draw whether it is data or noise, and a hit is noise that happens to be the
+    /// target's class. Without the hits their optimum has the odds `p_c / (1 - p_c)` in the place of `p_c`: close for rare
+    /// classes, and a distribution that is too sharp where one class is likely. Word2vec's code leaves them out; so may you.
+    pub remove_accidental_hits: Option<bool>,
     /// Whether each class has a bias.
     pub bias: bool,
     /// Whether the class weight is the input embedding (Press & Wolf 2017, arXiv 1608.05859).
@@ -67,7 +73,7 @@ impl Default for SampledConfig {
             samples: None,
             unique: false,
             negatives: NegativeSets::default(),
-            remove_accidental_hits: true,
+            remove_accidental_hits: None,
             bias: true,
             tied: false,
             loss: LossOptions::default(),
@@ -90,6 +96,14 @@ impl SampledConfig {
     /// The exponent of the unigram proposal.
     pub fn power(&self) -> f64 {
         self.power.unwrap_or(Self::POWER)
+    }
+
+    /// Whether negatives that are the row's target are left out of it.
+    pub fn remove_accidental_hits(&self) -> bool {
+        self.remove_accidental_hits.unwrap_or(match self.objective {
+            Objective::SampledSoftmax | Objective::OneVsEach => true,
+            Objective::Nce | Objective::NegativeSampling => false,
+        })
     }
 
     /// Checks every option.
@@ -131,6 +145,10 @@ impl SampledConfig {
         let samples = self.samples(vocab_size);
         if samples < 1 {
             return Err(OutputError::argument(layer, "samples", samples, "at least 1"));
+        }
+        if samples > MAX_SAMPLES as i64 {
+            let expected = format!("at most {MAX_SAMPLES}");
+            return Err(OutputError::argument(layer, "samples", samples, expected));
         }
         if self.unique && samples > vocab_size {
             let expected = format!("at most {vocab_size}, the number of classes, where draws are unique");

@@ -17,17 +17,63 @@ pub enum ExpectedCount {
         samples: f64,
     },
     /// Draws repeated until enough different classes were seen, `T` in all: `1 - (1 - q)^T`, the probability that `T`
-    /// draws hold the class. This is how TensorFlow's candidate samplers count, but for sets without a repeat (`T = S`),
-    /// which they count as draws with replacement: there a class would be expected more often than it can be taken.
+    /// draws hold the class. TensorFlow's candidate samplers count so where `T > S`; where no draw was a repeat they count
+    /// `S q`, by which a class may be expected more often than the once that it can be taken.
     Unique {
         /// Number of draws made, repeats included, `T`.
         tries: f64,
     },
-    /// Every class is taken once: 1.
+    /// Every class is taken once: 1. TensorFlow's samplers draw until they have seen every class, and count by that `T`.
     Every,
 }
 
+/// Newton steps that find `T`; a few are enough, and the steps only grow towards it.
+const MAX_STEPS: usize = 200;
+
 impl ExpectedCount {
+    /// The law of `S` different classes before any is drawn: [`ExpectedCount::Unique`] with the `T` at which `T` draws are
+    /// expected to hold `S` different classes, `sum_c 1 - (1 - q_c)^T = S`, so that the expected counts sum to `S`. With
+    /// `S = V` that is [`ExpectedCount::Every`].
+    ///
+    /// It stands in for the probability that a set holds the class, which has no closed form, and is exact for `S = 1`,
+    /// `S = V` and uniform `q` (Rosén 1972, "Asymptotic Theory for Successive Sampling with Varying Probabilities Without
+    /// Replacement"; close where no class has most of `q`). Cost: a few sweeps over `V` probabilities.
+    ///
+    /// ```
+    /// use lexmax_sampled::ExpectedCount;
+    ///
+    /// let law = ExpectedCount::of_unique_draws(&[0.7, 0.2, 0.1], 2);
+    /// let total: f64 = [0.7, 0.2, 0.1].map(|q| law.of(q)).iter().sum();
+    /// assert!((total - 2.0).abs() < 1e-9);
+    /// ```
+    pub fn of_unique_draws(probs: &[f64], samples: usize) -> Self {
+        if samples >= probs.len() {
+            return Self::Every;
+        }
+        let wanted = samples as f64;
+        // The sum is concave in T and below S at T = S, so every tangent meets S before the sum does: Newton's steps never
+        // pass the root.
+        let mut tries = wanted;
+        for _ in 0..MAX_STEPS {
+            let law = Self::Unique { tries };
+            let (mut different, mut slope) = (0.0, 0.0);
+            for &q in probs {
+                let count = law.of(q);
+                different += count;
+                if count < 1.0 {
+                    slope -= (-q).ln_1p() * (1.0 - count);
+                }
+            }
+            let step = (wanted - different) / slope;
+            // Not above zero, or not a number, where rounding alone is left.
+            if !(step > 1e-13 * tries && step.is_finite()) {
+                break;
+            }
+            tries += step;
+        }
+        Self::Unique { tries }
+    }
+
     /// The expected count of a class with probability `q`.
     pub fn of(self, q: f64) -> f64 {
         match self {
@@ -63,6 +109,33 @@ mod tests {
         assert!((count / 1e-15 - 1.0).abs() < 1e-12, "{count:e}");
         // The textbook form rounds 1 - q to 1 and finds nothing.
         assert_eq!(1.0 - (1.0 - 1e-18_f64).powf(1000.0), 0.0);
+    }
+
+    #[test]
+    fn the_counts_of_unique_draws_sum_to_their_number() {
+        // From even to eighteen decades apart, from few draws to all but one.
+        for decades in [0.0, 2.0, 9.0, 18.0] {
+            let v = 400;
+            let weights: Vec<f64> = (0..v).map(|c| 10_f64.powf(-decades * f64::from(c) / 400.0)).collect();
+            let total: f64 = weights.iter().sum();
+            let q: Vec<f64> = weights.iter().map(|weight| weight / total).collect();
+            for samples in [1, 2, 50, 399] {
+                let law = ExpectedCount::of_unique_draws(&q, samples);
+                let sum: f64 = q.iter().map(|&q| law.of(q)).sum();
+                assert!(
+                    (sum / samples as f64 - 1.0).abs() < 1e-9,
+                    "{decades} decades, S = {samples}: {sum} by {law:?}"
+                );
+            }
+            assert_eq!(ExpectedCount::of_unique_draws(&q, 400), ExpectedCount::Every);
+        }
+        // One draw includes a class with its probability; a class of q = 1 - 1e-17 is 1 in f64.
+        let ExpectedCount::Unique { tries } = ExpectedCount::of_unique_draws(&[0.9, 0.1], 1) else {
+            panic!()
+        };
+        assert!((tries - 1.0).abs() < 1e-12);
+        let law = ExpectedCount::of_unique_draws(&[1.0, 1e-17, 1e-17], 2);
+        assert!((law.of(1e-17) - 0.5).abs() < 1e-9, "{law:?}");
     }
 
     #[test]

@@ -3,14 +3,16 @@
 use lexmax_kernels::seed::Generator;
 use lexmax_output::fused::Scratch;
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss,
+    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss, dense,
+    sample_logits,
 };
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use crate::fused::Fused;
-use crate::negatives::{Counting, Negatives, Source};
+use crate::negatives::Negatives;
 use crate::objective::logits::compute_kind;
-use crate::objective::{Scored, loss_rows};
+use crate::objective::{Scored, rows_of};
+use crate::source::{Counting, Source};
 use crate::{Objective, ProposalKind, SampledConfig};
 
 pub(crate) const NAME: &str = "sampled";
@@ -19,14 +21,31 @@ pub(crate) const NAME: &str = "sampled";
 /// classes of each row, and evaluated exactly.
 ///
 /// * Shapes: hidden `[N, D]`, weight `[V, D]`, bias `[V]`.
-/// * Loss: [`crate::objective`], always a surrogate. The expected counts follow TensorFlow's candidate samplers
-///   ([`crate::expected_count`]), with one exception: where sampled softmax removes accidental hits from draws with
-///   replacement, the target's expected count is the probability that it is drawn at all, `1 - (1 - q)^S`.
+/// * Loss: [`crate::objective`], always a surrogate.
+/// * Expected counts ([`crate::expected_count`]) are those of TensorFlow's candidate samplers, but for three cases:
+///   1. Sampled softmax that removes accidental hits from draws with replacement, or in-batch (`S = N - 1`): the target counts as
+///      the probability that it is drawn at all, `1 - (1 - q)^S`, and not `S q`. It is in the softmax once however often it was
+///      drawn; with `S q` a frequent target loses its weight as `S` grows, and the optimum moves away from `log p` (for
+///      `p = (.85, .09, .04, .02)`, `q = (.4, .3, .2, .1)`, `S = 8` by 0.054 nats, against 0.00006).
+///   2. Unique draws of which none was a repeat, `T = S`: `1 - (1 - q)^S`, as for any other `T`, where TensorFlow takes `S q`, by
+///      which a class may be expected more often than the once that it can be taken.
+///   3. All classes, unique and `S = V`: each is there once, and counts 1. TensorFlow draws until it has seen them all, and
+///      counts by that `T`, so that its loss is noisy, and not the full softmax.
+///
+///   TensorFlow's counts are f32, these f64.
+/// * Accidental hits: [`SampledConfig::remove_accidental_hits`].
 /// * Distribution: that of the objective's optimum. Sampled softmax, NCE and one-vs-each tend to `z_c = log p_c`, so
-///   `p = softmax(z)`; negative sampling tends to `z_c = log p_c - log(S q_c)` (Levy & Goldberg 2014, "Neural Word Embedding
-///   as Implicit Matrix Factorization"), so there `p = softmax(z + log q)`.
+///   `p = softmax(z)`; negative sampling tends to `z_c = log p_c - log E_c` (Levy & Goldberg 2014, "Neural Word Embedding as
+///   Implicit Matrix Factorization", where `E_c = S q_c`), so there `p = softmax(z + log E)`, with the expected counts `E` of
+///   [`crate::Sampler::expected_count`], and `q` in-batch. In half precision `log E` stays f32, and so are these answers.
+/// * How exact that optimum is. With replacement it is exact for NCE and negative sampling with hits kept, for the sampled
+///   softmax with hits kept, and for one-vs-each; with `S = V` unique for the same, but for the softmax without its hits. With
+///   other unique draws expected counts are an approximation, and so is the optimum. Sampled softmax without its hits is close
+///   to it, and tends to it as `S` grows. NCE and negative sampling without their hits tend to the odds `p_c / (1 - p_c)` in the
+///   place of `p_c`, and `p` above is then too sharp.
 /// * Start: the bias starts near the objective's optimum, so that rare classes, which are seldom seen, do not keep the mass
-///   of a zero. NCE: the log of the training frequencies (`-log V` without counts); negative sampling: `-log S`; else zero.
+///   of a zero. NCE: the log of the training frequencies (`-log V` without counts); negative sampling: `log q - log E`
+///   (`-log S` with replacement), where it answers with its proposal; zero for the others, and for negative sampling in-batch.
 /// * Cost of training: `2 N D S` operations forward with shared negatives, three times that with gradients, on `N + S`
 ///   rows of the weight. Negatives of each row's own are as many operations on `N S` rows. Drawing costs what it draws, whatever
 ///   `V` ([`crate::Sampler`]).
@@ -64,8 +83,8 @@ pub struct Sampled {
     config: SampledConfig,
     source: Source,
     loss: Loss,
-    /// `log q`, `[V]`, where the objective leaves it out of the logits.
-    log_q: Option<Tensor>,
+    /// `log E`, `[V]`, at least in f32, where the objective leaves it out of the logits.
+    log_expected: Option<Tensor>,
     /// Where the fused kernels are taken.
     fused: Option<Fused>,
 }
@@ -85,13 +104,20 @@ impl Sampled {
         config.validate(context.vocab_size)?;
         let source = Source::new(context, config)?;
         let weight = context.class_weight(NAME, config.tied, context.hidden_size)?;
-        let bias = if config.bias { Some(start_bias(context, config)?) } else { None };
-        let log_q = match config.objective {
-            Objective::NegativeSampling => Some(table(context, &source.log_q(context.vocab_size))?),
+        let log_expected = match config.objective {
+            Objective::NegativeSampling => Some(source.log_expected(context.vocab_size)),
             _ => None,
         };
+        let bias = config.bias.then(|| context.bias("bias", context.vocab_size)).transpose()?;
+        let start = start_bias(context, config, &source, log_expected.as_deref())?;
+        if let (Some(bias), Some(start)) = (&bias, start) {
+            let start = table(context, &start, context.kind())?;
+            tch::no_grad(|| bias.shallow_clone().f_copy_(&start))?;
+        }
+        let kind = compute_kind(context.kind());
+        let log_expected = log_expected.map(|numbers| table(context, &numbers, kind)).transpose()?;
         let fused = context.is_fused().then(|| Fused::new(context));
-        Ok(Self { weight, bias, config: config.clone(), source, loss, log_q, fused })
+        Ok(Self { weight, bias, config: config.clone(), source, loss, log_expected, fused })
     }
 
     /// Workspace of the exact queries, where they are fused.
@@ -101,35 +127,49 @@ impl Sampled {
 
     /// What the exact queries add to the logits, `[V]`.
     fn query_bias(&self) -> Result<Option<Tensor>> {
-        Ok(match (&self.bias, &self.log_q) {
-            (Some(bias), Some(log_q)) => Some(bias.f_add(log_q)?),
-            (bias, log_q) => bias.as_ref().or(log_q.as_ref()).map(Tensor::shallow_clone),
+        Ok(match (&self.bias, &self.log_expected) {
+            (Some(bias), Some(log_expected)) => Some(bias.f_add(log_expected)?),
+            (bias, log_expected) => bias.as_ref().or(log_expected.as_ref()).map(Tensor::shallow_clone),
         })
+    }
+
+    /// Corrected logits of all classes, `[N, V]`, where the parameters are too coarse to add the correction in their kind: bf16 would
+    /// round a `log E` of -9 by up to 0.03.
+    fn logits_of_coarse(&self, hidden: &Tensor) -> Result<Option<Tensor>> {
+        let kind = compute_kind(self.weight.kind());
+        match &self.log_expected {
+            Some(log_expected) if self.weight.kind() != kind => {
+                let logits = hidden.f_linear(&self.weight, self.bias.as_ref())?.f_to_kind(kind)?;
+                Ok(Some(logits.f_add(log_expected)?))
+            }
+            _ => Ok(None),
+        }
     }
 }
 
-/// The bias `[V]` as training starts with it.
-fn start_bias(context: &BuildContext<'_>, config: &SampledConfig) -> Result<Tensor> {
+/// The bias of every class as training starts with it; none where it starts at zero.
+fn start_bias(
+    context: &BuildContext<'_>,
+    config: &SampledConfig,
+    source: &Source,
+    log_expected: Option<&[f64]>,
+) -> Result<Option<Vec<f64>>> {
     let vocab_size = context.vocab_size;
-    let bias = context.bias("bias", vocab_size)?;
-    let all = |value: f64| vec![value; vocab_size as usize];
-    let start = match config.objective {
-        Objective::Nce if context.counts.is_some() => context.counts_for(NAME)?.log_prior(),
-        Objective::Nce => all(-(vocab_size as f64).ln()),
+    Ok(match (config.objective, log_expected) {
+        (Objective::Nce, _) if context.counts.is_some() => Some(context.counts_for(NAME)?.log_prior()),
+        (Objective::Nce, _) => Some(vec![-(vocab_size as f64).ln(); vocab_size as usize]),
         // In-batch, the number of negatives is known only with the batch.
-        Objective::NegativeSampling if config.proposal != ProposalKind::InBatch => {
-            all(-(config.samples(vocab_size) as f64).ln())
+        (_, Some(log_expected)) if config.proposal != ProposalKind::InBatch => {
+            let log_q = source.log_q(vocab_size);
+            Some(log_q.iter().zip(log_expected).map(|(log_q, log_expected)| log_q - log_expected).collect())
         }
-        _ => return Ok(bias),
-    };
-    let start = table(context, &start)?;
-    tch::no_grad(|| bias.shallow_clone().f_copy_(&start))?;
-    Ok(bias)
+        _ => None,
+    })
 }
 
-/// One number for each class as a tensor of the parameters' kind.
-fn table(context: &BuildContext<'_>, values: &[f64]) -> Result<Tensor> {
-    Ok(Tensor::f_from_slice(values)?.f_to_kind(context.kind())?.f_to(context.device())?)
+/// One number for each class as a tensor.
+fn table(context: &BuildContext<'_>, values: &[f64], kind: Kind) -> Result<Tensor> {
+    Ok(Tensor::f_from_slice(values)?.f_to_kind(kind)?.f_to(context.device())?)
 }
 
 impl OutputLayer for Sampled {
@@ -151,9 +191,11 @@ impl OutputLayer for Sampled {
             let nothing = batch.nothing(&[Some(&self.weight), self.bias.as_ref()])?;
             return Ok(TrainingLoss::surrogate(nothing));
         }
-        let SampledConfig { objective, remove_accidental_hits, .. } = self.config;
+        let objective = self.config.objective;
+        let counting = Counting { objective, remove_accidental_hits: self.config.remove_accidental_hits() };
         let target_ids = Vec::<i64>::try_from(&batch.targets)?;
-        let drawn = self.source.draw(&target_ids, Counting { objective, remove_accidental_hits }, rng);
+        self.source.check("sampled.loss", target_ids.len())?;
+        let drawn = self.source.draw(&target_ids, counting, rng);
         let (weight, bias) = (&self.weight, self.bias.as_ref());
         if let Some(fused) = &self.fused {
             return fused.loss(
@@ -166,29 +208,41 @@ impl OutputLayer for Sampled {
         }
         let negatives = Negatives::of(drawn, &batch.targets, compute_kind(batch.hidden.kind()))?;
         let scored = Scored { hidden: &batch.hidden, targets: &batch.targets, weight, bias };
-        batch.surrogate(&loss_rows(objective, &scored, &negatives, remove_accidental_hits)?)
+        batch.surrogate(&rows_of(objective, &scored, &negatives, counting.remove_accidental_hits)?)
     }
 
     fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("sampled.log_prob", hidden, Some(targets))?;
+        if let Some(logits) = self.logits_of_coarse(hidden)? {
+            return dense::log_prob(&logits, targets);
+        }
         let bias = self.query_bias()?;
         Linear::new(hidden, &self.weight, bias.as_ref()).log_prob(targets, self.queries())
     }
 
     fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
         self.loss.check("sampled.log_probs", hidden, None)?;
+        if let Some(logits) = self.logits_of_coarse(hidden)? {
+            return dense::log_probs(&logits);
+        }
         let bias = self.query_bias()?;
         Linear::new(hidden, &self.weight, bias.as_ref()).log_probs()
     }
 
     fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         self.loss.check("sampled.top_k", hidden, None)?;
+        if let Some(logits) = self.logits_of_coarse(hidden)? {
+            return dense::top_k("sampled.top_k", &logits, k);
+        }
         let bias = self.query_bias()?;
         Linear::new(hidden, &self.weight, bias.as_ref()).top_k("sampled.top_k", k, self.queries())
     }
 
     fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         self.loss.check("sampled.sample", hidden, None)?;
+        if let Some(logits) = self.logits_of_coarse(hidden)? {
+            return sample_logits(&logits, rng);
+        }
         let bias = self.query_bias()?;
         Linear::new(hidden, &self.weight, bias.as_ref()).sample(rng, self.queries())
     }

@@ -2,7 +2,8 @@
 //!
 //! [`Sampled`] is a linear layer and softmax, `p(c | h) = exp(z_c) / sum_j exp(z_j)`, `z = W h + b`, whose training loss
 //! sees the target and `S` sampled classes only. Three choices make a method:
-//! * [`objective`]: what is computed from the target and the negatives (sampled softmax, NCE, negative sampling);
+//! * [`objective`]: what is computed from the target and the negatives (sampled softmax, NCE, negative
+//!   sampling, one-vs-each);
 //! * [`proposal`]: which distribution `q` the negatives come from (uniform, log-uniform, unigram, the batch itself);
 //! * [`expected_count`]: how often a class is expected among them (with replacement, or unique draws).
 
@@ -15,6 +16,7 @@ pub mod objective;
 pub mod proposal;
 pub mod sampler;
 mod seen;
+mod source;
 
 pub use config::{NegativeSets, ProposalKind, SampledConfig};
 pub use expected_count::ExpectedCount;

@@ -1,15 +1,15 @@
-//! The negatives of a batch: classes and the logarithms of their expected counts, drawn as numbers, and as tensors.
+//! The negatives of a batch as tensors: classes and the logarithms of their expected counts.
 
 use lexmax_kernels::gathered::{Negatives as Drawn, Sets};
-use lexmax_kernels::seed::Generator;
-use lexmax_output::{BuildContext, OutputError, Result};
+use lexmax_output::{OutputError, Result};
 use tch::{Kind, Tensor};
 
-use crate::config::{NegativeSets, ProposalKind, SampledConfig};
-use crate::expected_count::ExpectedCount;
-use crate::objective::Objective;
-use crate::proposal::{InBatch, LogUniform, Proposal, Uniform, Unigram};
-use crate::sampler::Sampler;
+use crate::objective::{Objective, Scored};
+use crate::proposal::Proposal;
+use crate::sampler;
+use crate::source::Counting;
+
+const OP: &str = "negatives";
 
 /// Negatives of `N` rows.
 #[derive(Debug)]
@@ -29,13 +29,54 @@ impl Negatives {
     /// `[N, S]`, `target_expected_count` `[N]`.
     ///
     /// # Errors
-    /// Shapes that do not fit.
+    /// Shapes that do not fit; an expected count that is not a finite number above zero.
     pub fn new(ids: Tensor, expected_count: &Tensor, target_expected_count: &Tensor) -> Result<Self> {
+        check_counts("expected_count", expected_count)?;
+        check_counts("target_expected_count", target_expected_count)?;
         let (log_expected_count, target_log_expected_count) =
             (expected_count.f_log()?, target_expected_count.f_log()?);
         let negatives = Self { ids, log_expected_count, target_log_expected_count, in_batch: false };
         negatives.check()?;
         Ok(negatives)
+    }
+
+    /// A set that was drawn from `proposal` and that all rows share, with targets `[N]`, i64, counted as
+    /// [`crate::Sampled`] counts for this objective. The logarithms are f64.
+    ///
+    /// ```
+    /// use lexmax_kernels::seed::generator;
+    /// use lexmax_sampled::proposal::LogUniform;
+    /// use lexmax_sampled::{Negatives, Objective, Sampler};
+    /// use tch::Tensor;
+    ///
+    /// # fn main() -> lexmax_output::Result<()> {
+    /// let sampler = Sampler::new(Box::new(LogUniform::new(1000)?), 50, true)?;
+    /// let drawn = sampler.draw(&mut generator(1, "negatives", 0));
+    /// let targets = Tensor::from_slice(&[3_i64, 700]);
+    /// let negatives = Negatives::of_set(drawn, sampler.proposal(), &targets, Objective::Nce, false)?;
+    /// assert_eq!(negatives.log_expected_count.size(), [50]);
+    /// assert_eq!(negatives.target_log_expected_count.size(), [2]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Targets that are not `[N]` of kind i64; a class outside the proposal's.
+    pub fn of_set(
+        drawn: sampler::Drawn,
+        proposal: &dyn Proposal,
+        targets: &Tensor,
+        objective: Objective,
+        remove_accidental_hits: bool,
+    ) -> Result<Self> {
+        let target_ids = target_ids(targets)?;
+        let classes = 0..proposal.vocab_size();
+        if let Some(bad) = drawn.ids.iter().chain(&target_ids).find(|id| !classes.contains(id)) {
+            let expected = format!("classes in 0..{}, as the proposal has", classes.end);
+            return Err(OutputError::argument(OP, "a class", bad, expected));
+        }
+        let drawn = Counting { objective, remove_accidental_hits }.of_set(drawn, proposal, &target_ids);
+        Self::of(drawn, targets, Kind::Double)
     }
 
     /// Negatives as they were drawn for targets `[N]`, logarithms of the given kind.
@@ -61,9 +102,13 @@ impl Negatives {
     }
 
     /// Checks that the shapes fit together.
-    pub(crate) fn check(&self) -> Result<()> {
-        let op = "negatives";
+    fn check(&self) -> Result<()> {
+        let op = OP;
         let rows = self.target_log_expected_count.size();
+        if rows.len() != 1 {
+            let expected = "[N], one for each row".to_owned();
+            return Err(OutputError::Shape { op, what: "target_expected_count", given: rows, expected });
+        }
         let ids = self.ids.size();
         let fits = match ids.as_slice() {
             [_] => true,
@@ -71,7 +116,7 @@ impl Negatives {
             _ => false,
         };
         if !fits {
-            let expected = format!("[S] or [{}, S]", rows.first().copied().unwrap_or_default());
+            let expected = format!("[S] or [{}, S]", rows[0]);
             return Err(OutputError::Shape { op, what: "ids", given: ids, expected });
         }
         if self.ids.kind() != Kind::Int64 {
@@ -85,103 +130,61 @@ impl Negatives {
         }
         Ok(())
     }
-}
 
-/// Where a layer's negatives come from.
-#[derive(Debug)]
-pub(crate) enum Source {
-    Drawn { sampler: Sampler, per_row: bool },
-    InBatch(InBatch),
-}
-
-impl Source {
-    /// The source that a checked configuration names.
-    pub(crate) fn new(context: &BuildContext<'_>, config: &SampledConfig) -> Result<Self> {
-        let (vocab_size, layer) = (context.vocab_size, crate::layer::NAME);
-        let proposal: Box<dyn Proposal> = match config.proposal {
-            ProposalKind::Uniform => Box::new(Uniform::new(vocab_size)?),
-            ProposalKind::LogUniform => Box::new(LogUniform::new(vocab_size)?),
-            ProposalKind::Unigram => Box::new(Unigram::new(context.counts_for(layer)?, config.power())?),
-            ProposalKind::InBatch => return Ok(Self::InBatch(InBatch::new(context.counts_for(layer)?))),
-        };
-        let sampler = Sampler::new(proposal, config.samples(vocab_size) as usize, config.unique)?;
-        Ok(Self::Drawn { sampler, per_row: config.negatives == NegativeSets::PerRow })
-    }
-
-    /// The negatives of a batch with targets `[N]`, at least one row. Nothing here grows with the number of classes.
-    pub(crate) fn draw(&self, targets: &[i64], counting: Counting, rng: &mut Generator) -> Drawn {
-        let rows = targets.len();
-        let mut out = Drawn {
-            sets: Sets::Shared,
-            ids: Vec::new(),
-            log_expected: Vec::new(),
-            target_log_expected: Vec::with_capacity(rows),
-            leave_hits_out: counting.remove_accidental_hits,
-        };
-        match self {
-            Self::InBatch(proposal) => {
-                out.sets = Sets::InBatch;
-                let law = ExpectedCount::Draws { samples: (rows as f64 - 1.0).max(1.0) };
-                for &id in targets {
-                    let q = proposal.prob(id);
-                    out.log_expected.push(law.log_of(q));
-                    out.target_log_expected.push(counting.of_target(law).log_of(q));
-                }
+    /// Checks negatives that anyone may have made against the rows that they are for.
+    pub(crate) fn check_for(&self, scored: &Scored<'_>) -> Result<()> {
+        self.check()?;
+        let (op, rows) = (OP, scored.targets.size());
+        let given = self.target_log_expected_count.size();
+        if given != rows {
+            let expected = format!("{rows:?}, one for each row");
+            return Err(OutputError::Shape { op, what: "target_expected_count", given, expected });
+        }
+        for (name, logs) in [
+            ("log_expected_count", &self.log_expected_count),
+            ("target_log_expected_count", &self.target_log_expected_count),
+        ] {
+            check_all(name, logs, &logs.f_isfinite()?, "finite numbers: logarithms of counts above zero")?;
+        }
+        if self.in_batch {
+            if self.ids.size() != rows || !self.ids.f_equal(scored.targets)? {
+                let expected = format!("the targets themselves, {rows:?}: `in_batch` says so");
+                return Err(OutputError::argument(op, "ids", format!("{:?}", self.ids.size()), expected));
             }
-            Self::Drawn { sampler, per_row } => {
-                out.sets = if *per_row { Sets::PerRow } else { Sets::Shared };
-                let q = |id: i64| sampler.proposal().prob(id);
-                for targets_of_set in targets.chunks(if *per_row { 1 } else { rows }) {
-                    let drawn = sampler.draw(rng);
-                    let (law, of_target) = (drawn.expected_count, counting.of_target(drawn.expected_count));
-                    out.log_expected.extend(drawn.ids.iter().map(|&id| law.log_of(q(id))));
-                    out.target_log_expected.extend(targets_of_set.iter().map(|&id| of_target.log_of(q(id))));
-                    out.ids.extend(drawn.ids);
-                }
-            }
+            return Ok(());
         }
-        out
-    }
-
-    /// `log q` of every class.
-    pub(crate) fn log_q(&self, vocab_size: i64) -> Vec<f64> {
-        let q = |id| match self {
-            Self::Drawn { sampler, .. } => sampler.proposal().prob(id),
-            Self::InBatch(proposal) => proposal.prob(id),
-        };
-        (0..vocab_size).map(|id| q(id).ln()).collect()
-    }
-
-    /// Number of negatives of a row in a batch of `rows`.
-    pub(crate) fn samples(&self, rows: f64) -> f64 {
-        match self {
-            Self::Drawn { sampler, .. } => sampler.samples() as f64,
-            Self::InBatch(_) => rows,
-        }
-    }
-
-    /// Whether every row has negatives of its own.
-    pub(crate) fn per_row(&self) -> bool {
-        matches!(self, Self::Drawn { per_row: true, .. })
+        let vocab_size = scored.weight.size()[0];
+        let inside = self.ids.f_ge(0)?.f_logical_and(&self.ids.f_lt(vocab_size)?)?;
+        check_all("ids", &self.ids, &inside, &format!("classes in 0..{vocab_size}"))
     }
 }
 
-/// How expected counts are used by the loss.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Counting {
-    pub(crate) objective: Objective,
-    pub(crate) remove_accidental_hits: bool,
+/// Targets `[N]`, i64, as numbers.
+fn target_ids(targets: &Tensor) -> Result<Vec<i64>> {
+    let (op, what) = (OP, "targets");
+    if targets.dim() != 1 {
+        let expected = "[N]".to_owned();
+        return Err(OutputError::Shape { op, what, given: targets.size(), expected });
+    }
+    if targets.kind() != Kind::Int64 {
+        let expected = "Int64".to_owned();
+        return Err(OutputError::Kind { op, what, given: targets.kind(), expected });
+    }
+    Ok(Vec::<i64>::try_from(targets)?)
 }
 
-impl Counting {
-    /// The law for the target. Where hits are removed, the softmax holds the target once however often it was drawn, so
-    /// what counts is whether it was drawn at all: with `S q` instead, the weight of a frequent target would fall to zero
-    /// as `S` grows, and the gradient would not tend to that of the full softmax.
-    fn of_target(self, law: ExpectedCount) -> ExpectedCount {
-        if self.objective == Objective::SampledSoftmax && self.remove_accidental_hits {
-            law.inclusion()
-        } else {
-            law
-        }
+/// Expected counts are finite and above zero: their logarithms are added to logits.
+fn check_counts(name: &'static str, counts: &Tensor) -> Result<()> {
+    let good = counts.f_isfinite()?.f_logical_and(&counts.f_gt(0)?)?;
+    check_all(name, counts, &good, "finite numbers above zero")
+}
+
+/// The first number that is not good, by the name of what holds it.
+fn check_all(name: &'static str, numbers: &Tensor, good: &Tensor, expected: &str) -> Result<()> {
+    let bad = numbers.f_masked_select(&good.f_logical_not()?)?;
+    if bad.numel() == 0 {
+        return Ok(());
     }
+    let first = bad.f_to_kind(Kind::Double)?.f_double_value(&[0])?;
+    Err(OutputError::argument(OP, name, first, expected))
 }

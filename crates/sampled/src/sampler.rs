@@ -8,6 +8,9 @@ use crate::expected_count::ExpectedCount;
 use crate::proposal::Proposal;
 use crate::seen::Seen;
 
+/// The most negatives that a sampler may be asked for, `2^31 - 1`, and the most of a batch in which every row has its own.
+pub const MAX_SAMPLES: usize = i32::MAX as usize;
+
 /// Draws that rejection may take for each unique sample, however many classes there are.
 const TRIES_PER_SAMPLE: f64 = 8.0;
 
@@ -59,13 +62,16 @@ impl Sampler {
     /// A sampler of `samples` classes, all different where `unique`.
     ///
     /// # Errors
-    /// No samples; more unique samples than classes; a proposal that declares a probability that is not above zero, or
-    /// probabilities that do not sum to 1.
+    /// No samples, or more than [`MAX_SAMPLES`]; more unique samples than classes; a proposal that declares a probability
+    /// that is not above zero, or probabilities that do not sum to 1.
     pub fn new(proposal: Box<dyn Proposal>, samples: usize, unique: bool) -> Result<Self> {
         let op = "sampler";
         let vocab_size = proposal.vocab_size();
         if samples < 1 {
             return Err(OutputError::argument(op, "samples", samples, "at least 1"));
+        }
+        if samples > MAX_SAMPLES {
+            return Err(OutputError::argument(op, "samples", samples, format!("at most {MAX_SAMPLES}")));
         }
         if unique && samples as i64 > vocab_size {
             let expected = format!("at most {vocab_size}, the number of classes, where draws are unique");
@@ -89,6 +95,20 @@ impl Sampler {
     /// Number of negatives in a set, `S`.
     pub fn samples(&self) -> usize {
         self.samples
+    }
+
+    /// The law of expected counts before a set is drawn: that of the sets themselves, but for unique draws, whose number of
+    /// draws `T` is then the one that is expected ([`ExpectedCount::of_unique_draws`]; cost: a few sweeps over all classes).
+    pub fn expected_count(&self) -> ExpectedCount {
+        match self.method {
+            Method::Replacement => ExpectedCount::Draws { samples: self.samples as f64 },
+            Method::Every => ExpectedCount::Every,
+            Method::Rejection | Method::Race => {
+                let probs: Vec<f64> =
+                    (0..self.proposal.vocab_size()).map(|id| self.proposal.prob(id)).collect();
+                ExpectedCount::of_unique_draws(&probs, self.samples)
+            }
+        }
     }
 
     /// One set of negatives, from the given generator alone.
@@ -231,6 +251,8 @@ mod tests {
         let build = |samples, unique| Sampler::new(Box::new(Uniform::new(4).unwrap()), samples, unique);
         assert!(build(5, true).unwrap_err().to_string().contains("samples is 5, expected at most 4"));
         assert!(build(0, false).unwrap_err().to_string().contains("samples is 0, expected at least 1"));
+        let many = build(MAX_SAMPLES + 1, false).unwrap_err().to_string();
+        assert!(many.contains("samples is 2147483648, expected at most 2147483647"), "{many}");
         assert!(build(5, false).is_ok());
     }
 }

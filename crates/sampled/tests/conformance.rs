@@ -23,9 +23,7 @@ fn with(objective: Objective, proposal: ProposalKind) -> SampledConfig {
 
 #[test]
 fn every_objective() {
-    for objective in
-        [Objective::SampledSoftmax, Objective::Nce, Objective::NegativeSampling, Objective::OneVsEach]
-    {
+    for objective in Objective::ALL {
         obeys(&format!("{objective:?}"), &with(objective, ProposalKind::LogUniform));
     }
 }
@@ -37,7 +35,7 @@ fn every_proposal() {
     }
     obeys(
         "in-batch, hits kept",
-        &SampledConfig { remove_accidental_hits: false, ..with(Objective::Nce, ProposalKind::InBatch) },
+        &SampledConfig { remove_accidental_hits: Some(false), ..with(Objective::Nce, ProposalKind::InBatch) },
     );
 }
 
@@ -52,5 +50,5 @@ fn every_way_of_drawing() {
             );
         }
     }
-    obeys("hits kept, no bias", &SampledConfig { remove_accidental_hits: false, bias: false, ..base });
+    obeys("hits kept, no bias", &SampledConfig { remove_accidental_hits: Some(false), bias: false, ..base });
 }

@@ -13,6 +13,10 @@ use super::logits::Logits;
 /// neural probabilistic language model"; Jean et al. 2015, "On Using Very Large Target Vocabulary for Neural Machine
 /// Translation", arXiv 1412.2007.
 ///
+/// With replacement and accidental hits kept the optimum is exactly `z_c = log p_c` and a constant, for any `S` (Ma & Collins 2018,
+/// "Noise Contrastive Estimation and Negative Sampling for Conditional Models: Consistency and Statistical Efficiency", arXiv
+/// 1809.01812, the ranking loss). Without hits it is so nearly, and the gradient tends to the full one.
+///
 /// # Errors
 /// libtorch refused.
 pub fn rows(corrected: &Logits) -> Result<Tensor> {

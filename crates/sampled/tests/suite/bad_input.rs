@@ -1,9 +1,14 @@
 //! Options and tensors that do not fit are refused by name.
 
 use lexmax_kernels::seed::generator;
-use lexmax_output::{BuildContext, LossOptions, OutputLayer, WordCounts};
+use lexmax_output::fused::Compute;
+use lexmax_output::{BuildContext, LossOptions, OutputError, OutputLayer, WordCounts};
+use lexmax_sampled::objective::{Scored, loss_rows};
 use lexmax_sampled::proposal::{LogUniform, Uniform, Unigram};
-use lexmax_sampled::{NegativeSets, Negatives, ProposalKind, Sampled, SampledConfig};
+use lexmax_sampled::sampler::Drawn;
+use lexmax_sampled::{
+    ExpectedCount, NegativeSets, Negatives, Objective, ProposalKind, Sampled, SampledConfig,
+};
 use tch::{Device, Kind, Tensor, nn};
 
 use crate::fixture::{D, Fixture, N, V, counts};
@@ -35,6 +40,11 @@ fn options_that_cannot_be_honoured_are_refused() {
         (unigram(f64::NAN), "power is NaN, expected"),
         (SampledConfig { samples: Some(0), ..base.clone() }, "samples is 0, expected at least 1"),
         (SampledConfig { samples: Some(-3), ..base.clone() }, "samples is -3, expected at least 1"),
+        (
+            SampledConfig { samples: Some(1_000_000_000_000_000), ..base.clone() },
+            "sampled: samples is 1000000000000000, expected at most 2147483647",
+        ),
+        (SampledConfig { samples: Some(1 << 31), ..base.clone() }, "samples is 2147483648, expected at most"),
         (
             SampledConfig { samples: Some(V + 1), unique: true, ..base.clone() },
             "samples is 24, expected at most 23",
@@ -88,6 +98,124 @@ fn tensors_that_do_not_fit_are_errors() {
     assert!(given(ids(), 2, 4).contains("expected_count has shape [2], expected [3]"));
     assert!(given(ids().view([3, 1]), 3, 4).contains("ids has shape [3, 1], expected [S] or [4, S]"));
     assert!(given(ids().to_kind(Kind::Int), 3, 4).contains("ids has kind Int, expected Int64"));
+}
+
+#[test]
+fn negatives_that_do_not_fit_are_errors() {
+    let options = (Kind::Double, Device::Cpu);
+    let ids = || Tensor::from_slice(&[1_i64, 2, 3]);
+    let ones = |n: i64| Tensor::ones([n], options);
+    for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let counts = Tensor::from_slice(&[1.0, bad, 1.0]);
+        let error = Negatives::new(ids(), &counts, &ones(4)).unwrap_err().to_string();
+        let expected = format!("negatives: expected_count is {bad}, expected finite numbers above zero");
+        assert_eq!(error, expected);
+        let error = Negatives::new(ids(), &ones(3), &counts).unwrap_err().to_string();
+        assert!(error.contains(&format!("negatives: target_expected_count is {bad}, expected")), "{error}");
+    }
+    let error = Negatives::new(ids(), &ones(3), &ones(4).view([2, 2])).unwrap_err().to_string();
+    assert!(error.contains("target_expected_count has shape [2, 2], expected [N]"), "{error}");
+
+    let (hidden, weight, bias) = (Tensor::zeros([4, D], options), Tensor::zeros([V, D], options), ones(V));
+    let targets = Tensor::from_slice(&[0_i64, 5, V - 1, 5]);
+    let scored = Scored { hidden: &hidden, targets: &targets, weight: &weight, bias: Some(&bias) };
+    let made = |ids: Tensor, n, rows| Negatives::new(ids, &ones(n), &ones(rows)).unwrap();
+    let error = |scored: &Scored<'_>, negatives: &Negatives| {
+        let error = loss_rows(Objective::Nce, scored, negatives, false).unwrap_err();
+        assert!(!matches!(error, OutputError::Torch(_)), "not by name: {error}");
+        error.to_string()
+    };
+    assert!(loss_rows(Objective::Nce, &scored, &made(ids(), 3, 4), true).is_ok());
+    // One count would be taken for all rows, and five for none.
+    for rows in [1, 5] {
+        let error = error(&scored, &made(ids(), 3, rows));
+        let expected = format!("target_expected_count has shape [{rows}], expected [4], one for each row");
+        assert!(error.contains(&expected), "{error}");
+    }
+    let own = Tensor::zeros([2, 3], (Kind::Int64, Device::Cpu));
+    let own = Negatives::new(own, &Tensor::ones([2, 3], options), &ones(2)).unwrap();
+    assert!(error(&scored, &own).contains("target_expected_count has shape [2], expected [4]"));
+    for bad in [-1, V] {
+        let outside = made(Tensor::from_slice(&[1_i64, bad, 3]), 3, 4);
+        assert!(error(&scored, &outside).contains(&format!("ids is {bad}, expected classes in 0..23")));
+    }
+    // The fields are public: what `new` refuses is refused here too.
+    let by_hand = |log: &Tensor, of_targets: &Tensor, in_batch| Negatives {
+        ids: if in_batch { Tensor::from_slice(&[0_i64, 5, 5, 5]) } else { ids() },
+        log_expected_count: log.shallow_clone(),
+        target_log_expected_count: of_targets.shallow_clone(),
+        in_batch,
+    };
+    let found = error(&scored, &by_hand(&(ones(3) * f64::NEG_INFINITY), &ones(4), false));
+    assert!(found.contains("log_expected_count is -inf, expected finite numbers"), "{found}");
+    let found = error(&scored, &by_hand(&ones(3), &(ones(4) * f64::NAN), false));
+    assert!(found.contains("target_log_expected_count is NaN, expected finite numbers"), "{found}");
+    let found = error(&scored, &by_hand(&ones(4), &ones(4), true));
+    assert!(found.contains("expected the targets themselves, [4]: `in_batch` says so"), "{found}");
+
+    let good = made(ids(), 3, 4);
+    let (short, narrow) = (hidden.narrow(0, 0, 3), hidden.narrow(1, 0, 2));
+    let (outside, floats) = (Tensor::from_slice(&[0_i64, V, 1, 1]), ones(4));
+    let (less, flat) = (bias.narrow(0, 0, 3), weight.view([-1]));
+    for (scored, expected) in [
+        (Scored { hidden: &short, ..scored }, "scored: hidden has shape [3, 5], expected [4, 5]"),
+        (Scored { hidden: &narrow, ..scored }, "hidden has shape [4, 2], expected [4, 5]"),
+        (Scored { targets: &outside, ..scored }, "target 23 at row 1 names no class, expected 0..23"),
+        (Scored { targets: &floats, ..scored }, "targets has kind Double, expected Int64"),
+        (Scored { targets: &hidden, ..scored }, "targets has shape [4, 5], expected [N]"),
+        (Scored { bias: Some(&less), ..scored }, "bias has shape [3], expected [23]"),
+        (Scored { weight: &flat, ..scored }, "weight has shape [115], expected [V, D]"),
+    ] {
+        let found = error(&scored, &good);
+        assert!(found.contains(expected), "{found}\nexpected {expected}");
+    }
+
+    let proposal = Uniform::new(V).unwrap();
+    let of_set = |id: i64, targets: &Tensor| {
+        let drawn = Drawn { ids: vec![id], expected_count: ExpectedCount::Every };
+        Negatives::of_set(drawn, &proposal, targets, Objective::Nce, false).unwrap_err().to_string()
+    };
+    assert!(of_set(V, &targets).contains("a class is 23, expected classes in 0..23"));
+    assert!(of_set(0, &outside).contains("a class is 23"));
+    assert!(of_set(0, &floats).contains("targets has kind Double, expected Int64"));
+    assert!(of_set(0, &targets.view([2, 2])).contains("targets has shape [2, 2], expected [N]"));
+}
+
+/// Nothing is allocated before the number is refused.
+#[test]
+fn more_negatives_than_can_be_held_are_refused() {
+    let samples = Some(1 << 30);
+    let config = SampledConfig { samples, negatives: NegativeSets::PerRow, ..SampledConfig::default() };
+    for compute in [Compute::Fastest, Compute::Reference] {
+        let store = nn::VarStore::new(Device::Cpu);
+        let mut context = BuildContext::new(store.root(), V, D, 1);
+        context.compute = compute;
+        let mut layer = Sampled::new(&context, &config).unwrap();
+        let hidden = Tensor::zeros([2, D], (Kind::Float, Device::Cpu));
+        let targets = Tensor::zeros([2], (Kind::Int64, Device::Cpu));
+        let error = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap_err();
+        let expected = "sampled.loss: the number of negatives is 2 rows with 1073741824 of their own, \
+            expected at most 2147483647 in a batch";
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn hits_are_left_out_where_the_objective_allows_it() {
+    let removes = |json: &str| serde_json::from_str::<SampledConfig>(json).unwrap().remove_accidental_hits();
+    for (objective, expected) in
+        [("sampled-softmax", true), ("one-vs-each", true), ("nce", false), ("negative-sampling", false)]
+    {
+        let given = |rest: &str| removes(&format!("{{\"objective\": \"{objective}\"{rest}}}"));
+        assert_eq!(given(""), expected, "{objective}");
+        assert!(given(", \"remove_accidental_hits\": true"), "{objective}");
+        assert!(!given(", \"remove_accidental_hits\": false"), "{objective}");
+    }
+    // What was not given is not given after a round trip either: the objective may change in between.
+    let config = SampledConfig { objective: Objective::Nce, ..SampledConfig::default() };
+    let written = serde_json::to_value(&config).unwrap();
+    assert!(written["remove_accidental_hits"].is_null(), "{written}");
+    assert_eq!(serde_json::from_value::<SampledConfig>(written).unwrap(), config);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! A layer with parameters that are not zero, and a batch.
 
-use lexmax_kernels::seed::generator;
+use lexmax_kernels::seed::{Generator, generator};
 use lexmax_output::{BuildContext, OutputLayer, Result, WordCounts};
 use lexmax_sampled::proposal::{LogUniform, Uniform, Unigram};
 use lexmax_sampled::{Proposal, ProposalKind, Sampled, SampledConfig};
+use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -72,4 +73,28 @@ pub fn proposal(config: &SampledConfig, vocab_size: i64) -> Option<Box<dyn Propo
         ProposalKind::Unigram => Box::new(Unigram::new(&counts(vocab_size), config.power()).unwrap()),
         ProposalKind::InBatch => return None,
     })
+}
+
+/// A proposal with these probabilities.
+#[derive(Debug, Clone)]
+pub struct Given(pub Vec<f64>);
+
+impl Proposal for Given {
+    fn vocab_size(&self) -> i64 {
+        self.0.len() as i64
+    }
+
+    fn prob(&self, id: i64) -> f64 {
+        self.0[id as usize]
+    }
+
+    fn draw(&self, rng: &mut Generator) -> i64 {
+        let mut rest = rng.random::<f64>();
+        (0..self.vocab_size() - 1)
+            .find(|&id| {
+                rest -= self.prob(id);
+                rest < 0.0
+            })
+            .unwrap_or(self.vocab_size() - 1)
+    }
 }

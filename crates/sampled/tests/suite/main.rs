@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod answers;
 mod bad_input;
 mod distribution;
 mod draws;
 mod estimator;
+mod expectation;
 mod fixture;
+mod optimum;
 mod oracle;
 mod paths;
 mod regressions;

@@ -47,7 +47,7 @@ fn losses(config: &SampledConfig, fixture: &Fixture) -> Vec<f64> {
     let targets: Vec<i64> = Vec::try_from(&fixture.targets).unwrap();
     let mut rng = generator(5, "negatives", 0);
     let included = |q: f64, draws: f64| 1.0 - (1.0 - q).powf(draws);
-    let once = config.objective == Objective::SampledSoftmax && config.remove_accidental_hits;
+    let once = config.objective == Objective::SampledSoftmax && config.remove_accidental_hits();
     let Some(proposal) = proposal(config, V) else {
         let q = counts(V).smoothed_probs();
         let others = (N - 1) as f64;
@@ -59,7 +59,7 @@ fn losses(config: &SampledConfig, fixture: &Fixture) -> Vec<f64> {
                     .collect();
                 let q = q[targets[row] as usize];
                 let count = if once { included(q, others) } else { others * q };
-                let remove = config.remove_accidental_hits;
+                let remove = config.remove_accidental_hits();
                 row_loss(config.objective, &logits[row], targets[row], count, &negatives, remove)
             })
             .collect();
@@ -84,7 +84,7 @@ fn losses(config: &SampledConfig, fixture: &Fixture) -> Vec<f64> {
             let target_q = q(targets[row]);
             let target_count =
                 if once && !config.unique { included(target_q, samples) } else { count(target_q) };
-            let remove = config.remove_accidental_hits;
+            let remove = config.remove_accidental_hits();
             row_loss(config.objective, &logits[row], targets[row], target_count, &negatives, remove)
         })
         .collect()
@@ -92,13 +92,16 @@ fn losses(config: &SampledConfig, fixture: &Fixture) -> Vec<f64> {
 
 fn all_configs() -> Vec<SampledConfig> {
     let mut configs = Vec::new();
-    for objective in
-        [Objective::SampledSoftmax, Objective::Nce, Objective::NegativeSampling, Objective::OneVsEach]
-    {
+    for objective in Objective::ALL {
         for (remove_accidental_hits, bias) in [(true, true), (false, true), (true, false)] {
             let loss = LossOptions { reduction: Reduction::None, ..LossOptions::default() };
-            let base =
-                SampledConfig { objective, remove_accidental_hits, bias, loss, ..SampledConfig::default() };
+            let base = SampledConfig {
+                objective,
+                remove_accidental_hits: Some(remove_accidental_hits),
+                bias,
+                loss,
+                ..SampledConfig::default()
+            };
             configs.push(SampledConfig { proposal: ProposalKind::InBatch, ..base.clone() });
             for proposal in [ProposalKind::Uniform, ProposalKind::LogUniform, ProposalKind::Unigram] {
                 for negatives in [NegativeSets::Shared, NegativeSets::PerRow] {
@@ -145,7 +148,7 @@ fn every_option_changes_the_loss() {
         SampledConfig { samples: None, ..base.clone() },
         SampledConfig { unique: true, ..base.clone() },
         SampledConfig { negatives: NegativeSets::PerRow, ..base.clone() },
-        SampledConfig { remove_accidental_hits: false, ..base.clone() },
+        SampledConfig { remove_accidental_hits: Some(false), ..base.clone() },
         SampledConfig { bias: false, ..base.clone() },
         SampledConfig {
             loss: LossOptions { ignore_index: Some(4), ..LossOptions::default() },

@@ -69,11 +69,10 @@ impl Run {
 
 fn all_configs() -> Vec<SampledConfig> {
     let mut configs = Vec::new();
-    for objective in
-        [Objective::SampledSoftmax, Objective::Nce, Objective::NegativeSampling, Objective::OneVsEach]
-    {
+    for objective in Objective::ALL {
         for (remove_accidental_hits, reduction) in [(true, Reduction::Mean), (false, Reduction::None)] {
             let loss = LossOptions { reduction, ignore_index: Some(3), ..LossOptions::default() };
+            let remove_accidental_hits = Some(remove_accidental_hits);
             let base = SampledConfig { objective, remove_accidental_hits, loss, ..SampledConfig::default() };
             configs.push(SampledConfig { proposal: ProposalKind::InBatch, ..base.clone() });
             for proposal in [ProposalKind::Uniform, ProposalKind::LogUniform, ProposalKind::Unigram] {

@@ -12,9 +12,6 @@ use tch::{Kind, Tensor};
 use crate::draws::{deviation, histogram, proposals};
 use crate::fixture::{D, Fixture, N, V, proposal};
 
-const OBJECTIVES: [Objective; 4] =
-    [Objective::SampledSoftmax, Objective::Nce, Objective::NegativeSampling, Objective::OneVsEach];
-
 #[test]
 fn a20_01_declared_q_is_the_drawn_q() {
     for vocab_size in [7, 60] {
@@ -88,7 +85,7 @@ fn a20_03_a_hit_is_removed_from_its_own_row_only() {
 #[test]
 fn a20_04_removed_hits_stay_finite() {
     // Every negative is a hit, logits are large: value and gradient are finite.
-    for objective in OBJECTIVES {
+    for objective in Objective::ALL {
         for logit in [-1e4, 1e4] {
             let (loss, gradient) = hand_made(&[0.0, logit], 1, &[1, 1, 1], objective, true);
             assert!(
@@ -138,7 +135,7 @@ fn a20_05_no_class_has_probability_zero() {
     for proposal in
         [ProposalKind::Uniform, ProposalKind::LogUniform, ProposalKind::Unigram, ProposalKind::InBatch]
     {
-        for objective in OBJECTIVES {
+        for objective in Objective::ALL {
             let mut fixture =
                 Fixture::new(&SampledConfig { objective, proposal, ..SampledConfig::default() });
             fixture.targets = Tensor::from_slice(&[V - 1, V - 2, V - 3, 0, V - 1, 1, V - 1]);
@@ -150,7 +147,12 @@ fn a20_05_no_class_has_probability_zero() {
     // What q = 0 of a target does to a loss that lets it in.
     let zero = Tensor::from_slice(&[0.0_f64]);
     let ones = Tensor::ones([2], (Kind::Double, tch::Device::Cpu));
-    let negatives = Negatives::new(Tensor::from_slice(&[1_i64, 2]), &ones, &zero).unwrap();
+    let negatives = Negatives {
+        ids: Tensor::from_slice(&[1_i64, 2]),
+        log_expected_count: ones.log(),
+        target_log_expected_count: zero.log(),
+        in_batch: false,
+    };
     let (hidden, weight) = (ones.view([1, 2]), Tensor::ones([3, 2], (Kind::Double, tch::Device::Cpu)));
     let targets = Tensor::from_slice(&[0_i64]);
     let scored = Scored { hidden: &hidden, targets: &targets, weight: &weight, bias: None };
@@ -160,7 +162,7 @@ fn a20_05_no_class_has_probability_zero() {
 
 #[test]
 fn a20_17_every_element_type() {
-    for objective in OBJECTIVES {
+    for objective in Objective::ALL {
         for negatives in [NegativeSets::Shared, NegativeSets::PerRow] {
             let config =
                 SampledConfig { objective, negatives, samples: Some(12), ..SampledConfig::default() };
@@ -236,7 +238,7 @@ fn a20_20_cost_counts_the_sampled_rows() {
 fn a20_21_draws_do_not_depend_on_threads() {
     let with_threads = |threads| {
         tch::set_num_threads(threads);
-        OBJECTIVES.map(|objective| {
+        Objective::ALL.map(|objective| {
             [NegativeSets::Shared, NegativeSets::PerRow].map(|negatives| {
                 let config = SampledConfig {
                     objective,

@@ -14,9 +14,7 @@ fn exact_nll(fixture: &Fixture) -> f64 {
 
 #[test]
 fn a_few_steps_lower_the_loss_and_the_exact_one() {
-    for objective in
-        [Objective::SampledSoftmax, Objective::Nce, Objective::NegativeSampling, Objective::OneVsEach]
-    {
+    for objective in Objective::ALL {
         for proposal in [ProposalKind::Uniform, ProposalKind::Unigram, ProposalKind::InBatch] {
             let drawn = proposal != ProposalKind::InBatch;
             let config = SampledConfig {
