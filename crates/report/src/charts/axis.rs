@@ -2,6 +2,11 @@
 
 use crate::format::fixed;
 
+/// Most labels of a logarithmic axis.
+const MOST_TICKS: usize = 8;
+/// Largest part of a logarithmic axis that may be without a label.
+const WIDEST_GAP: f64 = 0.35;
+
 /// How values become distances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
@@ -66,6 +71,23 @@ impl Axis {
         (self.low, self.high)
     }
 
+    /// How round a tick is, where not all labels have room: 0 for powers of ten, 1 for two and five times these, 2 for the
+    /// others. Those of a linear axis are alike.
+    pub fn roundness(&self, tick: f64) -> u8 {
+        if self.scale == Scale::Linear || tick <= 0.0 {
+            return 0;
+        }
+        let mantissa = tick / 10_f64.powf((tick.log10() + 1e-9).floor());
+        let is = |round: f64| (mantissa - round).abs() < 1e-6;
+        if is(1.0) {
+            0
+        } else if is(2.0) || is(5.0) {
+            1
+        } else {
+            2
+        }
+    }
+
     /// The label of a tick: on a linear axis all have the decimals that the finest needs, on a logarithmic one each its own.
     pub fn label(&self, tick: f64) -> String {
         if tick == 0.0 {
@@ -114,18 +136,29 @@ fn log_ticks(low: f64, high: f64) -> (Vec<f64>, Vec<f64>) {
             .filter(|tick| (low..=high).contains(tick))
             .collect()
     };
-    let candidates: [&[f64]; 5] =
-        [&FINE, &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0], &[1.0, 2.0, 5.0], &[1.0, 3.0], &[1.0]];
-    let fitting = candidates.into_iter().map(within).find(|ticks| ticks.len() <= 8);
-    let ticks = match fitting {
-        Some(ticks) if ticks.len() >= 4 => ticks,
-        _ if high / low < 5.0 => even(low, high, 7),
-        Some(ticks) => ticks,
-        None => {
-            let decades = within(&[1.0]);
-            let every = decades.len().div_ceil(8);
-            decades.into_iter().step_by(every.max(1)).collect()
-        }
+    // The largest part of the axis without a label, its ends among the labels.
+    let gap = |ticks: &[f64]| -> f64 {
+        let places: Vec<f64> = std::iter::once(low).chain(ticks.iter().copied()).chain([high]).collect();
+        let widest = places.windows(2).map(|pair| (pair[1] / pair[0]).ln()).fold(0.0, f64::max);
+        widest / (high / low).ln()
+    };
+    let decades = within(&[1.0]);
+    let every = decades.len().div_ceil(MOST_TICKS).max(1);
+    // From fine to coarse: the first that is neither crowded nor leaves a desert. Even steps suit less than a decade.
+    let mut candidates = vec![
+        within(&FINE),
+        within(&[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0]),
+        within(&[1.0, 1.5, 2.0, 3.0, 5.0, 7.0]),
+        if high / low < 10.0 { even(low, high, 7) } else { Vec::new() },
+        within(&[1.0, 2.0, 5.0]),
+        within(&[1.0, 3.0]),
+        decades.into_iter().step_by(every).collect(),
+    ];
+    candidates.retain(|ticks| (2..=MOST_TICKS).contains(&ticks.len()));
+    let good = candidates.iter().position(|ticks| ticks.len() >= 4 && gap(ticks) <= WIDEST_GAP);
+    let ticks = match good {
+        Some(good) => candidates.swap_remove(good),
+        None => candidates.into_iter().min_by(|a, b| gap(a).total_cmp(&gap(b))).unwrap_or_default(),
     };
     let minor = if (2.0..3e4).contains(&(high / low)) { within(&FINE) } else { Vec::new() };
     (ticks, minor)
@@ -161,6 +194,23 @@ mod tests {
     }
 
     #[test]
+    fn no_third_of_a_logarithmic_axis_is_without_a_label() {
+        // Steps of 1, 2 to 9 would end at 1,000 and leave the upper half empty.
+        assert_eq!(labels(&Axis::log([680.0, 1600.0])), ["800", "1,000", "1,200", "1,400", "1,600"]);
+        assert_eq!(labels(&Axis::log([120.0, 3_400.0])), ["200", "500", "1,000", "2,000"]);
+    }
+
+    #[test]
+    fn round_ticks_come_first() {
+        let axis = Axis::log([0.01, 1e4]);
+        let cases = [(1.0, 0), (1000.0, 0), (0.001, 0), (2.0, 1), (0.05, 1), (3.0, 2), (1.5, 2), (900.0, 2)];
+        for (tick, expected) in cases {
+            assert_eq!(axis.roundness(tick), expected, "{tick}");
+        }
+        assert_eq!(Axis::linear([0.0, 10.0], true).roundness(7.0), 0);
+    }
+
+    #[test]
     fn one_value_none_and_zero_still_make_an_axis() {
         for axis in [
             Axis::log([250.0]),
@@ -187,6 +237,12 @@ mod tests {
                     prop_assert!((-1e-9..=1.0 + 1e-9).contains(&fraction), "{:?} at {}", axis, value);
                 }
                 prop_assert!(axis.ticks.len() <= 9 && axis.ticks.len() >= 2, "{:?}", axis);
+                if axis.scale == Scale::Log {
+                    let places: Vec<f64> = axis.ticks.iter().map(|&tick| axis.fraction(tick)).collect();
+                    let starts = std::iter::once(0.0).chain(places.iter().copied());
+                    let widest = starts.zip(places.iter().copied().chain([1.0])).map(|(a, b)| b - a);
+                    prop_assert!(widest.fold(0.0, f64::max) <= 0.36, "{:?}", axis);
+                }
                 let mut labels = labels(&axis);
                 let count = labels.len();
                 labels.dedup();

@@ -1,26 +1,37 @@
 //! Exact test perplexity by the frequency rank of the target: above the values, below the change from the reference.
 
+mod slots;
+
 use std::collections::BTreeMap;
 
 use super::Chart;
 use super::axis::Axis;
-use super::drawing::{Align, Bounds, Drawing, Ink, MEDIUM, MUTED, SMALL, TEXT};
+use super::drawing::{Bounds, Drawing, MUTED};
 use super::frame::Frame;
 use super::legend::{self, Entry, Swatch};
+use super::notes;
 use super::palette::{Style, draw_marker};
+use super::whisker::{self, Along, Pen};
 use crate::stats::Estimate;
-use crate::summary::Summary;
+use crate::summary::{OutputSummary, Summary};
+use slots::{Ranks, Slots};
 
-const SHADE: Ink = Ink::new(0xf4, 0xf4, 0xf4);
 const PANEL: f64 = 280.0;
-
-/// Ranks of a band: first, and first after it.
-type Ranks = (u64, u64);
 
 struct Row<'a> {
     name: &'a str,
     style: Style,
+    /// Nats per token of each seed.
+    seeds: BTreeMap<Ranks, Vec<(u64, f64)>>,
+    /// Perplexities over the seeds.
     bands: BTreeMap<Ranks, Estimate>,
+}
+
+/// A change from the reference in per cent, with the ends of its interval where several seeds are shared.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Change {
+    middle: f64,
+    ends: Option<(f64, f64)>,
 }
 
 /// The chart; `None` where no finished run scored a token in a band.
@@ -28,25 +39,19 @@ pub fn chart(summary: &Summary, styles: &[Style]) -> Option<Chart> {
     let mut tokens: BTreeMap<Ranks, u64> = BTreeMap::new();
     let mut rows = Vec::new();
     let mut base = None;
+    let mut missing: Vec<&str> = Vec::new();
     for (i, (output, &style)) in summary.outputs.iter().zip(styles).enumerate() {
-        let mut values: BTreeMap<Ranks, Vec<f64>> = BTreeMap::new();
-        for (_, result) in summary.results(output) {
-            for band in result.test.bands.iter().filter(|band| band.tokens > 0) {
-                let perplexity = (band.nats / band.tokens as f64).exp();
-                if perplexity.is_finite() {
-                    values.entry((band.from, band.to)).or_default().push(perplexity);
-                    let most = tokens.entry((band.from, band.to)).or_default();
-                    *most = band.tokens.max(*most);
-                }
-            }
+        let mut row = row(summary, output, style, &mut tokens);
+        let scored = row.bands.len();
+        row.bands.retain(|_, estimate| estimate.mean.is_finite());
+        if row.bands.len() < scored {
+            missing.push(&output.name);
         }
-        let bands: BTreeMap<_, _> =
-            values.into_iter().filter_map(|(ranks, values)| Some((ranks, Estimate::of(&values)?))).collect();
-        if !bands.is_empty() {
+        if !row.bands.is_empty() {
             if summary.reference == Some(i) {
                 base = Some(rows.len());
             }
-            rows.push(Row { name: &output.name, style, bands });
+            rows.push(row);
         }
     }
     if rows.is_empty() {
@@ -64,12 +69,20 @@ pub fn chart(summary: &Summary, styles: &[Style]) -> Option<Chart> {
         (80.0 + panels * PANEL + 30.0 * (panels - 1.0) + 90.0).max(110.0 + legend::height(entries.len()));
 
     let title = "Perplexity by frequency of the target word";
-    let explanation = "Exact, test set. Rank 0 is the most frequent word.";
-    let mut drawing = Drawing::new(height, title, explanation);
-    let y = Axis::log(rows.iter().flat_map(|row| row.bands.values()).map(|e| e.mean));
+    let estimates: Vec<Estimate> = rows.iter().flat_map(|row| row.bands.values().copied()).collect();
+    let mut explanation = String::from("Exact, test set. Rank 0 is the most frequent word. ");
+    let several = estimates.iter().any(|estimate| estimate.half_width.is_some());
+    explanation.push_str(match (several, base.is_some()) {
+        (true, true) => "Whiskers: 95 % interval, below of the change on the same seeds.",
+        (true, false) => "Whiskers: 95 % interval.",
+        (false, _) if summary.most_seeds() <= 1 => "One seed.",
+        (false, _) => "",
+    });
+    let mut drawing = Drawing::new(height, title, explanation.trim_end());
+    let y = whisker::log_axis(&estimates, 0.06);
     let change = base.map(|base| {
-        let changes = rows.iter().map(|row| changes(row, &rows[base])).collect::<Vec<_>>();
-        let axis = Axis::linear(changes.iter().flat_map(|c| c.values().copied()).chain([0.0]), false);
+        let changes: Vec<_> = rows.iter().map(|row| changes(row, &rows[base])).collect();
+        let axis = change_axis(&changes.iter().flat_map(|c| c.values().copied()).collect::<Vec<_>>());
         (changes, axis)
     });
     let against =
@@ -82,10 +95,11 @@ pub fn chart(summary: &Summary, styles: &[Style]) -> Option<Chart> {
     let frame = Frame { bounds: top, x: Axis::linear([0.0, 1.0], true), y };
     slots.shade(&mut drawing, top);
     frame.draw_y(&mut drawing, "perplexity, log scale");
+    let mut cut = false;
     for (i, row) in rows.iter().enumerate() {
         for (ranks, estimate) in &row.bands {
-            let x = slots.x(*ranks, i);
-            draw_marker(&mut drawing, row.style.marker, (x, frame.y(estimate.mean)), 5.0, row.style.ink);
+            let ends = estimate.half_width.map(|_| estimate.ends());
+            cut |= draw_value(&mut drawing, &frame, slots.x(*ranks, i), estimate.mean, ends, row.style);
         }
     }
     drawing.line(vec![(left, top.bottom), (right, top.bottom)], MUTED, 1.2);
@@ -99,94 +113,96 @@ pub fn chart(summary: &Summary, styles: &[Style]) -> Option<Chart> {
         for (i, (row, changes)) in rows.iter().zip(&changes).enumerate() {
             for (ranks, change) in changes.iter().filter(|_| i != base) {
                 let x = slots.x(*ranks, i);
-                drawing.line(vec![(x, frame.y(0.0)), (x, frame.y(*change))], row.style.ink.fade(0.45), 1.6);
-                draw_marker(&mut drawing, row.style.marker, (x, frame.y(*change)), 5.0, row.style.ink);
+                if change.ends.is_none() {
+                    // A stem tells the direction where no interval is in the way.
+                    let stem = vec![(x, frame.y(0.0)), (x, frame.y(change.middle))];
+                    drawing.line(stem, row.style.ink.fade(0.45), 1.6);
+                }
+                cut |= draw_value(&mut drawing, &frame, x, change.middle, change.ends, row.style);
             }
         }
         bottom = bounds.bottom;
     }
     slots.label(&mut drawing, bottom, &tokens);
     legend::draw(&mut drawing, head, &entries, legend_left, 76.0);
+    if cut {
+        notes::add(&mut drawing, notes::CUT);
+    }
+    notes::add_not_finite(&mut drawing, &missing);
     Some(Chart { file: "bands", title: title.into(), drawing })
 }
 
-/// Change of each band's mean perplexity from the reference's, in per cent.
-fn changes(row: &Row, base: &Row) -> BTreeMap<Ranks, f64> {
-    row.bands
-        .iter()
-        .filter_map(|(ranks, estimate)| {
-            let change = 100.0 * (estimate.mean / base.bands.get(ranks)?.mean - 1.0);
-            change.is_finite().then_some((*ranks, change))
-        })
-        .collect()
-}
-
-/// Columns of the bands, each with a place for every output.
-struct Slots {
-    left: f64,
-    right: f64,
-    bands: Vec<Ranks>,
-    rows: usize,
-}
-
-impl Slots {
-    fn width(&self) -> f64 {
-        (self.right - self.left) / self.bands.len() as f64
-    }
-
-    fn start(&self, band: usize) -> f64 {
-        self.left + band as f64 * self.width()
-    }
-
-    fn x(&self, ranks: Ranks, row: usize) -> f64 {
-        let band = self.bands.iter().position(|other| *other == ranks).unwrap_or(0);
-        self.start(band) + self.width() * (row as f64 + 1.0) / (self.rows as f64 + 1.0)
-    }
-
-    /// Shades every other band.
-    fn shade(&self, drawing: &mut Drawing, bounds: Bounds) {
-        for band in (1..self.bands.len()).step_by(2) {
-            let left = self.start(band);
-            drawing.rectangle(Bounds { left, right: left + self.width(), ..bounds }, SHADE);
+/// What an output's seeds say about each band. `tokens` takes up the most tokens that a run scored in a band.
+fn row<'a>(
+    summary: &Summary,
+    output: &'a OutputSummary,
+    style: Style,
+    tokens: &mut BTreeMap<Ranks, u64>,
+) -> Row<'a> {
+    let mut seeds: BTreeMap<Ranks, Vec<(u64, f64)>> = BTreeMap::new();
+    for (seed, result) in summary.results(output) {
+        for band in result.test.bands.iter().filter(|band| band.tokens > 0) {
+            seeds.entry((band.from, band.to)).or_default().push((seed, band.nats / band.tokens as f64));
+            let most = tokens.entry((band.from, band.to)).or_default();
+            *most = band.tokens.max(*most);
         }
     }
-
-    /// Writes ranks and shares under the bands.
-    fn label(&self, drawing: &mut Drawing, bottom: f64, tokens: &BTreeMap<Ranks, u64>) {
-        drawing.line(vec![(self.left, bottom), (self.right, bottom)], MUTED, 1.2);
-        let total: u64 = tokens.values().sum();
-        for (band, ranks) in self.bands.iter().enumerate() {
-            let middle = self.start(band) + 0.5 * self.width();
-            // The full number where it fits, thousands as k where it does not.
-            let room = self.width() - 6.0;
-            let full = format!("{}-{}", ranks.0, ranks.1.saturating_sub(1));
-            let full = if band == 0 { format!("rank {full}") } else { full };
-            let short = format!("{}-{}", thousands(ranks.0), thousands(ranks.1));
-            let fits = super::render::text_width(&full, SMALL) <= room;
-            let label = if fits { full } else { legend::fit(&short, room.max(30.0)) };
-            drawing.text((middle, bottom + 18.0), &label, SMALL, TEXT, Align::Middle);
-            let count = tokens.get(ranks).copied().unwrap_or(0);
-            let share = format!("{:.1} %", 100.0 * count as f64 / total as f64);
-            drawing.text(
-                (middle, bottom + 38.0),
-                &legend::fit(&share, room.max(30.0)),
-                SMALL,
-                MUTED,
-                Align::Middle,
-            );
-        }
-        let middle = 0.5 * (self.left + self.right);
-        let title = "frequency rank of the target, and share of the test tokens";
-        drawing.text((middle, bottom + 66.0), title, MEDIUM, TEXT, Align::Middle);
-    }
+    let perplexity =
+        |values: &[(u64, f64)]| Estimate::of(&values.iter().map(|(_, nats)| nats.exp()).collect::<Vec<_>>());
+    let bands = seeds.iter().filter_map(|(ranks, values)| Some((*ranks, perplexity(values)?))).collect();
+    Row { name: &output.name, style, seeds, bands }
 }
 
-fn thousands(rank: u64) -> String {
-    if rank >= 1_000_000 {
-        format!("{}M", crate::format::significant(rank as f64 / 1e6, 2))
-    } else if rank >= 1000 {
-        format!("{}k", crate::format::significant(rank as f64 / 1e3, 2))
-    } else {
-        rank.to_string()
-    }
+/// Changes of the bands from the reference, from the mean difference in nats on the seeds that both ran, as the verdicts of
+/// the table. Where they share none, the mean perplexities are compared.
+fn changes(row: &Row, base: &Row) -> BTreeMap<Ranks, Change> {
+    let percent = |nats: f64| 100.0 * nats.exp_m1();
+    let change = |ranks: &Ranks, estimate: &Estimate| {
+        // A band that the reference has no finite value in says nothing about the others.
+        let mean = base.bands.get(ranks)?.mean;
+        let reference: BTreeMap<u64, f64> = base.seeds.get(ranks)?.iter().copied().collect();
+        let differences: Vec<f64> = row
+            .seeds
+            .get(ranks)?
+            .iter()
+            .filter_map(|(seed, nats)| Some(nats - reference.get(seed)?))
+            .collect();
+        let change = match Estimate::of(&differences) {
+            Some(e) => {
+                let (low, high) = e.ends();
+                let ends = e.half_width.map(|_| (percent(low), percent(high)));
+                Change { middle: percent(e.mean), ends }
+            }
+            None => {
+                let middle = 100.0 * (estimate.mean / mean - 1.0);
+                Change { middle, ends: None }
+            }
+        };
+        change.middle.is_finite().then_some((*ranks, change))
+    };
+    row.bands.iter().filter_map(|(ranks, estimate)| change(ranks, estimate)).collect()
+}
+
+/// An axis that holds zero and the changes, and their intervals as far as these do not dwarf them.
+fn change_axis(changes: &[Change]) -> Axis {
+    let low = changes.iter().map(|change| change.middle).fold(0.0, f64::min);
+    let high = changes.iter().map(|change| change.middle).fold(0.0, f64::max);
+    let room = 0.2 * (high - low).max(1.0);
+    let ends = changes.iter().filter_map(|change| change.ends).flat_map(<[f64; 2]>::from);
+    Axis::linear(ends.map(|end| end.clamp(low - room, high + room)).chain([low, high]), false)
+}
+
+/// Draws a value with its interval; returns whether the interval was cut.
+fn draw_value(
+    drawing: &mut Drawing,
+    frame: &Frame,
+    x: f64,
+    value: f64,
+    ends: Option<(f64, f64)>,
+    style: Style,
+) -> bool {
+    let pen = Pen { ink: style.ink.fade(0.6), width: 1.4, halo: false };
+    let cut = ends.is_some_and(|ends| whisker::draw(drawing, frame, Along::Y, x, ends, pen).cut);
+    draw_marker(drawing, style.marker, (x, frame.y(value)), 4.5, style.ink);
+    cut
 }

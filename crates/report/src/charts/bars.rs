@@ -1,17 +1,22 @@
-//! Horizontal bars, one an output: peak memory, and time in the output layer.
+//! Horizontal bars, one an output: peak memory, and time in the output layer. Where the values are so far apart that the
+//! shorter bars would be lines, dots on a logarithmic axis take their place.
 
 use super::Chart;
 use super::axis::Axis;
-use super::drawing::{Align, Bounds, Drawing, MUTED, SMALL, TEXT, WIDTH};
+use super::drawing::{Align, Bounds, Drawing, GRID, MUTED, PAPER, SMALL, TEXT, WIDTH};
 use super::frame::Frame;
 use super::legend;
-use super::palette::Style;
+use super::notes;
+use super::palette::{Style, draw_marker};
 use super::render::text_width;
+use super::whisker::{self, Along, Pen};
 use crate::format::{significant, whole};
 use crate::stats::Estimate;
 use crate::summary::{Figures, Summary};
 
 const BAR: f64 = 30.0;
+/// Bars become dots where the largest value is more than this many times the least.
+const DOTS_FROM: f64 = 30.0;
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// Peak memory of the process; `None` where no run finished.
@@ -75,12 +80,20 @@ fn bars(summary: &Summary, styles: &[Style], what: &Bars) -> Option<Chart> {
     if rows.is_empty() {
         return None;
     }
+    let undrawn = |f: &Figures| !(what.of)(f).mean.is_finite();
+    let left_out = summary.outputs.iter().filter(|output| output.figures.as_ref().is_some_and(undrawn));
+    let missing: Vec<&str> = left_out.map(|output| output.name.as_str()).collect();
     rows.sort_by(|a, b| a.2.mean.total_cmp(&b.2.mean).then_with(|| a.0.cmp(&b.0)));
     let several = rows.iter().any(|row| row.2.half_width.is_some());
     let high = rows.iter().map(|row| row.2.mean).fold(0.0, f64::max);
-    // A wild interval is cut at the border: it must not squeeze the bars.
-    let ends = rows.iter().map(|row| row.2.ends().1.min(1.25 * high));
-    let x = Axis::linear(ends, true);
+    let low = rows.iter().map(|row| row.2.mean).filter(|mean| *mean > 0.0).fold(f64::INFINITY, f64::min);
+    let dots = high > DOTS_FROM * low;
+    let x = if dots {
+        whisker::log_axis(&rows.iter().map(|row| row.2).collect::<Vec<_>>(), 0.1)
+    } else {
+        // A wild interval is cut at the border: it must not squeeze the bars.
+        Axis::linear(rows.iter().map(|row| row.2.ends().1.min(1.25 * high)), true)
+    };
     let names = rows.iter().map(|row| text_width(&row.0, SMALL)).fold(0.0, f64::max);
     let texts = rows.iter().map(|row| text_width(&row.3, SMALL)).fold(0.0, f64::max);
     let bounds = Bounds {
@@ -96,27 +109,39 @@ fn bars(summary: &Summary, styles: &[Style], what: &Bars) -> Option<Chart> {
     explanation.push_str(" Colours: family.");
     let mut drawing = Drawing::new(bounds.bottom + 70.0, what.title, &explanation);
     let frame = Frame { bounds, x, y: Axis::linear([0.0, 1.0], true) };
-    frame.draw_x(&mut drawing, what.axis);
+    let scale = if dots { ", log scale" } else { "" };
+    frame.draw_x(&mut drawing, &format!("{}{scale}", what.axis));
+    let mut cut = false;
     for (i, (name, style, value, text)) in rows.iter().enumerate() {
         let y = bounds.top + BAR * (i as f64 + 0.5) + 4.0;
-        // A bar of nothing is still a line to be seen.
-        let end = frame.x(value.mean).max(bounds.left + 1.5);
-        let bar = Bounds { left: bounds.left, top: y - 9.0, right: end, bottom: y + 9.0 };
-        drawing.rectangle(bar, style.ink.fade(0.8));
+        if dots {
+            // The eye needs a line from the name to the dot; its length means nothing, so it goes on to the figures.
+            drawing.line(vec![(bounds.left, y), (bounds.right, y)], GRID, 1.0);
+        } else {
+            // A bar of nothing is still a line to be seen.
+            let end = frame.x(value.mean).max(bounds.left + 1.5);
+            let bar = Bounds { left: bounds.left, top: y - 9.0, right: end, bottom: y + 9.0 };
+            // On white, so that no grid line shows through.
+            drawing.rectangle(bar, PAPER);
+            drawing.rectangle(bar, style.ink.fade(0.7));
+        }
         if value.half_width.is_some() {
-            let (low, high) = value.ends();
-            let (from, to) = (frame.x(low).max(bounds.left), frame.x(high).min(bounds.right));
-            drawing.line(vec![(from, y), (to, y)], MUTED, 1.4);
-            for at in [frame.x(low), frame.x(high)]
-                .into_iter()
-                .filter(|at| (bounds.left..=bounds.right).contains(at))
-            {
-                drawing.line(vec![(at, y - 5.0), (at, y + 5.0)], MUTED, 1.4);
-            }
+            let pen = match dots {
+                true => Pen { ink: style.ink, width: 1.8, halo: false },
+                false => Pen { ink: TEXT, width: 1.6, halo: true },
+            };
+            cut |= whisker::draw(&mut drawing, &frame, Along::X, y, value.ends(), pen).cut;
+        }
+        if dots {
+            draw_marker(&mut drawing, style.marker, (frame.x(value.mean), y), 6.0, style.ink);
         }
         drawing.text((bounds.left - 10.0, y), name, SMALL, TEXT, Align::End);
         drawing.text((bounds.right + 10.0, y), text, SMALL, TEXT, Align::Start);
     }
     drawing.line(vec![(bounds.left, bounds.top), (bounds.left, bounds.bottom)], MUTED, 1.2);
+    if cut {
+        notes::add(&mut drawing, notes::CUT);
+    }
+    notes::add_not_finite(&mut drawing, &missing);
     Some(Chart { file: what.file, title: what.title.into(), drawing })
 }

@@ -9,6 +9,27 @@ const MINOR: Ink = Ink::new(0xef, 0xef, 0xef);
 /// Shortest distance between the middles of tick labels above one another.
 const LABEL_HEIGHT: f64 = 20.0;
 
+/// Shortest distance between tick labels beside one another.
+const LABEL_SPACE: f64 = 10.0;
+
+/// The ticks whose labels have room, the round ones first; `room` gives the middle of a label and half its extent.
+fn labelled(axis: &Axis, room: impl Fn(f64) -> (f64, f64)) -> Vec<f64> {
+    let mut ticks = axis.ticks.clone();
+    ticks.sort_by_key(|&tick| axis.roundness(tick));
+    let mut kept: Vec<f64> = Vec::new();
+    for tick in ticks {
+        let (at, half) = room(tick);
+        let free = |&other: &f64| {
+            let (others, others_half) = room(other);
+            (at - others).abs() >= half + others_half
+        };
+        if kept.iter().all(free) {
+            kept.push(tick);
+        }
+    }
+    kept
+}
+
 /// A plot area with two axes.
 #[derive(Debug, Clone)]
 pub struct Frame {
@@ -54,14 +75,11 @@ impl Frame {
         for &tick in &self.y.minor {
             drawing.line(vec![(left, self.y(tick)), (right, self.y(tick))], MINOR, 0.8);
         }
-        let mut last = f64::INFINITY;
         for &tick in &self.y.ticks {
-            let y = self.y(tick);
-            drawing.line(vec![(left, y), (right, y)], GRID, 1.0);
-            if last - y >= LABEL_HEIGHT {
-                drawing.text((left - 8.0, y), &self.y.label(tick), SMALL, TEXT, Align::End);
-                last = y;
-            }
+            drawing.line(vec![(left, self.y(tick)), (right, self.y(tick))], GRID, 1.0);
+        }
+        for tick in labelled(&self.y, |tick| (self.y(tick), 0.5 * LABEL_HEIGHT)) {
+            drawing.text((left - 8.0, self.y(tick)), &self.y.label(tick), SMALL, TEXT, Align::End);
         }
         drawing.line(vec![(left, top), (left, bottom)], MUTED, 1.2);
         drawing.text_upwards((20.0 + 0.5 * MEDIUM, 0.5 * (top + bottom)), title, MEDIUM, TEXT);
@@ -73,17 +91,35 @@ impl Frame {
         for &tick in &self.x.minor {
             drawing.line(vec![(self.x(tick), top), (self.x(tick), bottom)], MINOR, 0.8);
         }
-        let mut last = f64::NEG_INFINITY;
         for &tick in &self.x.ticks {
-            let (x, label) = (self.x(tick), self.x.label(tick));
-            drawing.line(vec![(x, top), (x, bottom)], GRID, 1.0);
-            let half = 0.5 * text_width(&label, SMALL);
-            if x - half >= last + 10.0 {
-                drawing.text((x, bottom + 17.0), &label, SMALL, TEXT, Align::Middle);
-                last = x + half;
-            }
+            drawing.line(vec![(self.x(tick), top), (self.x(tick), bottom)], GRID, 1.0);
+        }
+        let half = |tick: f64| 0.5 * (text_width(&self.x.label(tick), SMALL) + LABEL_SPACE);
+        for tick in labelled(&self.x, |tick| (self.x(tick), half(tick))) {
+            drawing.text((self.x(tick), bottom + 17.0), &self.x.label(tick), SMALL, TEXT, Align::Middle);
         }
         drawing.line(vec![(left, bottom), (right, bottom)], MUTED, 1.2);
         drawing.text((0.5 * (left + right), bottom + 45.0), title, MEDIUM, TEXT, Align::Middle);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::charts::drawing::Shape;
+
+    #[test]
+    fn where_labels_have_no_room_the_round_ones_stay() {
+        let bounds = Bounds { left: 100.0, top: 50.0, right: 290.0, bottom: 150.0 };
+        let frame = Frame { bounds, x: Axis::log([150.0, 900.0]), y: Axis::log([1500.0, 9000.0]) };
+        let mut drawing = Drawing { height: 300.0, shapes: Vec::new() };
+        frame.draw(&mut drawing, "", "");
+        let has = |label: &str| {
+            drawing.shapes.iter().any(|shape| matches!(shape, Shape::Text { text, .. } if text == label))
+        };
+        for label in ["200", "500", "2,000", "5,000"] {
+            assert!(has(label), "{label}");
+        }
+        assert!(!has("600") && !has("6,000"), "no room");
     }
 }

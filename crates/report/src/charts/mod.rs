@@ -5,13 +5,16 @@ mod bands;
 mod bars;
 pub(crate) mod drawing;
 mod frame;
+mod glyphs;
 pub(crate) mod growth;
 mod labels;
 mod learning_curve;
 mod legend;
+mod notes;
 mod palette;
 mod pareto;
 pub(crate) mod render;
+mod whisker;
 
 use std::path::{Path, PathBuf};
 
@@ -60,7 +63,7 @@ pub fn rendered(chart: &Chart) -> Result<[(String, Vec<u8>); 2], ReportError> {
     };
     let (svg_file, png_file) = (format!("{}.svg", chart.file), format!("{}.png", chart.file));
     let svg = render::svg(&chart.drawing, &chart.title).map_err(|e| error(&svg_file, e))?;
-    let png = render::png(&chart.drawing).map_err(|e| error(&png_file, e))?;
+    let png = render::png(&glyphs::readable(&chart.drawing)).map_err(|e| error(&png_file, e))?;
     Ok([(svg_file, svg.into_bytes()), (png_file, png)])
 }
 

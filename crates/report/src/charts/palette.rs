@@ -85,7 +85,28 @@ pub fn draw_marker(drawing: &mut Drawing, marker: Marker, at: At, radius: f64, i
     shape(drawing, marker, at, radius, ink, 0.0);
 }
 
+/// Draws the outline of a marker, through which another one is seen.
+pub fn draw_open_marker(drawing: &mut Drawing, marker: Marker, at: At, radius: f64, ink: Ink) {
+    let mut line = match marker {
+        Marker::Circle => {
+            let turn = |i: i32| f64::from(i) * std::f64::consts::PI / 16.0;
+            (0..32).map(|i| (at.0 + radius * turn(i).cos(), at.1 + radius * turn(i).sin())).collect()
+        }
+        _ => outline(marker, at, radius, 0.0),
+    };
+    line.extend_from_within(..1);
+    drawing.line(line, ink, 2.0);
+}
+
 fn shape(drawing: &mut Drawing, marker: Marker, at: At, radius: f64, ink: Ink, rim: f64) {
+    match marker {
+        Marker::Circle => drawing.disc(at, radius + rim, ink),
+        _ => drawing.area(outline(marker, at, radius, rim), ink),
+    }
+}
+
+/// Corners of a marker; none for the circle.
+fn outline(marker: Marker, at: At, radius: f64, rim: f64) -> Vec<At> {
     let r = radius + rim;
     let corners =
         |relative: &[At]| relative.iter().map(|(x, y)| (at.0 + x * r, at.1 + y * r)).collect::<Vec<_>>();
@@ -110,13 +131,13 @@ fn shape(drawing: &mut Drawing, marker: Marker, at: At, radius: f64, ink: Ink, r
         (-arm, -arm),
     ];
     match marker {
-        Marker::Circle => drawing.disc(at, r, ink),
-        Marker::Square => drawing.area(corners(&[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]), ink),
-        Marker::TriangleUp => drawing.area(corners(&[(0.0, -1.25), (1.15, 0.8), (-1.15, 0.8)]), ink),
-        Marker::TriangleDown => drawing.area(corners(&[(0.0, 1.25), (-1.15, -0.8), (1.15, -0.8)]), ink),
-        Marker::Diamond => drawing.area(corners(&[(0.0, -1.3), (1.1, 0.0), (0.0, 1.3), (-1.1, 0.0)]), ink),
-        Marker::Plus => drawing.area(corners(&plus), ink),
-        Marker::Cross => drawing.area(corners(&turned(std::f64::consts::FRAC_PI_4, &plus)), ink),
+        Marker::Circle => Vec::new(),
+        Marker::Square => corners(&[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]),
+        Marker::TriangleUp => corners(&[(0.0, -1.25), (1.15, 0.8), (-1.15, 0.8)]),
+        Marker::TriangleDown => corners(&[(0.0, 1.25), (-1.15, -0.8), (1.15, -0.8)]),
+        Marker::Diamond => corners(&[(0.0, -1.3), (1.1, 0.0), (0.0, 1.3), (-1.1, 0.0)]),
+        Marker::Plus => corners(&plus),
+        Marker::Cross => corners(&turned(std::f64::consts::FRAC_PI_4, &plus)),
         Marker::Star => {
             let points: Vec<At> = (0..10)
                 .map(|i| {
@@ -125,7 +146,7 @@ fn shape(drawing: &mut Drawing, marker: Marker, at: At, radius: f64, ink: Ink, r
                     (length * angle.sin(), -length * angle.cos())
                 })
                 .collect();
-            drawing.area(corners(&points), ink);
+            corners(&points)
         }
     }
 }

@@ -2,17 +2,20 @@
 
 use super::Chart;
 use super::axis::Axis;
-use super::drawing::{Align, At, Bounds, Drawing, Ink, MUTED, SMALL, TEXT, WIDTH};
+use super::drawing::{Align, At, Bounds, Drawing, Ink, MUTED, PAPER, SMALL, TEXT, WIDTH};
 use super::frame::Frame;
-use super::labels;
+use super::labels::{self, Obstacles};
 use super::legend::{self, Entry, Swatch};
-use super::palette::{Style, draw_marker};
+use super::notes;
+use super::palette::{Style, draw_marker, draw_open_marker};
 use super::render::text_width;
+use super::whisker::{self, Along, Pen};
 use crate::stats::Estimate;
-use crate::summary::Summary;
+use crate::summary::{Figures, Summary};
 
-const FRONT: Ink = Ink::new(0x8a, 0x8a, 0x8a);
+pub const FRONT: Ink = Ink::new(0x8a, 0x8a, 0x8a);
 const FADED: f64 = 0.38;
+const RADIUS: f64 = 6.5;
 /// Room of the arrow that points to the better corner, and what it means.
 const ARROW: f64 = 48.0;
 const DIRECTION: &str = "(faster, lower)";
@@ -53,6 +56,9 @@ pub fn chart(summary: &Summary, styles: &[Style]) -> Option<Chart> {
     if candidates.is_empty() {
         return None;
     }
+    let drawn = |f: &Figures| f.train_tokens_per_second.mean.is_finite() && f.perplexity.mean.is_finite();
+    let left_out = summary.outputs.iter().filter(|output| output.figures.as_ref().is_some_and(|f| !drawn(f)));
+    let missing: Vec<&str> = left_out.map(|output| output.name.as_str()).collect();
     candidates.sort_by(|a, b| b.on_front.cmp(&a.on_front).then(a.speed.mean.total_cmp(&b.speed.mean)));
 
     let entries = entries(&candidates);
@@ -76,19 +82,29 @@ pub fn chart(summary: &Summary, styles: &[Style]) -> Option<Chart> {
         "exact test perplexity, log scale",
     );
     let front = draw_front(&mut drawing, &frame, &candidates);
-    let intervals = draw_intervals(&mut drawing, &frame, &candidates);
+    let (soft, cut) = draw_intervals(&mut drawing, &frame, &candidates);
     let points: Vec<At> = candidates.iter().map(|c| frame.at((c.speed.mean, c.perplexity.mean))).collect();
     let names: Vec<&str> = candidates.iter().map(|c| c.label.as_str()).collect();
-    let soft: Vec<Bounds> = front.into_iter().chain(intervals).collect();
-    let placed = labels::place(&points, &names, bounds, &soft);
-    for (label, &point) in placed.iter().zip(&points) {
-        if let Some(end) = label.leader {
-            drawing.line(vec![point, end], MUTED.fade(0.6), 0.8);
-        }
+    let placed = labels::place(&points, &names, bounds, Obstacles { lines: &front, soft: &soft });
+    for label in &placed {
+        // Grid and intervals shine through under a name without disturbing it.
+        drawing.rectangle(label.bounds, PAPER.fade(0.75));
     }
-    for (candidate, &point) in candidates.iter().zip(&points).rev() {
+    for (start, end) in placed.iter().filter_map(|label| label.leader) {
+        drawing.line(vec![start, end], labels::LEADER, 0.8);
+    }
+    let mut open = false;
+    for (i, (candidate, &point)) in candidates.iter().zip(&points).enumerate().rev() {
         let ink = if candidate.on_front { candidate.style.ink } else { candidate.style.ink.fade(FADED) };
-        draw_marker(&mut drawing, candidate.style.marker, point, 6.5, ink);
+        // Those after it in the list lie below.
+        let covers = points[i + 1..].iter().any(|p| (p.0 - point.0).hypot(p.1 - point.1) < 1.5 * RADIUS);
+        if covers {
+            // Larger, so that what it lies over is within.
+            draw_open_marker(&mut drawing, candidate.style.marker, point, RADIUS + 3.0, ink);
+        } else {
+            draw_marker(&mut drawing, candidate.style.marker, point, RADIUS, ink);
+        }
+        open |= covers;
     }
     for (label, candidate) in placed.iter().zip(&candidates) {
         let ink = if candidate.on_front { TEXT } else { MUTED };
@@ -96,6 +112,9 @@ pub fn chart(summary: &Summary, styles: &[Style]) -> Option<Chart> {
     }
     let legend = legend::draw(&mut drawing, "Family", &entries, legend_left, 76.0);
     draw_better(&mut drawing, legend.left, legend.bottom + 24.0);
+    let notes = [(open, "An open marker lies over another."), (cut, notes::CUT)];
+    notes::add(&mut drawing, &notes.map(|(said, note)| if said { note } else { "" }).join(" "));
+    notes::add_not_finite(&mut drawing, &missing);
     Some(Chart { file: "pareto", title: title.into(), drawing })
 }
 
@@ -117,14 +136,7 @@ fn entries(candidates: &[Candidate]) -> Vec<Entry> {
 /// Axes that hold the points, and their intervals as far as these do not dwarf the points.
 fn axes(candidates: &[Candidate]) -> (Axis, Axis) {
     let axis = |of: fn(&Candidate) -> Estimate| {
-        let means = candidates.iter().map(|c| of(c).mean).filter(|mean| *mean > 0.0);
-        let low = means.clone().fold(f64::INFINITY, f64::min);
-        let high = means.clone().fold(0.0, f64::max);
-        // With two seeds an interval is 12.7 standard errors to each side; one wild pair must not squeeze the rest.
-        let room = (high / low).max(1.1).powf(0.3);
-        let ends = candidates.iter().flat_map(|c| <[f64; 2]>::from(of(c).ends()));
-        let within: Vec<f64> = ends.map(|end| end.clamp(low / room, high * room)).collect();
-        let axis = Axis::log(means.clone().chain(if low.is_finite() { within } else { Vec::new() }));
+        let axis = whisker::log_axis(&candidates.iter().map(of).collect::<Vec<_>>(), 0.3);
         // A margin inside the frame for markers at the border.
         let (low, high) = axis.ends();
         let margin = (high / low).powf(0.03);
@@ -133,8 +145,8 @@ fn axes(candidates: &[Candidate]) -> (Axis, Axis) {
     (axis(|c| c.speed), axis(|c| c.perplexity))
 }
 
-/// Draws the front as the border of what is dominated, and returns the rectangles that its parts take.
-fn draw_front(drawing: &mut Drawing, frame: &Frame, candidates: &[Candidate]) -> Vec<Bounds> {
+/// Draws the front as the border of what is dominated, and returns its parts.
+fn draw_front(drawing: &mut Drawing, frame: &Frame, candidates: &[Candidate]) -> Vec<(At, At)> {
     let mut front: Vec<At> = candidates
         .iter()
         .filter(|c| c.on_front)
@@ -148,46 +160,28 @@ fn draw_front(drawing: &mut Drawing, frame: &Frame, candidates: &[Candidate]) ->
         line.extend([(pair[0].0, pair[1].1), pair[1]]);
     }
     line.push((last.0, frame.bounds.top));
-    let parts = line.windows(2).map(|pair| Bounds {
-        left: pair[0].0.min(pair[1].0) - 4.0,
-        top: pair[0].1.min(pair[1].1) - 4.0,
-        right: pair[0].0.max(pair[1].0) + 4.0,
-        bottom: pair[0].1.max(pair[1].1) + 4.0,
-    });
-    let parts = parts.collect();
+    let parts = line.windows(2).map(|pair| (pair[0], pair[1])).collect();
     drawing.line(line, FRONT, 2.0);
     parts
 }
 
-/// Draws the intervals, cut at the frame, and returns the rectangles that they take.
-fn draw_intervals(drawing: &mut Drawing, frame: &Frame, candidates: &[Candidate]) -> Vec<Bounds> {
-    let Bounds { left, top, right, bottom } = frame.bounds;
+/// Draws the intervals, cut at the frame; returns the rectangles that they take, and whether one was cut.
+fn draw_intervals(drawing: &mut Drawing, frame: &Frame, candidates: &[Candidate]) -> (Vec<Bounds>, bool) {
     let mut taken = Vec::new();
+    let mut cut = false;
     for candidate in candidates {
         let ink = candidate.style.ink.fade(if candidate.on_front { 0.75 } else { 0.3 });
+        let pen = Pen { ink, width: 1.4, halo: false };
         let (x, y) = frame.at((candidate.speed.mean, candidate.perplexity.mean));
-        if candidate.speed.half_width.is_some() {
-            let (low, high) = candidate.speed.ends();
-            let ends = [frame.x(low), frame.x(high)];
-            let (from, to) = (ends[0].max(left), ends[1].min(right));
-            drawing.line(vec![(from, y), (to, y)], ink, 1.4);
-            for end in ends.into_iter().filter(|end| (left..=right).contains(end)) {
-                drawing.line(vec![(end, y - 4.0), (end, y + 4.0)], ink, 1.4);
+        for (along, across, of) in [(Along::X, y, candidate.speed), (Along::Y, x, candidate.perplexity)] {
+            if of.half_width.is_some() {
+                let drawn = whisker::draw(drawing, frame, along, across, of.ends(), pen);
+                taken.push(drawn.bounds);
+                cut |= drawn.cut;
             }
-            taken.push(Bounds { left: from, top: y - 4.0, right: to, bottom: y + 4.0 });
-        }
-        if candidate.perplexity.half_width.is_some() {
-            let (low, high) = candidate.perplexity.ends();
-            let ends = [frame.y(high), frame.y(low)];
-            let (from, to) = (ends[0].max(top), ends[1].min(bottom));
-            drawing.line(vec![(x, from), (x, to)], ink, 1.4);
-            for end in ends.into_iter().filter(|end| (top..=bottom).contains(end)) {
-                drawing.line(vec![(x - 4.0, end), (x + 4.0, end)], ink, 1.4);
-            }
-            taken.push(Bounds { left: x - 4.0, top: from, right: x + 4.0, bottom: to });
         }
     }
-    taken
+    (taken, cut)
 }
 
 /// An arrow to the lower right, outside of the data.

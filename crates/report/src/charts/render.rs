@@ -9,6 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontTransform, register_font};
 
 use super::drawing::{Align, At, Bounds, Drawing, Ink, PAPER, Shape, WIDTH};
+use super::glyphs::lacks;
 
 /// The families of the SVG's texts. The first is the one that ships here; the others come where a viewer lacks it, and
 /// are no wider, so that what fits in the first fits in all.
@@ -40,8 +41,14 @@ fn ready() -> Result<(), RenderError> {
     if registered { Ok(()) } else { Err(RenderError("the font DejaVuSans.ttf cannot be read".into())) }
 }
 
-/// Width of a text in units.
+/// Width of a text in units. Characters that the font lacks count as squares, which they are in the fonts that have them.
 pub fn text_width(text: &str, size: f64) -> f64 {
+    let known: String = text.chars().filter(|&character| !lacks(character)).collect();
+    let missing = text.chars().count() - known.chars().count();
+    known_width(&known, size) + missing as f64 * size
+}
+
+fn known_width(text: &str, size: f64) -> f64 {
     const FINE: f64 = 16.0;
     let measured = ready().ok().and_then(|()| {
         let font = (FAMILY, size * FINE * FONT_SIZE_TO_EM).into_font();
@@ -52,6 +59,19 @@ pub fn text_width(text: &str, size: f64) -> f64 {
         // Without a font nothing is rendered either; any width serves.
         None => 0.6 * size * text.chars().count() as f64,
     }
+}
+
+/// The pixels of a character with their blackness, at a size that tells characters apart; none where the font fails.
+pub fn ink_of(character: char) -> Vec<(i32, i32, u8)> {
+    let mut pixels = Vec::new();
+    if ready().is_ok() {
+        let font = (FAMILY, 40.0).into_font();
+        let _ = font.draw(&character.to_string(), (0, 0), |x, y, opacity| {
+            pixels.push((x, y, (255.0 * opacity) as u8));
+            Ok::<(), RenderError>(())
+        });
+    }
+    pixels
 }
 
 /// The rectangle that a text covers.

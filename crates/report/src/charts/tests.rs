@@ -1,7 +1,9 @@
 //! Every chart of every kind of experiment: no label covers another or leaves the page, whatever is missing.
 
+mod positions;
+
 use super::drawing::{Bounds, Drawing, Shape, WIDTH};
-use super::{Chart, all, render};
+use super::{Chart, all, labels, pareto, render};
 use crate::ReportOptions;
 use crate::load::select;
 use crate::summary::Summary;
@@ -37,6 +39,15 @@ pub(crate) fn assert_legible(chart: &Chart) {
         }
     }
     for shape in &chart.drawing.shapes {
+        // The line to a name and the Pareto front run through no text.
+        if let Shape::Line { points, ink, .. } = shape
+            && [labels::LEADER, pareto::FRONT].contains(ink)
+        {
+            for (pair, (text, bounds)) in points.windows(2).flat_map(|p| texts.iter().map(move |t| (p, t))) {
+                let through = labels::within((pair[0], pair[1]), bounds);
+                assert_eq!(through, 0.0, "{}: a line runs through {text:?}", chart.file);
+            }
+        }
         let points = match shape {
             Shape::Line { points, .. } | Shape::Area { points, .. } => points.clone(),
             Shape::Disc { centre, radius, .. } => {

@@ -1,0 +1,24 @@
+//! Lines under a chart: what a reader must know who looks for something that is not there.
+
+use super::drawing::{Align, Drawing, MUTED, SMALL, WIDTH};
+use super::legend::fit;
+
+/// What an arrow at the border means.
+pub const CUT: &str = "An arrow at the border: the interval goes on.";
+
+/// Makes the page longer by a line of text; no text, no line.
+pub fn add(drawing: &mut Drawing, text: &str) {
+    let text = text.trim();
+    if text.is_empty() {
+        return;
+    }
+    drawing.height += 24.0;
+    drawing.text((20.0, drawing.height - 16.0), &fit(text, WIDTH - 40.0), SMALL, MUTED, Align::Start);
+}
+
+/// Adds a line that names outputs whose figures have no place on an axis; no names, no line.
+pub fn add_not_finite(drawing: &mut Drawing, names: &[&str]) {
+    if !names.is_empty() {
+        add(drawing, &format!("Not drawn where not finite: {}.", names.join(", ")));
+    }
+}
