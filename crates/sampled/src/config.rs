@@ -1,14 +1,14 @@
 //! Configuration of the sampled layer.
 
 use lexmax_output::{LossOptions, OutputError, Result};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::objective::Objective;
 use crate::sampler::MAX_SAMPLES;
 
 /// Options of [`crate::Sampled`]; the defaults give the sampled softmax with log-uniform negatives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, remote = "Self")]
 pub struct SampledConfig {
     /// What is computed from the target and its negatives.
     pub objective: Objective,
@@ -36,6 +36,20 @@ pub struct SampledConfig {
     pub tied: bool,
     /// Options of the loss that all families share; label smoothing is refused.
     pub loss: LossOptions,
+}
+
+/// What is written says what is done with hits: a record does not leave it to the defaults of another version.
+impl Serialize for SampledConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let remove_accidental_hits = Some(self.remove_accidental_hits());
+        Self::serialize(&Self { remove_accidental_hits, ..self.clone() }, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SampledConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        Self::deserialize(deserializer)
+    }
 }
 
 /// Where negatives come from; [`crate::proposal`] has the formulas.
