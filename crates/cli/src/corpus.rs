@@ -1,12 +1,14 @@
 //! `lexmax corpus build | show | synth`.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use lexmax_corpus::{BuildOptions, Corpus, SynthOptions, TextInput, Tokenizer, build, describe, synthesize};
+use lexmax_lab::catch_interrupts;
+
+use crate::out;
 
 /// Commands on corpora.
 #[derive(Debug, Subcommand)]
@@ -36,12 +38,12 @@ pub struct BuildArgs {
     /// Files of the test split.
     #[arg(long, num_args = 1.., value_name = "FILE")]
     test: Vec<PathBuf>,
-    /// Deal the files out: the shares of the validation and the test split.
+    /// Deal the files out: the shares of the validation and the test split, each above 0.
     #[arg(long, value_name = "VALID,TEST", conflicts_with_all = ["valid", "test"], value_parser = parse_ratio)]
     ratio: Option<(f64, f64)>,
-    /// Lines that stay together when files are dealt out.
-    #[arg(long, default_value_t = TextInput::BLOCK_LINES, requires = "ratio")]
-    block_lines: u64,
+    /// With --ratio, lines that stay together when files are dealt out; 100 where not given.
+    #[arg(long)]
+    block_lines: Option<u64>,
     /// `words` (by white space) or `characters`.
     #[arg(long, default_value_t = Tokenizer::Words)]
     tokenizer: Tokenizer,
@@ -73,48 +75,48 @@ pub struct ShowArgs {
     corpus: PathBuf,
 }
 
-/// Arguments of `lexmax corpus synth`. What is not given has the value that experiment files use.
+/// Arguments of `lexmax corpus synth`. The defaults are those of experiment files.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   lexmax corpus synth --vocab-size 100000 --train-tokens 5000000 --seed 7 --out data/synth-100k")]
 pub struct SynthArgs {
     /// Root seed; the same seed and options give the same bytes.
-    #[arg(long)]
-    seed: Option<u64>,
+    #[arg(long, default_value_t = SynthOptions::default().seed)]
+    seed: u64,
     /// Words, V.
-    #[arg(long)]
-    vocab_size: Option<usize>,
+    #[arg(long, default_value_t = SynthOptions::default().vocab_size)]
+    vocab_size: usize,
     /// Hidden word classes.
-    #[arg(long)]
-    classes: Option<usize>,
+    #[arg(long, default_value_t = SynthOptions::default().classes)]
+    classes: usize,
     /// How many words back the hidden context looks, 1 or 2.
-    #[arg(long)]
-    order: Option<usize>,
+    #[arg(long, default_value_t = SynthOptions::default().order)]
+    order: usize,
     /// Rank of what the context adds to the logits.
-    #[arg(long)]
-    rank: Option<usize>,
-    /// Share of a context's variance that belongs to the pair of classes, 0 to 1.
+    #[arg(long, default_value_t = SynthOptions::default().rank)]
+    rank: usize,
+    /// Share of a context's variance that belongs to the pair of classes, 0 to 1; 0.25 where not given, order 1 has none.
     #[arg(long)]
     interaction: Option<f64>,
     /// How much the context changes the distribution.
-    #[arg(long)]
-    strength: Option<f64>,
+    #[arg(long, default_value_t = SynthOptions::default().strength)]
+    strength: f64,
     /// Zipf exponent.
-    #[arg(long)]
-    exponent: Option<f64>,
+    #[arg(long, default_value_t = SynthOptions::default().exponent)]
+    exponent: f64,
     /// Zipf-Mandelbrot shift.
-    #[arg(long)]
-    shift: Option<f64>,
+    #[arg(long, default_value_t = SynthOptions::default().shift)]
+    shift: f64,
     /// Training tokens.
-    #[arg(long)]
-    train_tokens: Option<u64>,
+    #[arg(long, default_value_t = SynthOptions::default().train_tokens)]
+    train_tokens: u64,
     /// Validation tokens.
-    #[arg(long)]
-    valid_tokens: Option<u64>,
+    #[arg(long, default_value_t = SynthOptions::default().valid_tokens)]
+    valid_tokens: u64,
     /// Test tokens.
-    #[arg(long)]
-    test_tokens: Option<u64>,
+    #[arg(long, default_value_t = SynthOptions::default().test_tokens)]
+    test_tokens: u64,
     /// Folder to make.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -130,18 +132,31 @@ fn parse_ratio(text: &str) -> Result<(f64, f64), String> {
 /// Does a command on corpora; prints what the corpus is.
 pub fn corpus(command: CorpusCommand) -> Result<ExitCode> {
     let corpus = match command {
-        CorpusCommand::Build(arguments) => build_corpus(arguments)?,
+        CorpusCommand::Build(arguments) => {
+            catch_interrupts();
+            build_corpus(arguments)?
+        }
         CorpusCommand::Show(arguments) => Corpus::open(&arguments.corpus)?,
-        CorpusCommand::Synth(arguments) => synthesize(&synth_options(&arguments), &arguments.out)?,
+        CorpusCommand::Synth(arguments) => {
+            catch_interrupts();
+            synthesize(&synth_options(&arguments), &arguments.out)?
+        }
     };
-    write!(std::io::stdout().lock(), "{}", describe(&corpus))?;
+    out::print(&describe(&corpus).to_string())?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn build_corpus(arguments: BuildArgs) -> Result<Corpus> {
+    // clap does not ask for a required option that conflicts with one that is there, as --ratio with --valid.
+    if arguments.block_lines.is_some() && arguments.ratio.is_none() {
+        bail!(
+            "--block-lines without --ratio; expected --ratio VALID,TEST, or no --block-lines for given splits"
+        )
+    }
     let input = match arguments.ratio {
         Some((valid, test)) => {
-            TextInput::Ratio { files: arguments.train, valid, test, block_lines: arguments.block_lines }
+            let block_lines = arguments.block_lines.unwrap_or(TextInput::BLOCK_LINES);
+            TextInput::Ratio { files: arguments.train, valid, test, block_lines }
         }
         None if arguments.valid.is_empty() || arguments.test.is_empty() => {
             bail!(
@@ -163,19 +178,18 @@ fn build_corpus(arguments: BuildArgs) -> Result<Corpus> {
 }
 
 fn synth_options(arguments: &SynthArgs) -> SynthOptions {
-    let usual = SynthOptions::default();
     SynthOptions {
-        seed: arguments.seed.unwrap_or(usual.seed),
-        vocab_size: arguments.vocab_size.unwrap_or(usual.vocab_size),
-        classes: arguments.classes.unwrap_or(usual.classes),
-        order: arguments.order.unwrap_or(usual.order),
-        rank: arguments.rank.unwrap_or(usual.rank),
-        interaction: arguments.interaction.or(usual.interaction),
-        strength: arguments.strength.unwrap_or(usual.strength),
-        exponent: arguments.exponent.unwrap_or(usual.exponent),
-        shift: arguments.shift.unwrap_or(usual.shift),
-        train_tokens: arguments.train_tokens.unwrap_or(usual.train_tokens),
-        valid_tokens: arguments.valid_tokens.unwrap_or(usual.valid_tokens),
-        test_tokens: arguments.test_tokens.unwrap_or(usual.test_tokens),
+        seed: arguments.seed,
+        vocab_size: arguments.vocab_size,
+        classes: arguments.classes,
+        order: arguments.order,
+        rank: arguments.rank,
+        interaction: arguments.interaction,
+        strength: arguments.strength,
+        exponent: arguments.exponent,
+        shift: arguments.shift,
+        train_tokens: arguments.train_tokens,
+        valid_tokens: arguments.valid_tokens,
+        test_tokens: arguments.test_tokens,
     }
 }

@@ -5,6 +5,14 @@ pub fn show(error: &anyhow::Error) {
     eprintln!("error: {}", with_causes(error));
 }
 
+/// Whether the user wanted the end.
+pub fn is_interrupt(error: &anyhow::Error) -> bool {
+    let interrupts = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(lexmax_corpus::CorpusError::Interrupted))
+    };
+    error.chain().any(interrupts)
+}
+
 fn with_causes(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {

@@ -1,11 +1,12 @@
 //! `lexmax layers`.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
 use lexmax_lab::LAYERS;
+
+use crate::out;
 
 /// Arguments of `lexmax layers`.
 #[derive(Debug, Args)]
@@ -18,12 +19,13 @@ pub struct LayersArgs {
 
 /// Lists the layers.
 pub fn layers(arguments: &LayersArgs) -> Result<ExitCode> {
-    let mut out = std::io::stdout().lock();
+    let mut text = String::new();
     for entry in LAYERS {
-        writeln!(out, "{:<14}{:<14}{}", entry.layer, entry.family, entry.summary)?;
+        text += &format!("{:<14}{:<14}{}\n", entry.layer, entry.family, entry.summary);
         if arguments.sources {
-            writeln!(out, "{:28}{}", "", entry.source)?;
+            text += &format!("{:28}{}\n", "", entry.source);
         }
     }
+    out::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

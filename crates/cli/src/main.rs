@@ -3,12 +3,16 @@
 mod corpus;
 mod errors;
 mod layers;
+mod out;
 mod report;
 mod run;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+/// Exit status of a command that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
 
 /// Which output layer for a large vocabulary, and what does it cost? Trains the same language model with different
 /// output layers, and shows exact perplexity, speed and memory.
@@ -30,7 +34,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Build, generate and describe corpora.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  lexmax corpus build --train text.txt.gz --ratio 0.05,0.05 --unk '<unk>' --min-count 3 --out data/mine
+  lexmax corpus show data/mine
+  lexmax corpus synth --vocab-size 100000 --train-tokens 5000000 --seed 7 --out data/synth-100k"
+    )]
     Corpus(corpus::CorpusCommand),
     /// Run an experiment: every output layer with every seed.
     Run(run::RunArgs),
@@ -53,6 +64,6 @@ fn main() -> ExitCode {
     };
     done.unwrap_or_else(|error| {
         errors::show(&error);
-        ExitCode::FAILURE
+        if errors::is_interrupt(&error) { ExitCode::from(INTERRUPTED) } else { ExitCode::FAILURE }
     })
 }

@@ -1,12 +1,13 @@
 //! `lexmax report`.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use lexmax_report::{ReportOptions, write_report};
+
+use crate::out;
 
 /// Arguments of `lexmax report`.
 #[derive(Debug, Args)]
@@ -21,19 +22,23 @@ pub struct ReportArgs {
     #[arg(long, value_name = "OUTPUT")]
     reference: Option<String>,
     /// Allowed increase of test perplexity over the reference, in per cent, for an operating point; may be repeated.
-    #[arg(long = "tolerance", value_name = "PERCENT")]
+    #[arg(
+        long = "tolerance",
+        value_name = "PERCENT",
+        default_values_t = ReportOptions::default().tolerances_percent
+    )]
     tolerances: Vec<f64>,
 }
 
 /// Writes the report and prints its table and where it is.
 pub fn report(arguments: &ReportArgs) -> Result<ExitCode> {
-    let mut options = ReportOptions { reference: arguments.reference.clone(), ..ReportOptions::default() };
-    if !arguments.tolerances.is_empty() {
-        options.tolerances_percent.clone_from(&arguments.tolerances);
-    }
+    let options = ReportOptions {
+        reference: arguments.reference.clone(),
+        tolerances_percent: arguments.tolerances.clone(),
+    };
     let paths = write_report(&arguments.results, &options)?;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", std::fs::read_to_string(&paths.table)?.trim_end())?;
-    writeln!(out, "\nreport: {}", paths.page.display())?;
+    let table = std::fs::read_to_string(&paths.table)
+        .with_context(|| format!("read the table {}", paths.table.display()))?;
+    out::print(&format!("{}\n\nreport: {}\n", table.trim_end(), paths.page.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,23 +1,28 @@
 //! `lexmax run`.
 
-use std::io::Write;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use lexmax_lab::config::Budget;
-use lexmax_lab::{Experiment, Overrides, Plan, RunOptions, RunSpec, prepare_corpus, run_plan};
+use lexmax_lab::{
+    Experiment, Outcome, Overrides, Plan, RunOptions, RunSpec, catch_interrupts, prepare_corpus, run_plan,
+};
 use lexmax_records::{RunRecord, RunStatus, RunStore};
 
-/// Exit status of a command that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
+use crate::{INTERRUPTED, out};
 
 /// Arguments of `lexmax run`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Finished runs are skipped, failed ones are rows with their error, and Ctrl-C leaves a checkpoint that the next call
-resumes from.
+resumes from. Records of this experiment whose configuration the file (with --set) no longer has, whatever their seed,
+move from runs/ to superseded/ in the results folder, so that no report mixes them in; they come back with their
+configuration, and nothing is deleted.
+
+Exit status: 0 when every run is finished, 1 when a run failed or the command was refused, 130 when Ctrl-C left runs.
 
 Examples:
   lexmax run experiments/quickstart.toml --dry-run
@@ -36,7 +41,7 @@ pub struct RunArgs {
     /// Show the runs with their ids and the time they need, and train nothing. A corpus that is absent is made.
     #[arg(long)]
     dry_run: bool,
-    /// Do finished runs again.
+    /// Do finished runs again; a record stays until there is a new result.
     #[arg(long)]
     again: bool,
     /// `cpu`, `cuda` or `cuda:N`.
@@ -52,6 +57,7 @@ pub struct RunArgs {
 
 /// Runs an experiment.
 pub fn run(arguments: RunArgs) -> Result<ExitCode> {
+    catch_interrupts();
     let overrides = Overrides { set: arguments.set, threads: arguments.threads };
     let experiment = Experiment::load(&arguments.experiment, &overrides)?;
     let (corpus_dir, corpus) = prepare_corpus(&experiment)?;
@@ -59,33 +65,43 @@ pub fn run(arguments: RunArgs) -> Result<ExitCode> {
     let usual = || experiment.project.join("results").join(&experiment.name);
     let results = arguments.results.unwrap_or_else(usual);
     if arguments.dry_run {
-        show(&plan, &results, &arguments.only)?;
+        out::print(&table(&plan, &results, &arguments.only, arguments.again)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let program = std::env::current_exe().context("find this program, which runs are started from")?;
     let worker = (program, vec!["worker".to_owned()]);
-    let options = RunOptions { results, only: arguments.only, again: arguments.again, worker };
+    let commit = option_env!("LEXMAX_COMMIT").map(str::to_owned);
+    let options = RunOptions { results, only: arguments.only, again: arguments.again, commit, worker };
     let outcome = run_plan(&plan, &options)?;
-    let results = options.results.display();
-    let mut out = std::io::stdout().lock();
+    out::print(&summary(outcome, &options.results)?)?;
+    Ok(match outcome {
+        Outcome { left: 1.., .. } => ExitCode::from(INTERRUPTED),
+        Outcome { failed: 1.., .. } => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+/// What became of the runs, and what to do next.
+fn summary(outcome: Outcome, results: &Path) -> Result<String> {
+    let results = results.display();
+    let mut out = String::new();
     writeln!(
         out,
         "{} finished, {} failed, {} finished before, {} left; records in {results}",
         outcome.finished, outcome.failed, outcome.skipped, outcome.left
     )?;
-    if outcome.left > 0 {
-        writeln!(out, "the same command goes on from here")?;
-        return Ok(ExitCode::from(INTERRUPTED));
+    match outcome {
+        Outcome { left: 1.., .. } => writeln!(out, "the same command goes on from here")?,
+        _ => writeln!(out, "next: lexmax report {results}")?,
     }
-    writeln!(out, "next: lexmax report {results}")?;
-    Ok(ExitCode::SUCCESS)
+    Ok(out)
 }
 
-/// Prints the runs and the time they need.
-fn show(plan: &Plan, results: &Path, only: &[String]) -> Result<()> {
+/// The runs with their ids and states, and the time they need.
+fn table(plan: &Plan, results: &Path, only: &[String], again: bool) -> Result<String> {
     let records = RunStore::open(results).read_all()?;
     let runs = plan.only(only)?;
-    let mut out = std::io::stdout().lock();
+    let mut out = String::new();
     let corpus = &plan.corpus;
     writeln!(
         out,
@@ -103,6 +119,7 @@ fn show(plan: &Plan, results: &Path, only: &[String]) -> Result<()> {
         let record = records.iter().find(|record| record.id == run.id);
         let state = match record.map(|record| &record.status) {
             None => "waiting",
+            Some(RunStatus::Finished) if again => "finished, will run again",
             Some(RunStatus::Finished) => "finished",
             Some(RunStatus::Failed { .. }) => "failed, will run again",
         };
@@ -125,7 +142,7 @@ fn show(plan: &Plan, results: &Path, only: &[String]) -> Result<()> {
             "{total}, and {unknown} runs of which no finished run tells the speed; evaluation not counted"
         ),
     }?;
-    Ok(())
+    Ok(out)
 }
 
 /// Training seconds of a run: its budget, or its tokens at the speed of a finished run of the same output.

@@ -26,10 +26,19 @@ fn a_corpus_is_built_shown_and_trained_on() {
     let run = ["run", "experiments/small.toml", "--only", "full", "--set", spec];
     assert!(project.lexmax(&run).good().out().contains("2 finished"));
     assert!(project.records().iter().any(|record| record["corpus"]["train_tokens"] == 660));
-    // A source that changed is not passed over.
-    project.write("train.txt", "another text\n");
-    let refused = project.lexmax(&run).refused();
-    assert!(refused.contains("train.txt") && refused.contains("remove that folder"), "{refused}");
+    // A source that changed is not passed over, be it as long as it was and as old.
+    let file = project.path("train.txt");
+    let modified = std::fs::metadata(&file).unwrap().modified().unwrap();
+    for changed in ["another text\n", &text.replace("cat", "cow")] {
+        project.write("train.txt", changed);
+        std::fs::File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
+        let refused = project.lexmax(&run).refused();
+        assert!(refused.contains("train.txt") && refused.contains("remove that folder"), "{refused}");
+    }
+    project.write("train.txt", &text);
+    assert!(project.lexmax(&run).good().out().contains("2 finished before"));
+    std::fs::remove_file(&file).unwrap();
+    project.lexmax(&run).good();
 }
 
 #[test]
@@ -45,6 +54,10 @@ fn a_synthetic_language_follows_its_options() {
     let flat =
         project.lexmax(&[&options[..], &more, &["--exponent", "0", "--out", "c"]].concat()).good().out();
     assert_ne!(shown.lines().nth(2), flat.lines().nth(2));
+    let few =
+        ["corpus", "synth", "--vocab-size", "15", "--classes", "3", "--train-tokens", "2000", "--out", "few"];
+    let few = project.lexmax(&few).good().out();
+    assert!(few.contains("(ranks 10 to 15)"), "{few}");
 }
 
 #[test]
@@ -65,6 +78,10 @@ fn bad_text_is_refused_with_what_and_where() {
     assert!(text.contains("empty corpus") && text.contains("empty.txt"), "{text}");
     let text = build("cut.txt.gz", &splits);
     assert!(text.contains("cut.txt.gz") && text.contains("truncated or damaged"), "{text}");
+    let text = build("good.txt", &["--valid", "empty.txt", "--test", "good.txt"]);
+    assert!(text.contains("valid split is empty") && text.contains("empty.txt"), "{text}");
+    let text = build("good.txt", &["--ratio", "0,0"]);
+    assert!(text.contains("ratio: given valid 0 + test 0; expected shares above 0"), "{text}");
     let text = build("none.txt", &splits);
     assert!(text.contains("none.txt"), "{text}");
     let text = build("good.txt", &[]);

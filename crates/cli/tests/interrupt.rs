@@ -13,12 +13,16 @@ use common::{Project, SMALL};
 const LONG: &str = "tokens = 160000";
 
 fn start(project: &Project) -> Child {
+    start_command(project, &["run", "experiments/small.toml", "--only", "full"])
+}
+
+fn start_command(project: &Project, arguments: &[&str]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lexmax"));
-    command.current_dir(project.path("")).args(["run", "experiments/small.toml", "--only", "full"]);
+    command.current_dir(project.path("")).args(arguments);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// The process of the run that `lexmax run` has started; it also asks git for the commit.
+/// The process of the run that `lexmax run` has started.
 fn run_process(parent: &Child) -> u32 {
     let children = format!("/proc/{0}/task/{0}/children", parent.id());
     let is_run = |process: &&str| {
@@ -91,9 +95,58 @@ fn a_run_whose_process_is_killed_is_a_failed_row_and_the_next_one_runs() {
     signal(next, "KILL");
     let output = child.wait_with_output().unwrap();
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && out.contains("0 finished, 2 failed"), "{out}");
+    assert!(output.status.code() == Some(1) && out.contains("0 finished, 2 failed"), "{out}");
     for record in project.records() {
         let error = record["status"]["error"].as_str().unwrap();
         assert!(error.contains("signal 9") && record["curve"].is_array(), "{error}");
     }
+}
+
+#[test]
+fn a_run_that_is_done_again_and_breaks_leaves_its_result() {
+    let project =
+        Project::new(&SMALL.replace("tokens = 1600", LONG).replace("seeds = [1, 2]", "seeds = [1]"));
+    project.lexmax(&["run", "experiments/small.toml", "--only", "full"]).good();
+    let finished = project.records();
+    let child = start_command(&project, &["run", "experiments/small.toml", "--only", "full", "--again"]);
+    let run = run_process(&child);
+    wait_until_busy(run);
+    signal(run, "KILL");
+    let output = child.wait_with_output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.code() == Some(1) && out.contains("0 finished, 1 failed"), "{out}");
+    assert!(err.contains("signal 9") && err.contains("finished record of before stays"), "{err}");
+    assert_eq!(project.records(), finished);
+}
+
+/// What lies in `data`, hidden names too.
+fn in_data(project: &Project) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(project.path("data")) else { return Vec::new() };
+    entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn an_interrupted_corpus_leaves_nothing_and_a_killed_one_goes_with_the_next() {
+    // Minutes of work.
+    let many = "1000000000";
+    let project = Project::new(&SMALL.replace("train_tokens = 4000", &format!("train_tokens = {many}")));
+    let synth = ["corpus", "synth", "--vocab-size", "100", "--train-tokens", many, "--out", "data/big"];
+    for command in [&synth[..], &["run", "experiments/small.toml"]] {
+        let child = start_command(&project, command);
+        wait_for(|| in_data(&project).iter().any(|name| name.ends_with(".tmp")).then_some(()));
+        signal(child.id(), "INT");
+        let output = child.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(130) && err.contains("interrupted"), "{command:?}: {err}");
+        assert_eq!(in_data(&project), [""; 0], "{command:?}");
+    }
+    let mut child = start_command(&project, &synth);
+    wait_for(|| (!in_data(&project).is_empty()).then_some(()));
+    wait_until_busy(child.id());
+    signal(child.id(), "KILL");
+    child.wait().unwrap();
+    assert_eq!(in_data(&project).len(), 1);
+    let few = ["corpus", "synth", "--vocab-size", "100", "--train-tokens", "1000", "--out", "data/big"];
+    project.lexmax(&few).good();
+    assert_eq!(in_data(&project), ["big"]);
 }

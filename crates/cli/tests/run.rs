@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Project, SMALL, read_records};
+use common::{Project, SMALL};
 
 const RUN: [&str; 2] = ["run", "experiments/small.toml"];
 
@@ -84,7 +84,7 @@ layer = "full"
 training = { learning_rate = 3e38, optimizer = { kind = "sgd" } }
 "#;
     let project = Project::new(&format!("{SMALL}{outputs}").replace("seeds = [1, 2]", "seeds = [1]"));
-    let answer = project.lexmax(&RUN).good();
+    let answer = project.lexmax(&RUN).ended_with(1);
     assert!(answer.out().contains("2 finished, 2 failed"), "{}{}", answer.out(), answer.err());
     let records = project.records();
     let status =
@@ -97,7 +97,7 @@ training = { learning_rate = 3e38, optimizer = { kind = "sgd" } }
     let diverged = status("diverges");
     assert!(diverged["step"].as_u64().is_some_and(|step| (2..20).contains(&step)), "{diverged}");
     // Failed runs run again, finished ones do not.
-    let again = project.lexmax(&RUN).good();
+    let again = project.lexmax(&RUN).ended_with(1);
     assert!(again.out().contains("0 finished, 2 failed, 2 finished before"), "{}", again.out());
     let report = project.lexmax(&["report", "results/small"]).good();
     assert!(report.out().contains("diverges"), "{}", report.out());
@@ -134,20 +134,6 @@ fn a_dry_run_shows_the_matrix_and_trains_nothing() {
 }
 
 #[test]
-fn records_of_other_configurations_are_set_aside_and_come_back() {
-    let project = Project::new(&SMALL.replace("seeds = [1, 2]", "seeds = [1]"));
-    project.lexmax(&RUN).good();
-    let first = project.records();
-    let other =
-        project.lexmax(&["run", "experiments/small.toml", "--set", "training.learning_rate=0.02"]).good();
-    assert!(other.err().contains("2 records of other configurations moved"), "{}", other.err());
-    assert_eq!(read_records(&project.path("results/small/superseded")).len(), 2);
-    let back = project.lexmax(&RUN).good();
-    assert!(back.out().contains("2 finished before"), "{}", back.out());
-    assert_eq!(project.records(), first);
-}
-
-#[test]
 fn mistakes_are_named() {
     let project = Project::new(SMALL);
     let run = |more: &[&str]| project.lexmax(&[&RUN, more].concat()).refused();
@@ -155,6 +141,9 @@ fn mistakes_are_named() {
     assert!(text.contains("small.toml") && text.contains("did you mean `learning_rate`?"), "{text}");
     let text = run(&["--only", "ful"]);
     assert!(text.contains("unknown output `ful`; did you mean `full`?"), "{text}");
+    let grid = ["--set", "outputs.full.grid={soft_cap=[10.0, 20.0]}", "--only", "fll"];
+    let text = run(&grid);
+    assert!(text.contains("did you mean `full`? expected one of `full`, `adaptive`"), "{text}");
     let text = run(&["--device", "gpu"]);
     assert!(text.contains("\"gpu\"") && text.contains("expected `cpu`"), "{text}");
     let text = project.lexmax(&["run", "experiments/none.toml"]).refused();
@@ -173,6 +162,7 @@ fn help_has_an_example_everywhere_and_layers_are_listed() {
         &["run"] as &[&str],
         &["report"],
         &["layers"],
+        &["corpus"],
         &["corpus", "build"],
         &["corpus", "show"],
         &["corpus", "synth"],
@@ -184,5 +174,25 @@ fn help_has_an_example_everywhere_and_layers_are_listed() {
     let layers = project.lexmax(&["layers"]).good().out();
     for layer in ["full", "sampled", "hierarchical", "adaptive", "mos", "sigsoftmax"] {
         assert!(layers.lines().any(|line| line.starts_with(layer)), "{layers}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let project = Project::new(SMALL);
+    project.lexmax(&RUN).good();
+    let corpus = std::fs::read_dir(project.path("data")).unwrap().next().unwrap().unwrap().path();
+    let dry_run = [RUN[0], RUN[1], "--dry-run"];
+    for command in [
+        &["layers"] as &[&str],
+        &["corpus", "show", corpus.to_str().unwrap()],
+        &["report", "results/small"],
+        &dry_run,
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let answer = project.lexmax_into(command, writer.into());
+        assert!(answer.err().is_empty(), "{command:?}: {}", answer.err());
+        answer.good();
     }
 }

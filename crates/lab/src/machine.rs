@@ -1,12 +1,11 @@
 //! The machine and the software of a run.
 
 use std::path::Path;
-use std::process::Command;
 
 use lexmax_records::Environment;
 use tch::{Cuda, Device};
 
-use crate::{LabError, Result};
+use crate::{LabError, Result, commit};
 
 /// Logical cores that this process may use.
 pub fn cores() -> usize {
@@ -48,8 +47,21 @@ pub(crate) fn synchronize(device: Device) {
     }
 }
 
-/// What runs here.
+/// What runs here, from sources as they are now: git is asked for the commit of the checkout that this crate was built
+/// in. Changes below `results` are no changes of the sources.
 pub fn environment(threads: usize, device: &str, dtype: &str) -> Environment {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    let commit = root.and_then(|root| commit::of_checkout(root, &[".", ":(exclude)results"]));
+    environment_of_commit(commit, threads, device, dtype)
+}
+
+/// What runs here, where the commit is known.
+pub(crate) fn environment_of_commit(
+    commit: Option<String>,
+    threads: usize,
+    device: &str,
+    dtype: &str,
+) -> Environment {
     Environment {
         cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
         cores: cores(),
@@ -60,7 +72,7 @@ pub fn environment(threads: usize, device: &str, dtype: &str) -> Environment {
         dtype: dtype.to_owned(),
         libtorch: libtorch_version().unwrap_or_else(|| "unknown".to_owned()),
         lexmax: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: commit(),
+        commit,
     }
 }
 
@@ -100,19 +112,6 @@ fn libtorch_version() -> Option<String> {
     let path = Path::new(&library[library.find('/')?..]);
     let version = std::fs::read_to_string(path.parent()?.parent()?.join("build-version")).ok()?;
     Some(version.trim().to_owned())
-}
-
-/// Commit of the working tree that the command runs in.
-fn commit() -> Option<String> {
-    let git = |arguments: &[&str]| {
-        let output =
-            Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
-        String::from_utf8(output.stdout).ok()
-    };
-    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
-    let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
-    let dirty = if changed.trim().is_empty() { "" } else { "-dirty" };
-    Some(format!("{}{dirty}", commit.trim()))
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use lexmax_corpus::{Corpus, Split};
 use lexmax_records::{CorpusFacts, RunId};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{BackboneConfig, Budget, Experiment, TrainingConfig, suggest::nearest_and_all};
+use crate::config::outputs::base_name;
+use crate::config::suggest::nearest_and_all;
+use crate::config::{BackboneConfig, Budget, Experiment, TrainingConfig};
 use crate::machine;
 use crate::{LabError, Result};
 
@@ -116,10 +118,15 @@ impl Plan {
                     .is_some_and(|grid| grid.starts_with(' ') && grid.contains('='))
         };
         if let Some(name) = names.iter().find(|name| !self.runs.iter().any(|run| fits(run, name))) {
-            let mut known: Vec<&str> = Vec::new();
-            for run in &self.runs {
-                if !known.contains(&run.output.as_str()) {
-                    known.push(&run.output);
+            // Who types no grid values means an output of the file, not a point of its grid.
+            let shown = |run: &'_ RunSpec| match name.contains('=') {
+                true => run.output.clone(),
+                false => base_name(&run.output).to_owned(),
+            };
+            let mut known: Vec<String> = Vec::new();
+            for run in self.runs.iter().map(shown) {
+                if !known.contains(&run) {
+                    known.push(run);
                 }
             }
             let message = format!("unknown output `{name}`{}", nearest_and_all(name, &known));

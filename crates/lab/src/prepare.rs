@@ -42,19 +42,22 @@ pub fn prepare_corpus(experiment: &Experiment) -> Result<(PathBuf, Corpus)> {
 }
 
 /// A corpus made from other files than those that are there now would give results under a wrong name. Files that are
-/// gone are no reason to refuse: the corpus stands for itself.
+/// gone are no reason to refuse: the corpus stands for itself. Sources are read whole, as the corpus is when it is opened:
+/// sizes and times do not tell of every change.
 fn check_sources(corpus: &Corpus, text: &TextSpec, project: &Path, folder: &Path) -> Result<()> {
     let Origin::Text { files, .. } = &corpus.info().origin else { return Ok(()) };
     for (path, source) in text.sources(project).iter().zip(files) {
-        let Ok(found) = std::fs::metadata(path) else { continue };
-        if found.len() != source.bytes {
-            let (found, path, folder) = (found.len(), path.display(), folder.display());
-            let message = format!(
-                "{path} has {found} bytes, it had {} when {folder} was made; remove that folder to make it anew",
-                source.bytes
-            );
-            return Err(LabError::CorpusUse { name: corpus.name().to_owned(), message });
+        if !path.exists() || source.is_still(path)? {
+            continue;
         }
+        let (path, folder) = (path.display(), folder.display());
+        let message = format!(
+            "{path} is not what it was when {folder} was made (then {} bytes of SHA-256 {}...); remove that folder to \
+             make it anew",
+            source.bytes,
+            source.sha256.get(..16).unwrap_or(&source.sha256)
+        );
+        return Err(LabError::CorpusUse { name: corpus.name().to_owned(), message });
     }
     Ok(())
 }

@@ -98,10 +98,13 @@ fn do_job(job: Job, observer: &mut dyn Observer) -> Result<()> {
             record.result = None;
         }
     }
-    store.write(&record)?;
+    let written = store.write_unless_worse(&record)?;
     // The record stands for the run now; a failed one starts anew when it is run again.
     let _ = std::fs::remove_file(checkpoint);
-    observer.tell(Event::Recorded);
+    observer.tell(match record.status {
+        RunStatus::Failed { error, step } if !written => Event::Kept { error, step },
+        _ => Event::Recorded,
+    });
     Ok(())
 }
 

@@ -75,7 +75,8 @@ pub struct Environment {
     pub libtorch: String,
     /// Version of lexmax.
     pub lexmax: String,
-    /// Commit of the working tree, where it is a git checkout; `-dirty` is appended when files differ from it.
+    /// Commit of the sources that lexmax was built from, where they are a git checkout; `-dirty` is appended when they
+    /// differ from it.
     pub commit: Option<String>,
 }
 

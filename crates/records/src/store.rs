@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::{RecordError, RunId, RunRecord, SCHEMA_VERSION};
+use crate::{RecordError, RunId, RunRecord, RunStatus, SCHEMA_VERSION};
 
 /// The records of one experiment, in `<folder>/runs`.
 #[derive(Debug, Clone)]
@@ -65,6 +65,19 @@ impl RunStore {
             path,
             source,
         })
+    }
+
+    /// As [`RunStore::write`], but a failure does not take the place of a finished record of the same run: a run that
+    /// is done again and breaks leaves the earlier result. Returns whether the record was written.
+    ///
+    /// # Errors
+    /// As [`RunStore::read`] and [`RunStore::write`].
+    pub fn write_unless_worse(&self, record: &RunRecord) -> Result<bool, RecordError> {
+        let finished = |record: &RunRecord| matches!(record.status, RunStatus::Finished);
+        if !finished(record) && self.read(&record.id)?.as_ref().is_some_and(finished) {
+            return Ok(false);
+        }
+        self.write(record).map(|()| true)
     }
 }
 

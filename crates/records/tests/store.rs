@@ -146,6 +146,25 @@ fn a_second_write_replaces_the_file_in_one_step_and_leaves_nothing_else() {
 }
 
 #[test]
+fn a_failure_does_not_take_the_place_of_a_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RunStore::open(folder.path());
+    let finished = record("full", 1);
+    let mut failed = finished.clone();
+    failed.status = RunStatus::Failed { error: "signal 9".into(), step: None };
+    failed.result = None;
+    let mut again = finished.clone();
+    again.started_unix += 1;
+
+    assert!(store.write_unless_worse(&failed).unwrap());
+    assert!(store.write_unless_worse(&finished).unwrap());
+    assert!(!store.write_unless_worse(&failed).unwrap());
+    assert_eq!(store.read(&finished.id).unwrap(), Some(finished));
+    assert!(store.write_unless_worse(&again).unwrap());
+    assert_eq!(store.read(&again.id).unwrap(), Some(again));
+}
+
+#[test]
 fn a_refused_write_leaves_the_earlier_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file.txt");

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// A project folder with `experiments/small.toml`.
 pub struct Project {
@@ -64,8 +64,13 @@ impl Project {
     }
 
     pub fn lexmax(&self, arguments: &[&str]) -> Answer {
+        self.lexmax_into(arguments, Stdio::piped())
+    }
+
+    /// As `lexmax`, with its standard output led elsewhere.
+    pub fn lexmax_into(&self, arguments: &[&str], out: Stdio) -> Answer {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lexmax"));
-        Answer(command.current_dir(self.folder.path()).args(arguments).output().unwrap())
+        Answer(command.current_dir(self.folder.path()).args(arguments).stdout(out).output().unwrap())
     }
 
     /// The records below `results/small`, by file name.
@@ -96,6 +101,12 @@ impl Answer {
     /// Checks that it went well.
     pub fn good(self) -> Self {
         assert!(self.0.status.success(), "out: {}\nerr: {}", self.out(), self.err());
+        self
+    }
+
+    /// Checks its exit status.
+    pub fn ended_with(self, status: i32) -> Self {
+        assert_eq!(self.0.status.code(), Some(status), "out: {}\nerr: {}", self.out(), self.err());
         self
     }
 

@@ -2,7 +2,7 @@
 
 mod corpus;
 mod model;
-mod outputs;
+pub(crate) mod outputs;
 pub(crate) mod suggest;
 mod table;
 mod training;
@@ -84,7 +84,7 @@ impl Experiment {
         let corpus: CorpusSpec = decode(file, "corpus", section("corpus")?)?;
         corpus.validate().map_err(|message| error(file, "corpus", message))?;
         let backbone: BackboneConfig = match section("backbone")? {
-            Value::Table(backbone) => decode_tagged(file, "[backbone]", &backbone)?,
+            Value::Table(backbone) => decode_tagged(file, "[backbone]", &backbone, "kind", &[])?,
             other => return Err(error(file, "[backbone]", format!("found {other}, expected a table"))),
         };
         backbone.validate().map_err(|message| error(file, "[backbone]", message))?;

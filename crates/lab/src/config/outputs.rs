@@ -5,7 +5,7 @@ use std::path::Path;
 use lexmax::OutputConfig;
 use toml::{Table, Value};
 
-use super::table::{decode, decode_tagged, error, insert};
+use super::table::{decode, decode_tagged, error, insert, missing};
 use super::training::TrainingConfig;
 use crate::Result;
 
@@ -20,6 +20,21 @@ pub struct OutputEntry {
     pub training: TrainingConfig,
 }
 
+/// The name in the file of an output: without the values that a grid added, as in `sampled samples=256`.
+pub(crate) fn base_name(name: &str) -> &str {
+    let mut end = 0;
+    for word in name.split_inclusive(' ') {
+        if word.contains('=') {
+            break;
+        }
+        end += word.len();
+    }
+    match name[..end].trim_end() {
+        "" => name,
+        base => base,
+    }
+}
+
 /// Keys of an `[[outputs]]` section that are not the layer's own.
 const OWN_KEYS: [&str; 3] = ["name", "grid", "training"];
 
@@ -30,7 +45,10 @@ pub(crate) fn read(file: &Path, section: &Table, training: &Table) -> Result<Vec
         Some(other) => {
             return Err(error(file, "[[outputs]]", format!("`name` is {other}, expected a word or more")));
         }
-        None => return Err(error(file, "[[outputs]]", "an output without a `name`")),
+        None => {
+            let message = format!("an output without a name: {}", missing("name", section.keys()));
+            return Err(error(file, "[[outputs]]", message));
+        }
     };
     let place = format!("output `{name}`");
     let grid = match section.get("grid") {
@@ -98,6 +116,6 @@ fn entry(file: &Path, base: &str, section: &Table, training: &Table, point: &Poi
     for key in OWN_KEYS {
         section.remove(key);
     }
-    let config = decode_tagged(file, &place, &section)?;
+    let config = decode_tagged(file, &place, &section, "layer", &OWN_KEYS)?;
     Ok(OutputEntry { name, config, training })
 }

@@ -2,6 +2,11 @@
 
 /// Rewrites `unknown field` and `unknown variant` messages with the nearest known name; joins lines of others.
 pub(crate) fn explain(message: &str) -> String {
+    explain_among(message, &[])
+}
+
+/// As [`explain`], where a section has keys that serde is not shown.
+pub(crate) fn explain_among(message: &str, more_keys: &[&str]) -> String {
     let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or_default();
     let rest: Vec<&str> = lines.collect();
@@ -14,6 +19,9 @@ pub(crate) fn explain(message: &str) -> String {
                 continue;
             }
             let given = names.remove(0);
+            if kind.starts_with("unknown field") {
+                names.extend(more_keys.iter().map(|&key| key.to_owned()));
+            }
             return format!("{ours}`{given}`{place}{}", nearest_and_all(&given, &names));
         }
     }
@@ -33,9 +41,14 @@ pub(crate) fn nearest_and_all<S: AsRef<str>>(given: &str, known: &[S]) -> String
 
 /// The most similar known name, if any is similar at all.
 fn nearest<'a, S: AsRef<str>>(given: &str, known: &'a [S]) -> Option<&'a str> {
+    most_similar(given, known, 0.7)
+}
+
+/// The most similar known name whose similarity is more than `least`: 0 for strangers, 1 for the same.
+pub(crate) fn most_similar<'a, S: AsRef<str>>(given: &str, known: &'a [S], least: f64) -> Option<&'a str> {
     let scored = known.iter().map(|name| (strsim::jaro_winkler(given, name.as_ref()), name.as_ref()));
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0));
-    best.filter(|(score, _)| *score > 0.7).map(|(_, name)| name)
+    best.filter(|(score, _)| *score > least).map(|(_, name)| name)
 }
 
 /// The words between backquotes.

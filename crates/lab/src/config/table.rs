@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::suggest::explain;
+use super::suggest::{explain, explain_among, most_similar};
 use crate::{LabError, Result};
 
 /// The error of a place in the file.
@@ -18,9 +18,20 @@ pub(crate) fn decode<T: DeserializeOwned>(file: &Path, place: &str, value: Value
     T::deserialize(value).map_err(|source| error(file, place, explain(&source.to_string())))
 }
 
-/// As [`decode`], for tagged types: serde forgets the key there, so it is found by leaving out one key at a time.
-pub(crate) fn decode_tagged<T: DeserializeOwned>(file: &Path, place: &str, table: &Table) -> Result<T> {
+/// As [`decode`], for types whose key `tag` says which one it is: serde forgets the key there, so it is found by leaving
+/// out one key at a time. `own` are keys of the section that were taken out before.
+pub(crate) fn decode_tagged<T: DeserializeOwned>(
+    file: &Path,
+    place: &str,
+    table: &Table,
+    tag: &str,
+    own: &[&str],
+) -> Result<T> {
     let read = |table: &Table| T::deserialize(Value::Table(table.clone())).map_err(|error| error.to_string());
+    if !table.contains_key(tag) {
+        let message = missing(tag, table.keys());
+        return Err(error(file, place, message));
+    }
     read(table).map_err(|message| {
         let innocent = |key: &str| {
             let mut without = table.clone();
@@ -33,8 +44,18 @@ pub(crate) fn decode_tagged<T: DeserializeOwned>(file: &Path, place: &str, table
             [key] if !about_key => format!("`{key}`: "),
             _ => String::new(),
         };
-        error(file, place, format!("{key}{}", explain(&message)))
+        error(file, place, format!("{key}{}", explain_among(&message, &[&[tag], own].concat())))
     })
+}
+
+/// A key that must be there is not; one that looks like it may be meant.
+pub(crate) fn missing<'a>(key: &str, given: impl Iterator<Item = &'a String>) -> String {
+    let given: Vec<&String> = given.collect();
+    // Closer than for other guesses: the other keys are known ones as a rule, as `samples` beside a missing `name`.
+    match most_similar(key, &given, 0.8) {
+        Some(typo) => format!("unknown key `{typo}`; did you mean `{key}`? It is missing"),
+        None => format!("the key `{key}` is missing"),
+    }
 }
 
 /// Writes `value` at a dotted path, making tables on the way.
@@ -75,7 +96,8 @@ mod tests {
     fn the_key_with_the_wrong_type_is_named() {
         let table: Table = toml::from_str("layer = \"full\"\nsoft_cap = \"high\"").unwrap();
         let error =
-            decode_tagged::<lexmax::OutputConfig>(Path::new("x.toml"), "output `a`", &table).unwrap_err();
+            decode_tagged::<lexmax::OutputConfig>(Path::new("x.toml"), "output `a`", &table, "layer", &[])
+                .unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("x.toml: output `a`: `soft_cap`: invalid type: string \"high\""), "{text}");
     }

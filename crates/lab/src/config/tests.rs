@@ -128,6 +128,35 @@ fn unknown_keys_are_errors_with_file_place_and_nearest_name() {
 }
 
 #[test]
+fn an_outputs_own_keys_are_suggested_too() {
+    for (typo, meant) in [("grd", "grid"), ("trainig", "training"), ("nme", "name"), ("soft_kap", "soft_cap")]
+    {
+        let text = refusal(FILE, &[&format!("outputs.full.{typo}={{}}")]);
+        let expected = format!("output `full`: unknown key `{typo}`; did you mean `{meant}`?");
+        assert!(text.contains(&expected), "{text}");
+    }
+    let text = refusal(&FILE.replace("layer = \"full\"", "layr = \"full\""), &[]);
+    assert!(text.contains("output `full`: unknown key `layr`; did you mean `layer`?"), "{text}");
+    let text = refusal(&FILE.replace("layer = \"full\"", ""), &[]);
+    assert!(text.contains("output `full`: the key `layer` is missing"), "{text}");
+    let text = refusal(&FILE.replace("name = \"full\"", "nam = \"full\""), &[]);
+    assert!(text.contains("unknown key `nam`; did you mean `name`?"), "{text}");
+    let text = refusal(&FILE.replace("name = \"sampled\"", ""), &[]);
+    assert!(text.contains("an output without a name: the key `name` is missing"), "{text}");
+    let text = refusal(&FILE.replace("kind = \"lstm\"", "knd = \"lstm\""), &[]);
+    assert!(text.contains("[backbone]: unknown key `knd`; did you mean `kind`?"), "{text}");
+}
+
+#[test]
+fn a_name_without_its_grid_values() {
+    for (name, base) in
+        [("full", "full"), ("full tied", "full tied"), ("a b x=1 y=z w", "a b"), ("k=2", "k=2"), ("", "")]
+    {
+        assert_eq!(outputs::base_name(name), base);
+    }
+}
+
+#[test]
 fn set_checks_keys_and_types() {
     let text = refusal(FILE, &["trainng.batch=2"]);
     assert!(

@@ -18,6 +18,13 @@ const KEPT_ERROR_BYTES: usize = 2000;
 pub(crate) enum ChildEnd {
     /// It wrote the record, of a result or of a failure.
     Recorded,
+    /// It failed, and the finished record of an earlier time stays.
+    Kept {
+        /// Why it failed.
+        error: String,
+        /// Training step at which it broke, where known.
+        step: Option<u64>,
+    },
     /// It was stopped, and keeps a checkpoint.
     Stopped,
     /// It ended without a record: why.
@@ -47,6 +54,7 @@ pub(crate) fn run_child(
     let (last, errors) = end?;
     Ok(match last {
         Some(Event::Recorded) => ChildEnd::Recorded,
+        Some(Event::Kept { error, step }) => ChildEnd::Kept { error, step },
         Some(Event::Stopped) => ChildEnd::Stopped,
         _ if interrupts.load(Ordering::Relaxed) > 1 => ChildEnd::Stopped,
         _ => ChildEnd::Broken(format!("the run's process ended with {}{}", shown(status), said(&errors))),

@@ -81,7 +81,7 @@ impl Display {
                 self.last_step = Some(*step);
                 self.run.set_message(format!("resumed at step {step}"));
             }
-            Event::Recorded | Event::Stopped => {}
+            Event::Recorded | Event::Kept { .. } | Event::Stopped => {}
         }
     }
 
@@ -90,10 +90,14 @@ impl Display {
         self.last_step
     }
 
-    pub(crate) fn end(&mut self, done: usize, record: &RunRecord) {
+    /// Tells how a run ended; `kept` where it failed and an earlier result stays.
+    pub(crate) fn end(&mut self, done: usize, record: &RunRecord, kept: bool) {
         self.ended_seconds.push(self.run_started.elapsed().as_secs_f64());
         let what = match (&record.status, &record.result) {
-            (RunStatus::Failed { error, .. }, _) => format!("failed: {error}"),
+            (RunStatus::Failed { error, .. }, _) => {
+                let stays = if kept { "; its finished record of before stays" } else { "" };
+                format!("failed: {error}{stays}")
+            }
             (RunStatus::Finished, None) => "finished".to_owned(),
             (RunStatus::Finished, Some(result)) => {
                 let excess = result.excess_nats().map(|nats| format!(" ({nats:.3} nats over the truth)"));

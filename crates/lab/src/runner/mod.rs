@@ -5,13 +5,13 @@ mod display;
 mod superseded;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lexmax_records::{RunRecord, RunStatus, RunStore, SCHEMA_VERSION};
 
-use crate::machine::environment;
+use crate::interrupts;
+use crate::machine::environment_of_commit;
 use crate::plan::{Plan, RunSpec};
 use crate::worker::Job;
 use crate::{LabError, Result};
@@ -25,8 +25,10 @@ pub struct RunOptions {
     pub results: PathBuf,
     /// Names of the outputs to run; all where empty.
     pub only: Vec<String>,
-    /// Whether finished runs are done again.
+    /// Whether finished runs are done again. Their records stay until there are new results.
     pub again: bool,
+    /// Commit of the sources that the program was built from, for the records.
+    pub commit: Option<String>,
     /// Program and arguments that start a run's process; it must call [`crate::run_worker`].
     pub worker: (PathBuf, Vec<String>),
 }
@@ -55,7 +57,8 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     let _lock = lock(&options.results)?;
     let store = RunStore::open(&options.results);
     let set_aside = superseded::tidy(plan, &options.results)?;
-    let interrupts = count_interrupts();
+    interrupts::catch_interrupts();
+    let interrupts = interrupts::counted();
     let mut outcome = Outcome::default();
     let mut waiting = Vec::new();
     for run in chosen {
@@ -77,18 +80,23 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
             break;
         }
         display.start(done, run);
-        let mut record = blank_record(plan, run);
+        let mut record = blank_record(plan, run, options.commit.clone());
+        let mut kept = false;
         let job = Job {
             corpus_dir: plan.corpus_dir.clone(),
             results: options.results.clone(),
             record: record.clone(),
         };
-        let ended = run_child(&options.worker, &job, &interrupts, &mut |event| display.event(&event))?;
+        let ended = run_child(&options.worker, &job, interrupts, &mut |event| display.event(&event))?;
         match ended {
             ChildEnd::Recorded => {
                 if let Some(written) = store.read(&run.id)? {
                     record = written;
                 }
+            }
+            ChildEnd::Kept { error, step } => {
+                record.status = RunStatus::Failed { error, step };
+                kept = true;
             }
             ChildEnd::Stopped => {
                 outcome.left = waiting.len() - done;
@@ -96,21 +104,21 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
             }
             ChildEnd::Broken(error) => {
                 record.status = RunStatus::Failed { error, step: display.last_step() };
-                store.write(&record)?;
+                kept = !store.write_unless_worse(&record)?;
             }
         }
         match record.status {
             RunStatus::Finished => outcome.finished += 1,
             RunStatus::Failed { .. } => outcome.failed += 1,
         }
-        display.end(done, &record);
+        display.end(done, &record, kept);
     }
     display.close();
     Ok(outcome)
 }
 
 /// The record of a run before it starts: a failure, until the run says otherwise.
-fn blank_record(plan: &Plan, run: &RunSpec) -> RunRecord {
+fn blank_record(plan: &Plan, run: &RunSpec, commit: Option<String>) -> RunRecord {
     let config = &run.config;
     let threads = config.training.threads.unwrap_or(1);
     RunRecord {
@@ -121,7 +129,7 @@ fn blank_record(plan: &Plan, run: &RunSpec) -> RunRecord {
         family: config.output.family().to_owned(),
         seed: config.seed,
         config: run.json.clone(),
-        environment: environment(threads, &config.device, config.training.dtype.name()),
+        environment: environment_of_commit(commit, threads, &config.device, config.training.dtype.name()),
         corpus: plan.corpus.clone(),
         started_unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         status: RunStatus::Failed { error: "the run has not ended".to_owned(), step: None },
@@ -147,14 +155,4 @@ fn lock(results: &Path) -> Result<std::fs::File> {
         }
         Err(std::fs::TryLockError::Error(error)) => Err(LabError::io("lock", &path)(error)),
     }
-}
-
-/// Counts Ctrl-C. A process can have one handler only; where there is one already, Ctrl-C stays what it was.
-fn count_interrupts() -> Arc<AtomicUsize> {
-    let interrupts = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&interrupts);
-    let _ = ctrlc::set_handler(move || {
-        counter.fetch_add(1, Ordering::Relaxed);
-    });
-    interrupts
 }

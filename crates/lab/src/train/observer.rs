@@ -33,6 +33,13 @@ pub enum Event {
     },
     /// The record is written.
     Recorded,
+    /// The run failed, and the finished record of an earlier time stays.
+    Kept {
+        /// Why it failed.
+        error: String,
+        /// Training step at which it broke, where known.
+        step: Option<u64>,
+    },
     /// The run was told to stop; its checkpoint is written.
     Stopped,
 }
