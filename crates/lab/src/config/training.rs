@@ -63,8 +63,8 @@ pub struct TrainingConfig {
     /// optimizer does the same with either kind of gradient, to rounding, unless it is lazy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sparse_gradients: Option<bool>,
-    /// Memory in MiB of the output layer's fused sweeps over classes. Where it is not given, 32, and 40 for a mixture of several
-    /// softmaxes. More of it saves computing logits twice where the vocabulary is large; results differ by rounding only.
+    /// Memory in MiB of the output layer's fused sweeps over classes. Where it is not given, 32 on two threads and 16 more for
+    /// each further one, and a quarter more for a mixture of several softmaxes. More of it saves computing logits twice where the vocabulary is large; results differ by rounding only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace_mib: Option<usize>,
     /// Root seeds: every output is trained once with each.
