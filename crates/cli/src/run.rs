@@ -32,7 +32,7 @@ Examples:
 pub struct RunArgs {
     /// An experiment file.
     experiment: PathBuf,
-    /// Set a value over the file's: a dotted key and a TOML value; may be repeated.
+    /// Set a value over the file's: a dotted key and a TOML value, or nothing to take the key away; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Run this output only; may be repeated. A name without its grid values means the whole grid.
@@ -117,13 +117,15 @@ fn table(plan: &Plan, results: &Path, only: &[String], again: bool) -> Result<St
     let (mut waiting, mut seconds, mut unknown) = (0, 0.0, 0);
     for run in runs {
         let record = records.iter().find(|record| record.id == run.id);
-        let state = match record.map(|record| &record.status) {
-            None => "waiting",
-            Some(RunStatus::Finished) if again => "finished, will run again",
-            Some(RunStatus::Finished) => "finished",
-            Some(RunStatus::Failed { .. }) => "failed, will run again",
+        let refused = run.config.output.validate(corpus.vocab_size as i64).err();
+        let state = match (record.map(|record| &record.status), &refused) {
+            (Some(RunStatus::Finished), _) if again => "finished, will run again".to_owned(),
+            (Some(RunStatus::Finished), _) => "finished".to_owned(),
+            (_, Some(why)) => format!("will fail: {why}"),
+            (None, None) => "waiting".to_owned(),
+            (Some(RunStatus::Failed { .. }), None) => "failed, will run again".to_owned(),
         };
-        if state != "finished" {
+        if state != "finished" && (refused.is_none() || again) {
             waiting += 1;
             match estimate(run, plan, &records) {
                 Some(estimate) => seconds += estimate,
@@ -145,14 +147,22 @@ fn table(plan: &Plan, results: &Path, only: &[String], again: bool) -> Result<St
     Ok(out)
 }
 
-/// Training seconds of a run: its budget, or its tokens at the speed of a finished run of the same output.
+/// Training seconds of a run: its budget, or its tokens at the speed of a finished run that differs in its seed or its budget alone.
 fn estimate(run: &RunSpec, plan: &Plan, records: &[RunRecord]) -> Option<f64> {
     if let Budget::Seconds(seconds) = run.config.training.budget {
         return Some(seconds);
     }
     let tokens = run.budget_tokens(&plan.corpus)? as f64;
-    let mut same = records.iter().filter(|record| record.output == run.output);
-    same.find_map(|record| Some(tokens / record.result.as_ref()?.train_tokens_per_second))
+    let alike = |record: &&RunRecord| {
+        ["/output", "/backbone", "/device", "/training/batch", "/training/bptt", "/training/threads"]
+            .iter()
+            .all(|place| record.config.pointer(place) == run.json.pointer(place))
+    };
+    let speeds = records
+        .iter()
+        .filter(alike)
+        .filter_map(|record| Some(record.result.as_ref()?.train_tokens_per_second));
+    speeds.filter(|speed| speed.is_finite() && *speed > 0.0).map(|speed| tokens / speed).next()
 }
 
 fn budget(budget: Budget) -> String {

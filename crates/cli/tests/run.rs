@@ -196,3 +196,53 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         answer.good();
     }
 }
+
+#[test]
+fn outputs_that_are_the_same_are_refused_and_another_name_is_taken_over() {
+    let twin = "\n[[outputs]]\nname = \"twin\"\nlayer = \"full\"\n";
+    let text = Project::new(&format!("{SMALL}{twin}")).lexmax(&RUN).refused();
+    assert!(text.contains("output `twin`") && text.contains("the same as `full`"), "{text}");
+
+    let project = Project::new(&SMALL.replace("seeds = [1, 2]", "seeds = [1]"));
+    project.lexmax(&RUN).good();
+    let renamed =
+        SMALL.replace("seeds = [1, 2]", "seeds = [1]").replace("name = \"full\"", "name = \"plain\"");
+    project.write("experiments/small.toml", &renamed);
+    let again = project.lexmax(&RUN).good();
+    assert!(again.out().contains("2 finished before"), "{}", again.out());
+    let mut names: Vec<String> =
+        project.records().iter().map(|record| record["output"].as_str().unwrap().to_owned()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["adaptive", "plain"]);
+}
+
+#[test]
+fn a_dry_run_tells_what_a_layer_will_refuse() {
+    let project = Project::new(&SMALL.replace("cutoffs = [10, 30]", "cutoffs = [30, 10]"));
+    let text = project.lexmax(&["run", "experiments/small.toml", "--dry-run"]).good().out();
+    assert!(text.contains("will fail: ") && text.contains("cutoffs"), "{text}");
+    assert!(text.contains("2 runs to do"), "{text}");
+}
+
+#[test]
+fn a_budget_that_the_set_up_used_up_trains_nothing_and_says_so() {
+    let project = Project::new(&SMALL.replace("budget = { tokens = 1600 }", "budget = { seconds = 1e-9 }"));
+    project.lexmax(&RUN).ended_with(1);
+    let status = project.records()[0]["status"].to_string();
+    assert!(status.contains("used up before the first step"), "{status}");
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_read_is_set_aside() {
+    let project = Project::new(&SMALL.replace("seeds = [1, 2]", "seeds = [1]"));
+    let only = [&RUN[..], &["--only", "full"]].concat();
+    project.lexmax(&only).good();
+    let id = project.records()[0]["id"].as_str().unwrap().to_owned();
+    std::fs::remove_file(project.path(&format!("results/small/runs/{id}.json"))).unwrap();
+    let checkpoint = project.write(&format!("results/small/checkpoints/{id}.safetensors"), "damaged");
+    project.lexmax(&only).ended_with(1);
+    let status = project.records()[0]["status"].to_string();
+    assert!(status.contains("starts from the beginning"), "{status}");
+    assert!(!checkpoint.exists() && checkpoint.with_extension("damaged").exists());
+    project.lexmax(&only).good();
+}

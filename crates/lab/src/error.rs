@@ -61,7 +61,7 @@ pub enum LabError {
         source: std::io::Error,
     },
     /// A checkpoint that does not belong to the run, or is damaged.
-    #[error("checkpoint {path}: {message}; remove the file to start this run from the beginning")]
+    #[error("checkpoint {path}: {message}")]
     Checkpoint {
         /// The file.
         path: PathBuf,
@@ -77,6 +77,14 @@ pub enum LabError {
         what: &'static str,
         /// Its value.
         value: f64,
+    },
+    /// A budget of seconds that the set-up used up.
+    #[error(
+        "the budget was used up before the first step: the output layer's set-up took {setup_seconds:.3} s of it"
+    )]
+    NothingTrained {
+        /// Seconds of the set-up.
+        setup_seconds: f64,
     },
     /// A training step failed.
     #[error("training step {step}: {source}")]

@@ -59,7 +59,8 @@ impl Plan {
     /// Makes the runs of an experiment on an opened corpus and a device.
     ///
     /// # Errors
-    /// A device that is not there; a corpus whose splits are too short for the batches.
+    /// A device that is not there; a corpus whose splits are too short for the batches; two outputs that are the same but for their
+    /// names.
     pub fn new(
         experiment: &Experiment,
         corpus_dir: &std::path::Path,
@@ -69,7 +70,7 @@ impl Plan {
         let device = machine::device_name(machine::parse_device(device)?);
         let most_seeds =
             experiment.outputs.iter().map(|output| output.training.seeds.len()).max().unwrap_or(0);
-        let mut runs = Vec::new();
+        let mut runs: Vec<RunSpec> = Vec::new();
         for turn in 0..most_seeds {
             for output in &experiment.outputs {
                 check_lengths(corpus, &output.training)?;
@@ -89,7 +90,18 @@ impl Plan {
                     what: "configuration",
                     message: error.to_string(),
                 })?;
-                runs.push(RunSpec { id: RunId::of_config(&json), output: output.name.clone(), config, json });
+                let id = RunId::of_config(&json);
+                if let Some(twin) = runs.iter().find(|run| run.id == id) {
+                    return Err(LabError::Config {
+                        file: experiment.file.clone(),
+                        place: format!("output `{}`", output.name),
+                        message: format!(
+                            "it is the same as `{}` in all but its name, expected different configurations",
+                            twin.output
+                        ),
+                    });
+                }
+                runs.push(RunSpec { id, output: output.name.clone(), config, json });
             }
         }
         let tokens = |split| corpus.tokens(split).len() as u64;
@@ -147,7 +159,7 @@ impl RunSpec {
         match self.config.training.budget {
             Budget::Seconds(_) => None,
             Budget::Tokens(tokens) => Some(tokens),
-            Budget::Epochs(epochs) => Some(epochs * corpus.train_tokens),
+            Budget::Epochs(epochs) => Some(epochs.saturating_mul(corpus.train_tokens)),
         }
     }
 }

@@ -94,13 +94,31 @@ fn do_job(job: Job, observer: &mut dyn Observer) -> Result<()> {
             return Ok(());
         }
         Err(error) => {
-            record.status = RunStatus::Failed { error: error.to_string(), step: error.step() };
+            let mut message = error.to_string();
+            match error {
+                // From there it would diverge again.
+                LabError::Diverged { .. } => drop(std::fs::remove_file(&checkpoint)),
+                // What cannot be read is kept for a look at it, out of the way of the next call.
+                LabError::Checkpoint { .. } => {
+                    let aside = checkpoint.with_extension("damaged");
+                    if std::fs::rename(&checkpoint, &aside).is_ok() {
+                        let aside = aside.display();
+                        message = format!(
+                            "{message}; it is {aside} now, and the next call starts from the beginning"
+                        );
+                    }
+                }
+                // The next call goes on from the last checkpoint: hours of training do not go with a full memory.
+                _ => {}
+            }
+            record.status = RunStatus::Failed { error: message, step: error.step() };
             record.result = None;
         }
     }
     let written = store.write_unless_worse(&record)?;
-    // The record stands for the run now; a failed one starts anew when it is run again.
-    let _ = std::fs::remove_file(checkpoint);
+    if record.status == RunStatus::Finished {
+        let _ = std::fs::remove_file(checkpoint);
+    }
     observer.tell(match record.status {
         RunStatus::Failed { error, step } if !written => Event::Kept { error, step },
         _ => Event::Recorded,
@@ -121,6 +139,9 @@ fn train_and_score(
     record.curve.clone_from(&trainer.progress.curve);
     if ended? == Ended::Stopped {
         return Ok(None);
+    }
+    if trainer.progress.step == 0 {
+        return Err(LabError::NothingTrained { setup_seconds: trainer.progress.setup_seconds });
     }
     // Scoring can take longer than training: a run that is stopped in it need not train again.
     trainer.save()?;

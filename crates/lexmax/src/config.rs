@@ -39,6 +39,27 @@ pub enum OutputConfig {
 }
 
 impl OutputConfig {
+    /// Checks what can be known from the configuration and the number of classes, without building anything.
+    ///
+    /// # Errors
+    /// The first option out of its range, by name.
+    pub fn validate(&self, vocab_size: i64) -> Result<()> {
+        match self {
+            #[cfg(feature = "full")]
+            Self::Full(config) => config.validate(vocab_size),
+            #[cfg(feature = "sampled")]
+            Self::Sampled(config) => config.validate(vocab_size),
+            #[cfg(feature = "hierarchical")]
+            Self::Hierarchical(config) => config.validate(vocab_size),
+            #[cfg(feature = "adaptive")]
+            Self::Adaptive(config) => config.validate(vocab_size),
+            #[cfg(feature = "mixture")]
+            Self::Mos(config) => config.validate(),
+            #[cfg(feature = "mixture")]
+            Self::Sigsoftmax(_) => Ok(()),
+        }
+    }
+
     /// Builds the layer; its parameters are registered in the context's path.
     ///
     /// # Errors

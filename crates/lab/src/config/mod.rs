@@ -18,7 +18,7 @@ pub use training::{Budget, Dtype, TrainingConfig};
 
 use crate::{LabError, Result};
 use suggest::nearest_and_all;
-use table::{decode, decode_tagged, error, insert};
+use table::{decode, decode_tagged, error, insert, remove};
 
 /// An experiment file, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +41,8 @@ pub struct Experiment {
 /// Values set over an experiment file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overrides {
-    /// `key=value` pairs: a dotted key, as in `training.batch` or `outputs.NAME.samples`, and a TOML value.
+    /// `key=value` pairs: a dotted key, as in `training.batch` or `outputs.NAME.samples`, and a TOML value; without a value the key is
+    /// taken away.
     pub set: Vec<String>,
     /// Threads, instead of the file's.
     pub threads: Option<usize>,
@@ -125,13 +126,18 @@ fn project_of(file: &Path) -> PathBuf {
 /// Applies one `key=value`.
 fn set(table: &mut Table, pair: &str) -> std::result::Result<(), String> {
     let (key, value) = pair.split_once('=').ok_or("expected key=value")?;
-    let (key, value) = (key.trim(), parse_value(value.trim()));
+    let (key, given) = (key.trim(), value.trim());
+    // Nothing after the sign takes the key away: then the default holds.
+    let put = |table: &mut Table, path: &[&str]| match given {
+        "" => remove(table, path),
+        given => insert(table, path, parse_value(given)),
+    };
     let Some(rest) = key.strip_prefix("outputs.") else {
         let path: Vec<&str> = key.split('.').collect();
         if !SECTIONS.contains(&path[0]) {
             return Err(format!("unknown key `{}`{}", path[0], nearest_and_all(path[0], &SECTIONS)));
         }
-        return insert(table, &path, value);
+        return put(table, &path);
     };
     let outputs =
         table.get_mut("outputs").and_then(Value::as_array_mut).ok_or("the file has no [[outputs]]")?;
@@ -145,7 +151,7 @@ fn set(table: &mut Table, pair: &str) -> std::result::Result<(), String> {
     match best {
         Some((name, section)) => {
             let path: Vec<&str> = rest[name.len() + 1..].split('.').collect();
-            insert(section, &path, value)
+            put(section, &path)
         }
         None => {
             let given = rest.split('.').next().unwrap_or(rest);

@@ -5,7 +5,7 @@ use std::path::Path;
 use lexmax::OutputConfig;
 use toml::{Table, Value};
 
-use super::table::{decode, decode_tagged, error, insert, missing};
+use super::table::{decode, decode_tagged, error, insert, missing, overlay};
 use super::training::TrainingConfig;
 use crate::Result;
 
@@ -105,7 +105,7 @@ fn entry(file: &Path, base: &str, section: &Table, training: &Table, point: &Poi
     let mut merged = training.clone();
     match section.get("training") {
         None => {}
-        Some(Value::Table(own)) => merged.extend(own.clone()),
+        Some(Value::Table(own)) => overlay(&mut merged, own),
         Some(other) => {
             let message = format!("`training` is {other}, expected a table, as in {{ learning_rate = 1.0 }}");
             return Err(error(file, place, message));

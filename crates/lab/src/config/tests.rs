@@ -191,8 +191,13 @@ fn values_out_of_range_are_named() {
         let text = refusal(FILE, &[set]);
         assert!(text.contains(expected), "{set}: {text}");
     }
-    let text = refusal(FILE, &["training.eval_points=3", "training.eval_every_seconds=1.0"]);
+    // On the command line the later one displaces the other; a file has to decide.
+    let both = FILE.replace("[training]\n", "[training]\neval_points = 3\neval_every_seconds = 1.0\n");
+    assert!(both != FILE);
+    let text = refusal(&both, &[]);
     assert!(text.contains("expected one of them"), "{text}");
+    let text = refusal(FILE, &["training.plateau="]);
+    assert!(text.contains("no `training.plateau` to take away"), "{text}");
     let text =
         refusal(&FILE.replace("name = \"sampled\"", "name = \"full\"").replace("grid =", "# grid ="), &[]);
     assert!(text.contains("two outputs are named `full`"), "{text}");

@@ -19,9 +19,13 @@ pub(crate) struct Display {
     run: ProgressBar,
     all: ProgressBar,
     runs: usize,
+    /// Runs that ended, however.
+    done: usize,
     started: Instant,
     run_started: Instant,
-    /// Wall seconds of the runs that ended.
+    /// When the run at work first told of its training, and its share then: a resumed run starts with some.
+    first: Option<(Instant, f64)>,
+    /// Wall seconds of the runs that finished, each as if it had been done whole.
     ended_seconds: Vec<f64>,
     last_step: Option<u64>,
 }
@@ -39,7 +43,18 @@ impl Display {
             bars.add(ProgressBar::new(BAR).with_style(style("{prefix} {wide_bar} {percent:>3}% {msg}")));
         let now = Instant::now();
         let (started, run_started) = (now, now);
-        Self { bars, run, all, runs, started, run_started, ended_seconds: Vec::new(), last_step: None }
+        Self {
+            bars,
+            run,
+            all,
+            runs,
+            done: 0,
+            started,
+            run_started,
+            first: None,
+            ended_seconds: Vec::new(),
+            last_step: None,
+        }
     }
 
     /// A line that stays.
@@ -53,7 +68,7 @@ impl Display {
 
     pub(crate) fn start(&mut self, done: usize, run: &RunSpec) {
         self.run_started = Instant::now();
-        self.last_step = None;
+        (self.last_step, self.first) = (None, None);
         self.run.reset();
         self.run.set_prefix(format!("{} seed {}", run.output, run.config.seed));
         self.run.set_message("starting");
@@ -69,10 +84,10 @@ impl Display {
                 let loss = loss.map(|loss| format!(", loss {loss:.3}")).unwrap_or_default();
                 let perplexity =
                     valid_perplexity.map(|ppl| format!(", valid ppl {ppl:.1}")).unwrap_or_default();
-                let left =
-                    self.run_started.elapsed().div_f64(share.max(1e-9)).mul_f64((1.0 - share).max(0.0));
+                let (from, before) = *self.first.get_or_insert((Instant::now(), *share));
+                let left = time_left(from.elapsed(), before, *share);
                 self.run.set_message(format!("{rate:.0} tokens/s{loss}{perplexity}, {} left", short(left)));
-                self.show_all(self.ended_seconds.len(), *share);
+                self.show_all(self.done, *share);
             }
             Event::Evaluating { split, share } => {
                 self.run.set_message(format!("scoring {split}: {:.0} %", 100.0 * share));
@@ -92,7 +107,10 @@ impl Display {
 
     /// Tells how a run ended; `kept` where it failed and an earlier result stays.
     pub(crate) fn end(&mut self, done: usize, record: &RunRecord, kept: bool) {
-        self.ended_seconds.push(self.run_started.elapsed().as_secs_f64());
+        let before = self.first.map_or(0.0, |(_, before)| before);
+        if record.status == RunStatus::Finished && before < 0.9 {
+            self.ended_seconds.push(self.run_started.elapsed().as_secs_f64() / (1.0 - before));
+        }
         let what = match (&record.status, &record.result) {
             (RunStatus::Failed { error, .. }, _) => {
                 let stays = if kept { "; its finished record of before stays" } else { "" };
@@ -121,11 +139,15 @@ impl Display {
 
     /// Time left for all runs: as long as those that ended took on average; the first run stands for the others until it
     /// has ended.
-    fn show_all(&self, done: usize, share: f64) {
+    fn show_all(&mut self, done: usize, share: f64) {
+        self.done = done;
         let runs = self.runs.max(1) as f64;
         self.all.set_position(((done as f64 + share) / runs * BAR as f64) as u64);
         let each = match self.ended_seconds.len() {
-            0 if share > 0.02 => self.run_started.elapsed().as_secs_f64() / share,
+            0 if share > 0.02 => {
+                let before = self.first.map_or(0.0, |(_, before)| before);
+                self.run_started.elapsed().as_secs_f64() / (share - before).max(0.01)
+            }
             0 => {
                 self.all.set_message("");
                 return;
@@ -136,6 +158,12 @@ impl Display {
         let elapsed = short(self.started.elapsed());
         self.all.set_message(format!("{elapsed} so far, {} left", short(Duration::from_secs_f64(left))));
     }
+}
+
+/// Time left of a run that came from one share to another in some time.
+fn time_left(took: Duration, before: f64, share: f64) -> Duration {
+    let done = (share - before).max(1e-9);
+    Duration::try_from_secs_f64(took.as_secs_f64() * (1.0 - share).max(0.0) / done).unwrap_or(Duration::MAX)
 }
 
 fn short(duration: Duration) -> String {
@@ -152,6 +180,16 @@ fn short(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_resumed_run_is_as_fast_as_it_is_now() {
+        let second = Duration::from_secs(1);
+        assert_eq!(time_left(second, 0.0, 0.5), second);
+        // From nine tenths, a hundredth a second: nine seconds more.
+        let left = time_left(second, 0.9, 0.91).as_secs_f64();
+        assert!((left - 9.0).abs() < 1e-6, "{left}");
+        assert_eq!(time_left(second, 1.0, 1.0), Duration::ZERO);
+    }
 
     #[test]
     fn durations_are_short() {

@@ -63,7 +63,10 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     let mut waiting = Vec::new();
     for run in chosen {
         match store.read(&run.id)? {
-            Some(RunRecord { status: RunStatus::Finished, .. }) if !options.again => outcome.skipped += 1,
+            Some(record) if record.status == RunStatus::Finished && !options.again => {
+                outcome.skipped += 1;
+                rename(record, plan, run, &store)?;
+            }
             _ => waiting.push(run),
         }
     }
@@ -115,6 +118,16 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     }
     display.close();
     Ok(outcome)
+}
+
+/// A finished run whose output has another name now is shown by that.
+fn rename(mut record: RunRecord, plan: &Plan, run: &RunSpec, store: &RunStore) -> Result<()> {
+    if record.output != run.output || record.experiment != plan.experiment {
+        record.output.clone_from(&run.output);
+        record.experiment.clone_from(&plan.experiment);
+        store.write(&record)?;
+    }
+    Ok(())
 }
 
 /// The record of a run before it starts: a failure, until the run says otherwise.
