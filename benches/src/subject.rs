@@ -277,6 +277,13 @@ mod tests {
                 }
             }
         }
+        // An optimizer that takes another step than gradient descent.
+        let mut subject = Subject::new(Layer::Full, Task::Step, Compute::Fastest, SIZES).unwrap();
+        let adagrad = OptimizerConfig::Adagrad(lexmax_optim::AdagradConfig::default());
+        subject.optimizer =
+            Optimizer::new(subject.store.variables().into_iter().collect(), &adagrad).unwrap();
+        let error = subject.check(Task::Step).unwrap_err().to_string();
+        assert!(error.contains("full step: off from f64"), "{error}");
         // A layer whose answer is not what its parameters say.
         let mut subject = Subject::new(Layer::Full, Task::Evaluate, Compute::Fastest, SIZES).unwrap();
         let other = Subject::new(Layer::Full, Task::Evaluate, Compute::Fastest, SIZES).unwrap();

@@ -58,18 +58,16 @@ fn every_case_gives_a_line_and_the_lines_a_report() {
 }
 
 #[test]
-fn the_plan_is_printed_and_chosen_from() {
+fn the_plan_is_printed() {
     let (well, all, _) = compare(&["plan"]);
     assert!(well);
-    let (well, few, _) = compare(&["plan", "--quick", "--only", "mos"]);
+    let (well, few, _) = compare(&["plan", "--quick"]);
     assert!(well);
-    assert!(few.lines().count() == 3 && all.lines().count() > 50, "{few}");
+    assert!((20..all.lines().count()).contains(&few.lines().count()), "{few}");
     let case: serde_json::Value = serde_json::from_str(few.lines().next().unwrap()).unwrap();
     for key in ["group", "side", "layer", "variant", "task", "rows", "width", "classes", "seconds"] {
         assert!(case.get(key).is_some(), "{key} in {case}");
     }
-    let (well, _, error) = compare(&["plan", "--only", "moss"]);
-    assert!(!well && error.contains("moss") && error.contains("one of full"), "{error}");
 }
 
 #[test]

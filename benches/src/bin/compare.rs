@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
 use lexmax::output::fused::Compute;
 use lexmax_benches::{Floor, LanguageModel, Layer, Sizes, Subject, Task, Text, Work, clock, memory, plan};
@@ -22,9 +22,6 @@ enum Command {
         /// The quick plan: smaller sizes, little time for each case.
         #[arg(long)]
         quick: bool,
-        /// Only the cases of this group.
-        #[arg(long, value_name = "GROUP")]
-        only: Option<String>,
     },
     /// Time one case and print its line.
     Run {
@@ -83,16 +80,8 @@ fn main() -> ExitCode {
 
 fn execute(command: Command) -> Result<()> {
     match command {
-        Command::Plan { quick, only } => {
-            let mut cases = plan::cases(quick);
-            if let Some(group) = only {
-                cases.retain(|case| case.group == group);
-                if cases.is_empty() {
-                    let groups = plan::GROUPS.join(", ");
-                    bail!("--only {group}: no case of this plan has that group; expected one of {groups}");
-                }
-            }
-            for case in cases {
+        Command::Plan { quick } => {
+            for case in plan::cases(quick) {
                 println!("{}", serde_json::to_string(&case)?);
             }
         }

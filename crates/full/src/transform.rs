@@ -1,7 +1,7 @@
 //! Transforms of logits and terms of the loss. Each is a function of tensors, so it can be used and tested alone.
 
 use lexmax_output::Result;
-use lexmax_output::dense::wide;
+use lexmax_output::dense::{wide, wide_kind};
 use tch::{Kind, Tensor};
 
 pub use lexmax_output::soft_cap;
@@ -49,6 +49,5 @@ pub fn at_targets(log_probs: &Tensor, targets: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// libtorch refused.
 pub fn scaled_log_prior(log_prior: &[f64], tau: f64, kind: Kind, device: tch::Device) -> Result<Tensor> {
-    let kind = if matches!(kind, Kind::Half | Kind::BFloat16) { Kind::Float } else { kind };
-    Ok(Tensor::f_from_slice(log_prior)?.f_mul_scalar(tau)?.f_to_kind(kind)?.f_to(device)?)
+    Ok(Tensor::f_from_slice(log_prior)?.f_mul_scalar(tau)?.f_to_kind(wide_kind(kind))?.f_to(device)?)
 }

@@ -55,8 +55,14 @@ pub fn log_softmax(logits: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// libtorch refused.
 pub fn wide(tensor: &Tensor) -> Result<Tensor> {
-    Ok(match tensor.kind() {
-        Kind::Half | Kind::BFloat16 => tensor.f_to_kind(Kind::Float)?,
-        _ => tensor.shallow_clone(),
-    })
+    let (own, wide) = (tensor.kind(), wide_kind(tensor.kind()));
+    Ok(if own == wide { tensor.shallow_clone() } else { tensor.f_to_kind(wide)? })
+}
+
+/// The kind that probabilities are computed in: f32 for half precision, any other as it is.
+pub fn wide_kind(kind: Kind) -> Kind {
+    match kind {
+        Kind::Half | Kind::BFloat16 => Kind::Float,
+        other => other,
+    }
 }

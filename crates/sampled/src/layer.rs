@@ -10,7 +10,6 @@ use tch::{Kind, Tensor};
 
 use crate::fused::Fused;
 use crate::negatives::Negatives;
-use crate::objective::logits::compute_kind;
 use crate::objective::{Scored, rows_of};
 use crate::source::{Counting, Source};
 use crate::{Objective, ProposalKind, SampledConfig};
@@ -114,7 +113,7 @@ impl Sampled {
             let start = table(context, &start, context.kind())?;
             tch::no_grad(|| bias.shallow_clone().f_copy_(&start))?;
         }
-        let kind = compute_kind(context.kind());
+        let kind = dense::wide_kind(context.kind());
         let log_expected = log_expected.map(|numbers| table(context, &numbers, kind)).transpose()?;
         let fused = context.is_fused().then(|| Fused::new(context));
         Ok(Self { weight, bias, config: config.clone(), source, loss, log_expected, fused })
@@ -136,7 +135,7 @@ impl Sampled {
     /// Corrected logits of all classes, `[N, V]`, where the parameters are too coarse to add the correction in their kind: bf16 would
     /// round a `log E` of -9 by up to 0.03.
     fn logits_of_coarse(&self, hidden: &Tensor) -> Result<Option<Tensor>> {
-        let kind = compute_kind(self.weight.kind());
+        let kind = dense::wide_kind(self.weight.kind());
         match &self.log_expected {
             Some(log_expected) if self.weight.kind() != kind => {
                 let logits = hidden.f_linear(&self.weight, self.bias.as_ref())?.f_to_kind(kind)?;
@@ -206,7 +205,7 @@ impl OutputLayer for Sampled {
                 drawn,
             );
         }
-        let negatives = Negatives::of(drawn, &batch.targets, compute_kind(batch.hidden.kind()))?;
+        let negatives = Negatives::of(drawn, &batch.targets, dense::wide_kind(batch.hidden.kind()))?;
         let scored = Scored { hidden: &batch.hidden, targets: &batch.targets, weight, bias };
         batch.surrogate(&rows_of(objective, &scored, &negatives, counting.remove_accidental_hits)?)
     }

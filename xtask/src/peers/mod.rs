@@ -111,15 +111,7 @@ fn time(compare: &Compare<'_>, python: &Path, folder: &Path, arguments: &Argumen
     let mut cases = all.clone();
     let mut lines = Lines::empty(folder);
     if let Some(group) = &arguments.only {
-        cases.retain(|case| case["group"] == group.as_str());
-        if cases.is_empty() {
-            let mut groups: Vec<&str> = all.iter().filter_map(|case| case["group"].as_str()).collect();
-            groups.dedup();
-            bail!(
-                "--only {group}: no case of this plan has that group; expected one of {}",
-                groups.join(", ")
-            );
-        }
+        cases = of_group(cases, group)?;
         // Lines of other groups stay, those of this one are replaced as they come.
         lines = Lines::open(folder)?;
         lines.keep_only(&all);
@@ -127,7 +119,9 @@ fn time(compare: &Compare<'_>, python: &Path, folder: &Path, arguments: &Argumen
     }
     let threads = arguments.threads.to_string();
     let environment = compare.output(&["environment", "--threads", &threads])?;
-    let commit = lines::last_object(&environment.replace('\n', " "))?["commit"].take();
+    let commit = serde_json::from_str::<Value>(&environment)
+        .context("`compare environment` printed no JSON")?["commit"]
+        .take();
     lines.write_environment(&environment)?;
     let rounds = if arguments.quick { 1 } else { ROUNDS };
     for round in 1..=rounds {
@@ -197,6 +191,18 @@ fn plan(compare: &Compare<'_>, quick: bool) -> Result<Vec<Value>> {
     Ok(cases)
 }
 
+/// The cases of one group.
+fn of_group(mut cases: Vec<Value>, group: &str) -> Result<Vec<Value>> {
+    let mut groups: Vec<String> =
+        cases.iter().filter_map(|case| Some(case["group"].as_str()?.to_owned())).collect();
+    groups.dedup();
+    cases.retain(|case| case["group"] == group);
+    if cases.is_empty() {
+        bail!("--only {group}: no case of this plan has that group; expected one of {}", groups.join(", "));
+    }
+    Ok(cases)
+}
+
 /// Whether a case reads a corpus where there is one.
 fn reads_text(case: &Value) -> bool {
     case["task"] == "language-model"
@@ -255,6 +261,14 @@ mod tests {
         assert!(error.contains("`jax`") && error.contains("expected lexmax"), "{error}");
         let error = case_arguments(&json!({"layer": "mos"}), "2").unwrap_err().to_string();
         assert!(error.contains("`variant`"), "{error}");
+    }
+
+    #[test]
+    fn a_group_is_chosen_by_its_name() {
+        let cases: Vec<Value> = ["full", "full", "mos"].map(|group| json!({"group": group})).into();
+        assert_eq!(of_group(cases.clone(), "full").unwrap().len(), 2);
+        let error = of_group(cases, "moss").unwrap_err().to_string();
+        assert!(error.contains("--only moss") && error.ends_with("expected one of full, mos"), "{error}");
     }
 
     #[test]

@@ -67,7 +67,8 @@ impl Candidates {
     /// Checks targets `[N]` and negatives of a vocabulary and sorts them. Cost: a sort of `N` plus all negatives.
     ///
     /// # Errors
-    /// Lengths that do not fit; a logarithm that is not finite, or differs between shared negatives of one class; a class outside the vocabulary; more than `2^32` classes or candidates.
+    /// Lengths that do not fit; a logarithm that is not finite, or differs between shared negatives of one class; a class outside the
+    /// vocabulary; more than `2^32` classes or candidates.
     pub fn new(targets: Vec<i64>, negatives: Negatives, vocab_size: usize) -> Result<Self> {
         let rows = targets.len();
         negatives.check(rows)?;

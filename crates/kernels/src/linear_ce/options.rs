@@ -119,11 +119,8 @@ impl<'a, T: Element> Options<'a, T> {
         check("z_loss", self.z_loss, self.z_loss >= 0.0, "a finite number from zero up")?;
         check("focal_gamma", self.focal_gamma, self.focal_gamma >= 0.0, "a finite number from zero up")?;
         // In the numbers that the sweep computes with, where the smallest of f64 are zero and their inverses infinite.
-        let usable = |value: f64| {
-            let usable =
-                |value: f64| T::from_f64(value).to_f64() > 0.0 && T::from_f64(value).to_f64().is_finite();
-            usable(value) && usable(1.0 / value)
-        };
+        let positive = |value: f64| (0.0..f64::INFINITY).contains(&value) && value > 0.0;
+        let usable = |value: f64| [value, 1.0 / value].iter().all(|x| positive(T::from_f64(*x).to_f64()));
         let expected = "a number above zero that is finite, and its inverse too";
         check("temperature", self.temperature, usable(self.temperature), expected)?;
         if let Some(cap) = self.soft_cap {

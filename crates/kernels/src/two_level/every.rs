@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::groups::one_by_one;
 use super::workspace::Workspace;
 use super::{Gradients, TwoLevel};
 use crate::element::Element;
@@ -222,11 +223,11 @@ impl<T: Element> Job<'_, '_, T> {
     }
 }
 
-/// The classes in at most so many shares of about as many words each; in one, which all threads work on, where a class has more words
-/// than two shares.
+/// The classes in at most so many shares of about as many words each; in one, which all threads work on, where one class has most words.
 fn equal_shares(classes: &[Range<usize>], shares: usize) -> Vec<&[Range<usize>]> {
     let vocab = classes.last().map_or(0, |words| words.end);
-    if classes.iter().any(|words| words.len() * shares > 2 * vocab) {
+    let largest = classes.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
+    if one_by_one(largest, vocab, shares) {
         return vec![classes];
     }
     let mut cut = Vec::with_capacity(shares);
@@ -256,4 +257,22 @@ fn words_of(op: &'static str, starts: &[i64]) -> Result<Vec<Range<usize>>> {
         _ => Err(refused()),
     });
     words.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::equal_shares;
+
+    #[test]
+    fn a_heavy_class_is_shared_by_all_threads() {
+        let classes = |sizes: [usize; 3]| {
+            let mut start = 0;
+            sizes.map(|size| {
+                start += size;
+                start - size..start
+            })
+        };
+        assert_eq!(equal_shares(&classes([5, 3000, 7]), 2).len(), 1);
+        assert_eq!(equal_shares(&classes([50, 60, 70]), 2).len(), 2);
+    }
 }

@@ -117,8 +117,7 @@ impl Groups {
         let total: usize = self.groups.iter().map(|group| self.work(group)).sum();
         let largest = self.groups.iter().map(|group| self.work(group)).max().unwrap_or(0);
         let all = self.groups.len();
-        // Up to three quarters of what one thread would do alone.
-        if threads < 2 || 2 * largest * threads > 3 * total {
+        if one_by_one(largest, total, threads) {
             return std::iter::once(0..all).collect();
         }
         let (mut ends, mut done) = (Vec::with_capacity(threads), 0);
@@ -132,6 +131,12 @@ impl Groups {
         let shares = ends.into_iter().map(|end| std::mem::replace(&mut start, end)..end);
         shares.filter(|share| !share.is_empty()).collect()
     }
+}
+
+/// Whether threads do better to share each piece of work, one after the other, than to take pieces of their own: where the largest
+/// piece is more than one and a half of their equal shares. At two threads that is three quarters of all.
+pub(super) fn one_by_one(largest: usize, total: usize, threads: usize) -> bool {
+    threads < 2 || 2 * largest * threads > 3 * total
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Logits of targets and negatives, their correction, and the negatives that a row leaves out.
 
 use lexmax_output::Result;
+use lexmax_output::dense::wide_kind;
 use tch::{Kind, Tensor};
 
 use super::Scored;
@@ -13,11 +14,6 @@ pub struct Logits {
     pub target: Tensor,
     /// Of the negatives, `[N, S]`.
     pub negative: Tensor,
-}
-
-/// Element type in which an objective is computed: f32 where the parameters are coarser.
-pub fn compute_kind(kind: Kind) -> Kind {
-    if kind == Kind::Double { Kind::Double } else { Kind::Float }
 }
 
 impl Logits {
@@ -61,7 +57,7 @@ impl Logits {
         } else {
             hidden.f_linear(&of_negatives(&weight)?, bias.as_ref())?
         };
-        let kind = compute_kind(hidden.kind());
+        let kind = wide_kind(hidden.kind());
         Ok(Self { target: target.f_to_kind(kind)?, negative: negative.f_to_kind(kind)? })
     }
 
