@@ -9,8 +9,17 @@ use std::time::{Duration, Instant};
 
 use common::{Project, SMALL};
 
-/// Long enough to be caught at work.
-const LONG: &str = "tokens = 160000";
+/// A run that nobody waits for.
+const ENDLESS: &str = "tokens = 1000000000";
+
+/// A project with one run of ever more tokens, until `attempt` catches it at work, however fast the machine is.
+fn until_caught(attempt: impl Fn(&Project) -> bool) {
+    let caught = [320_000, 1_280_000, 5_120_000, 20_480_000].into_iter().any(|tokens| {
+        let long = SMALL.replace("tokens = 1600", &format!("tokens = {tokens}"));
+        attempt(&Project::new(&long.replace("seeds = [1, 2]", "seeds = [1]")))
+    });
+    assert!(caught, "every run ended before it was stopped");
+}
 
 fn start(project: &Project) -> Child {
     start_command(project, &["run", "experiments/small.toml", "--only", "full"])
@@ -43,14 +52,15 @@ fn wait_for<T>(mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Sends a signal; a process that has ended gets none.
 fn signal(process: u32, name: &str) {
-    assert!(Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap().success());
+    Command::new("kill").args(["-s", name, &process.to_string()]).stderr(Stdio::null()).status().unwrap();
 }
 
-/// Waits until a process has libtorch loaded and trains: it has used some processor time.
+/// Waits until a process has libtorch loaded and trains, that is, has used some processor time, or has ended.
 fn wait_until_busy(process: u32) {
     wait_for(|| {
-        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else { return Some(()) };
         let ticks: u64 = stat.rsplit(')').next()?.split_whitespace().nth(11)?.parse().ok()?;
         (ticks > 60).then_some(())
     });
@@ -58,34 +68,37 @@ fn wait_until_busy(process: u32) {
 
 #[test]
 fn ctrl_c_leaves_a_checkpoint_from_which_the_same_result_is_reached() {
-    let project =
-        Project::new(&SMALL.replace("tokens = 1600", LONG).replace("seeds = [1, 2]", "seeds = [1]"));
-    let child = start(&project);
-    let run = run_process(&child);
-    wait_until_busy(run);
-    signal(child.id(), "INT");
-    let output = child.wait_with_output().unwrap();
-    let out = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(130), "{out}");
-    assert!(out.contains("1 left") && out.contains("goes on from here"), "{out}");
-    assert!(project.records().is_empty());
-    let checkpoints = std::fs::read_dir(project.path("results/small/checkpoints")).unwrap();
-    let saved = checkpoints
-        .filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|e| e == "safetensors"));
-    assert_eq!(saved.count(), 1);
+    until_caught(|project| {
+        let child = start(project);
+        wait_until_busy(run_process(&child));
+        signal(child.id(), "INT");
+        let output = child.wait_with_output().unwrap();
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        if out.contains("1 finished") {
+            return false;
+        }
+        assert_eq!(output.status.code(), Some(130), "{out}");
+        assert!(out.contains("1 left") && out.contains("goes on from here"), "{out}");
+        assert!(project.records().is_empty());
+        let checkpoints = std::fs::read_dir(project.path("results/small/checkpoints")).unwrap();
+        let saved = checkpoints
+            .filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|e| e == "safetensors"));
+        assert_eq!(saved.count(), 1);
 
-    project.lexmax(&["run", "experiments/small.toml", "--only", "full"]).good();
-    let resumed = project.records();
-    project.lexmax(&["run", "experiments/small.toml", "--only", "full", "--again"]).good();
-    let whole = project.records();
-    for figure in ["/result/test/nats", "/result/valid_nll", "/result/steps", "/curve/1/train_loss"] {
-        assert_eq!(resumed[0].pointer(figure).unwrap(), whole[0].pointer(figure).unwrap(), "{figure}");
-    }
+        project.lexmax(&["run", "experiments/small.toml", "--only", "full"]).good();
+        let resumed = project.records();
+        project.lexmax(&["run", "experiments/small.toml", "--only", "full", "--again"]).good();
+        let whole = project.records();
+        for figure in ["/result/test/nats", "/result/valid_nll", "/result/steps", "/curve/1/train_loss"] {
+            assert_eq!(resumed[0].pointer(figure).unwrap(), whole[0].pointer(figure).unwrap(), "{figure}");
+        }
+        true
+    });
 }
 
 #[test]
 fn a_run_whose_process_is_killed_is_a_failed_row_and_the_next_one_runs() {
-    let project = Project::new(&SMALL.replace("tokens = 1600", LONG));
+    let project = Project::new(&SMALL.replace("tokens = 1600", ENDLESS));
     let child = start(&project);
     let first = run_process(&child);
     wait_until_busy(first);
@@ -104,19 +117,23 @@ fn a_run_whose_process_is_killed_is_a_failed_row_and_the_next_one_runs() {
 
 #[test]
 fn a_run_that_is_done_again_and_breaks_leaves_its_result() {
-    let project =
-        Project::new(&SMALL.replace("tokens = 1600", LONG).replace("seeds = [1, 2]", "seeds = [1]"));
-    project.lexmax(&["run", "experiments/small.toml", "--only", "full"]).good();
-    let finished = project.records();
-    let child = start_command(&project, &["run", "experiments/small.toml", "--only", "full", "--again"]);
-    let run = run_process(&child);
-    wait_until_busy(run);
-    signal(run, "KILL");
-    let output = child.wait_with_output().unwrap();
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.code() == Some(1) && out.contains("0 finished, 1 failed"), "{out}");
-    assert!(err.contains("signal 9") && err.contains("finished record of before stays"), "{err}");
-    assert_eq!(project.records(), finished);
+    until_caught(|project| {
+        project.lexmax(&["run", "experiments/small.toml", "--only", "full"]).good();
+        let finished = project.records();
+        let child = start_command(project, &["run", "experiments/small.toml", "--only", "full", "--again"]);
+        let run = run_process(&child);
+        wait_until_busy(run);
+        signal(run, "KILL");
+        let output = child.wait_with_output().unwrap();
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        if out.contains("1 finished") {
+            return false;
+        }
+        assert!(output.status.code() == Some(1) && out.contains("0 finished, 1 failed"), "{out}");
+        assert!(err.contains("signal 9") && err.contains("finished record of before stays"), "{err}");
+        assert_eq!(project.records(), finished);
+        true
+    });
 }
 
 /// What lies in `data`, hidden names too.

@@ -38,6 +38,11 @@ pub fn set_runner(runner: &'static dyn Runner) -> bool {
     RUNNER.set(runner).is_ok()
 }
 
+/// Whether threads need not be started for each phase.
+pub(crate) fn has_runner() -> bool {
+    RUNNER.get().is_some()
+}
+
 /// Runs `work` once for each worker; a panic in one comes back to the caller.
 pub(crate) fn on_each<W: Send>(workers: &mut [W], work: impl Fn(&mut W) + Sync) {
     match RUNNER.get() {

@@ -44,6 +44,9 @@ pub enum LabError {
     /// A differentiable function of our own failed.
     #[error("{0}")]
     Autograd(#[from] lexmax_autograd::AutogradError),
+    /// A tensor that cannot be read or written as a slice.
+    #[error("{0}")]
+    NotASlice(#[from] lexmax_autograd::cpu::NotASlice),
     /// libtorch reported an error.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),

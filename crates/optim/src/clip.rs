@@ -1,14 +1,15 @@
 //! Clipping of gradients by their global norm.
 
+use lexmax_autograd::cpu::slice;
+use lexmax_kernels::rows::square_sum;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Result, check};
 use crate::places::Places;
 use crate::sparse::RowGradient;
+use crate::threads::threads;
 
-/// Length of the runs whose norms are added in `f64`; within a run libtorch adds in the gradient's own kind.
-const RUN: i64 = 4096;
-/// How many numbers are turned to `f64` at a time: 512 KiB, which stay in a core's cache.
+/// How many numbers of bf16 are turned to `f64` at a time: 512 KiB, which stay in a core's cache.
 const BLOCK: i64 = 1 << 16;
 
 /// Scales all gradients so that their joint L2 norm is at most `max` (Pascanu, Mikolov, Bengio, "On the difficulty of
@@ -19,8 +20,8 @@ const BLOCK: i64 = 1 << 16;
 /// g    = g max / (norm + 1e-6)        where that factor is below 1
 /// ```
 ///
-/// as PyTorch's `clip_grad_norm_` does, but with the sum in `f64`: added up in f32, small squares of a large matrix get lost.
-/// Where squares would leave the range of f32 though the gradients do not, they are made in `f64` too, and those of bf16 always.
+/// as PyTorch's `clip_grad_norm_` does, but with squares and sum in `f64`: in f32 small squares of a large matrix get lost, and
+/// those of numbers like 1e20 or 1e-23 leave the range.
 /// Parameters without a gradient count as zero. Rows that occur twice in a row-sparse gradient are added up before they are
 /// squared; the sum replaces the gradient, so that the optimizer finds it. A norm that is not finite is returned as it is, and no
 /// gradient is scaled: what to do is the caller's choice.
@@ -108,52 +109,24 @@ fn norm(gradients: &[Tensor]) -> Result<f64> {
     Ok(square_sum.sqrt())
 }
 
-/// Sum of squares of the numbers of one gradient.
+/// Sum of squares of the numbers of one gradient, each in `f64` before it is squared.
 fn square_norm(values: &Tensor) -> Result<f64> {
-    let flat = values.f_reshape(-1)?;
-    let kind = flat.f_kind()?;
-    if matches!(kind, Kind::Float | Kind::Double) {
-        let sum = by_runs(&flat)?;
-        // In f32 the square of 2e19 is infinite and that of 1e-23 is 0: a sum that may have met such squares is made again.
-        let lost = flat.numel() as f64 * f64::from(f32::MIN_POSITIVE);
-        if kind == Kind::Double || (sum.is_finite() && sum * 1e-8 >= lost) {
-            return Ok(sum);
-        }
-    }
-    in_double(&flat)
-}
-
-/// By the norms of runs in the gradient's own kind, whose squares are added in `f64`: three times as fast as [`in_double`].
-fn by_runs(flat: &Tensor) -> Result<f64> {
-    let length = flat.numel() as i64;
-    let whole = length - length % RUN;
-    let mut sum = 0.0;
-    if whole > 0 {
-        let runs = flat.f_narrow(0, 0, whole)?.f_view([-1, RUN])?;
-        sum += sum_of_squares(&runs.f_norm_scalaropt_dim(2.0, 1, false)?)?;
-    }
-    if whole < length {
-        sum += sum_of_squares(&flat.f_narrow(0, whole, length - whole)?.f_norm()?)?;
-    }
-    Ok(sum)
-}
-
-fn sum_of_squares(norms: &Tensor) -> Result<f64> {
-    Ok(norms.f_to_kind(Kind::Double)?.f_square()?.f_sum(Kind::Double)?.f_double_value(&[])?)
-}
-
-/// With every number in `f64` before it is squared.
-fn in_double(flat: &Tensor) -> Result<f64> {
-    if flat.device() != Device::Cpu {
-        let norm = flat.f_norm_scalaropt_dtype(2.0, Kind::Double)?.f_double_value(&[])?;
+    if values.device() != Device::Cpu {
+        let norm = values.f_norm_scalaropt_dtype(2.0, Kind::Double)?.f_double_value(&[])?;
         return Ok(norm * norm);
     }
-    // On a CPU libtorch would copy all numbers at once for that.
-    let (length, mut start, mut sum) = (flat.numel() as i64, 0, 0.0);
-    while start < length {
-        let block = flat.f_narrow(0, start, BLOCK.min(length - start))?.f_to_kind(Kind::Double)?;
-        sum += block.f_dot(&block)?.f_double_value(&[])?;
-        start += BLOCK;
+    let flat = values.f_contiguous()?.f_view(-1)?;
+    match flat.f_kind()? {
+        Kind::Float => Ok(square_sum(slice::<f32>(&flat)?, threads())),
+        Kind::Double => Ok(square_sum(slice::<f64>(&flat)?, threads())),
+        _ => {
+            let (length, mut start, mut sum) = (flat.numel() as i64, 0, 0.0);
+            while start < length {
+                let block = flat.f_narrow(0, start, BLOCK.min(length - start))?.f_to_kind(Kind::Double)?;
+                sum += square_sum(slice::<f64>(&block)?, threads());
+                start += BLOCK;
+            }
+            Ok(sum)
+        }
     }
-    Ok(sum)
 }

@@ -3,6 +3,7 @@
 use std::ops::Div;
 
 use super::merge::{Sums, add_up};
+use super::norm::{Squares, square};
 use super::rule::Rule;
 use super::sweep::{Part, sweep};
 use crate::{Element, Level};
@@ -18,6 +19,9 @@ pub trait RowElement: Element + Div<Output = Self> {
     /// One thread's part of the sums of a merge.
     #[doc(hidden)]
     fn add_up(level: Level, job: &mut Sums<'_, Self>);
+    /// One thread's part of a sum of squares.
+    #[doc(hidden)]
+    fn square(level: Level, job: &mut Squares<'_, Self>);
 }
 
 /// Plain loops, compiled once for each set of instructions: the compiler makes the vectors.
@@ -59,6 +63,9 @@ macro_rules! row_element {
             }
             fn add_up(level: Level, job: &mut Sums<'_, Self>) {
                 by_level!(level, add_up(job: &mut Sums<'_, $kind>))
+            }
+            fn square(level: Level, job: &mut Squares<'_, Self>) {
+                by_level!(level, square(job: &mut Squares<'_, $kind>))
             }
         }
     };

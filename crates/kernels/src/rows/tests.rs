@@ -226,3 +226,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn squares_add_up_in_f64_and_to_the_same_bits_on_any_threads_and_instructions() {
+    for count in [0, 1, 15, 4_095, 4_096, 4_097, WIDTH * HEIGHT] {
+        let values = wave(count, 1.0);
+        let narrow: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+        let truth: f64 = narrow.iter().map(|&value| f64::from(value).powi(2)).sum();
+        let once = square_sum(&narrow, 1);
+        assert!((once - truth).abs() <= 1e-12 * truth, "{count}: {once} {truth}");
+        let wide = square_sum(&values, 1);
+        for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
+            for threads in [1, 2, 3, 7] {
+                assert_eq!(norm::square_sum_at(level, &narrow, threads), once, "{count} {level:?} {threads}");
+                assert_eq!(norm::square_sum_at(level, &values, threads), wide, "{count} {level:?} {threads}");
+            }
+        }
+    }
+    assert!(square_sum(&[1.0_f32, f32::NAN], 1).is_nan());
+    assert_eq!(square_sum(&[1e30_f32, 1e-40], 1), f64::from(1e30_f32).powi(2));
+}

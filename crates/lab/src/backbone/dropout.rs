@@ -1,8 +1,9 @@
 //! Dropout with masks from the run's own generators.
 
+use lexmax_autograd::cpu::slice_mut;
 use lexmax_kernels::mask;
 use lexmax_kernels::seed::{Generator, generator};
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use crate::Result;
 
@@ -33,9 +34,9 @@ impl Dropout {
         if self.threshold == 0 {
             return Ok(tensor.shallow_clone());
         }
-        let mut mask = vec![0.0; tensor.numel()];
-        mask::fill(&mut self.rng, self.threshold, self.scale, &mut mask);
-        let mask = Tensor::f_from_slice(&mask)?.f_view(tensor.size().as_slice())?;
+        let mut mask = Tensor::f_empty(tensor.size(), (Kind::Float, Device::Cpu))?;
+        let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1);
+        mask::fill(&mut self.rng, self.threshold, self.scale, slice_mut(&mut mask)?, threads);
         Ok(tensor.f_mul(&mask.f_to_kind(tensor.kind())?.f_to(tensor.device())?)?)
     }
 }
@@ -44,7 +45,6 @@ impl Dropout {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use tch::{Device, Kind};
 
     #[test]
     fn the_share_dropped_and_the_mean_are_right() {
