@@ -78,4 +78,4 @@ pub use apply::apply;
 pub use context::{BackwardContext, ForwardContext};
 pub use error::{AutogradError, BoxError, Result};
 pub use function::Function;
-pub use parallel::for_each_index;
+pub use parallel::{for_each_index, threads};

@@ -25,6 +25,16 @@ pub fn for_each_index(count: usize, work: &(dyn Fn(usize) + Sync)) -> Result<(),
     ffi::parallel(count, work)
 }
 
+/// How many threads [`for_each_index`] and libtorch's operations use: `tch::get_num_threads`, at least one.
+///
+/// ```
+/// tch::set_num_threads(2);
+/// assert_eq!(lexmax_autograd::threads(), 2);
+/// ```
+pub fn threads() -> usize {
+    usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

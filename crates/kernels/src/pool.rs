@@ -9,32 +9,26 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// Runs pieces of work on threads of its own.
-pub trait Runner: Send + Sync {
-    /// Calls `work` once with each of `0..count`, on any threads, and returns when all are done. `work` does not panic.
-    fn run(&self, count: usize, work: &(dyn Fn(usize) + Sync));
-}
+/// Runs pieces of work on threads of its own: calls `work` once with each of `0..count`, on any threads, and returns when all are
+/// done. `work` does not panic.
+pub type Runner = fn(count: usize, work: &(dyn Fn(usize) + Sync));
 
-static RUNNER: OnceLock<&'static dyn Runner> = OnceLock::new();
+static RUNNER: OnceLock<Runner> = OnceLock::new();
 
 /// Lets all kernels of this process run on the threads of `runner` from now on. The first call decides; returns whether this
 /// was the first.
 ///
 /// ```
-/// use lexmax_kernels::{Runner, set_runner};
+/// use lexmax_kernels::set_runner;
 ///
-/// struct OneAfterTheOther;
-///
-/// impl Runner for OneAfterTheOther {
-///     fn run(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {
-///         (0..count).for_each(work);
-///     }
+/// fn one_after_the_other(count: usize, work: &(dyn Fn(usize) + Sync)) {
+///     (0..count).for_each(work);
 /// }
 ///
-/// assert!(set_runner(&OneAfterTheOther));
-/// assert!(!set_runner(&OneAfterTheOther));
+/// assert!(set_runner(one_after_the_other));
+/// assert!(!set_runner(one_after_the_other));
 /// ```
-pub fn set_runner(runner: &'static dyn Runner) -> bool {
+pub fn set_runner(runner: Runner) -> bool {
     RUNNER.set(runner).is_ok()
 }
 
@@ -62,7 +56,7 @@ fn on_scoped_threads<W: Send>(workers: &mut [W], work: impl Fn(&mut W) + Sync) {
     });
 }
 
-fn on_runner<W: Send>(runner: &dyn Runner, workers: &mut [W], work: impl Fn(&mut W) + Sync) {
+fn on_runner<W: Send>(runner: Runner, workers: &mut [W], work: impl Fn(&mut W) + Sync) {
     // A worker is taken out of its slot, so that a runner that names an index twice does no harm.
     let slots: Vec<Mutex<Option<&mut W>>> =
         workers.iter_mut().map(|worker| Mutex::new(Some(worker))).collect();
@@ -76,7 +70,7 @@ fn on_runner<W: Send>(runner: &dyn Runner, workers: &mut [W], work: impl Fn(&mut
             *panicked.lock().unwrap_or_else(PoisonError::into_inner) = Some(payload);
         }
     };
-    runner.run(slots.len(), &run);
+    runner(slots.len(), &run);
     // What a runner left out is done here.
     (0..slots.len()).for_each(run);
     if let Some(payload) = panicked.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -89,23 +83,19 @@ mod tests {
     use super::*;
 
     /// Names some indices twice and forgets others.
-    struct Careless;
-
-    impl Runner for Careless {
-        fn run(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {
-            std::thread::scope(|scope| {
-                for index in (0..count).step_by(2).chain([0, count + 7]) {
-                    scope.spawn(move || work(index));
-                }
-            });
-        }
+    fn careless(count: usize, work: &(dyn Fn(usize) + Sync)) {
+        std::thread::scope(|scope| {
+            for index in (0..count).step_by(2).chain([0, count + 7]) {
+                scope.spawn(move || work(index));
+            }
+        });
     }
 
     #[test]
     fn each_worker_runs_once_whatever_the_runner_does() {
         for count in [1, 2, 5] {
             let mut workers = vec![0; count];
-            on_runner(&Careless, &mut workers, |worker| *worker += 1);
+            on_runner(careless, &mut workers, |worker| *worker += 1);
             assert_eq!(workers, vec![1; count]);
             on_scoped_threads(&mut workers, |worker| *worker += 1);
             assert_eq!(workers, vec![2; count]);
@@ -116,7 +106,7 @@ mod tests {
     fn a_panic_comes_back_after_all_are_done() {
         let mut workers = vec![0, 1, 2];
         let panic = catch_unwind(AssertUnwindSafe(|| {
-            on_runner(&Careless, &mut workers, |worker| {
+            on_runner(careless, &mut workers, |worker| {
                 assert!(*worker != 0, "worker zero");
                 *worker += 10;
             });

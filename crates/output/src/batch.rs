@@ -26,7 +26,7 @@ impl Loss {
     /// Checks hidden states `[N, D]` and targets `[N]` and drops the ignored rows.
     ///
     /// # Errors
-    /// Shapes or kinds that do not fit, a target that names no class, a hidden state that is not finite in a row that
+    /// Shapes, kinds or devices that do not fit, a target that names no class, a hidden state that is not finite in a row that
     /// counts: each with the row.
     pub fn batch(&self, op: &'static str, hidden: &Tensor, targets: &Tensor) -> Result<Batch<'_>> {
         check_shapes(op, hidden, Some(targets), self)?;
@@ -218,6 +218,7 @@ fn check_shapes(op: &'static str, hidden: &Tensor, targets: Option<&Tensor>, lay
         let expected = format!("{:?}, the kind of the layer's parameters", layer.kind);
         return Err(OutputError::Kind { op, what: "hidden", given: hidden.kind(), expected });
     }
+    check_device(op, "hidden", hidden, layer)?;
     let Some(targets) = targets else { return Ok(()) };
     if targets.size() != [shape[0]] {
         let expected = format!("[{}], one target for each row of hidden", shape[0]);
@@ -227,7 +228,13 @@ fn check_shapes(op: &'static str, hidden: &Tensor, targets: Option<&Tensor>, lay
         let expected = "Int64".to_owned();
         return Err(OutputError::Kind { op, what: "targets", given: targets.kind(), expected });
     }
-    Ok(())
+    check_device(op, "targets", targets, layer)
+}
+
+/// Some operations of libtorch move what lies elsewhere without a word and others refuse it, so a layer refuses it first.
+fn check_device(op: &'static str, what: &'static str, tensor: &Tensor, layer: &Loss) -> Result<()> {
+    let (given, expected) = (tensor.device(), layer.device);
+    if given == expected { Ok(()) } else { Err(OutputError::Device { op, what, given, expected }) }
 }
 
 /// The smallest and the largest target decide in one pass; the row is looked for only when one is out of range.

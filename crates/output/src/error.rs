@@ -33,6 +33,18 @@ pub enum OutputError {
         /// The kind that fits, in words.
         expected: String,
     },
+    /// A tensor lies on another device than the layer.
+    #[error("{op}: {what} lies on {given:?}, expected {expected:?}, where the layer's parameters are")]
+    Device {
+        /// The operation.
+        op: &'static str,
+        /// The tensor.
+        what: &'static str,
+        /// Its device.
+        given: tch::Device,
+        /// The layer's device.
+        expected: tch::Device,
+    },
     /// A target names no class.
     #[error("{op}: target {given} at row {row} names no class, expected 0..{vocab_size}{or_ignored}")]
     Target {

@@ -48,6 +48,7 @@ pub struct Loss {
     pub(crate) vocab_size: i64,
     pub(crate) hidden_size: i64,
     pub(crate) kind: Kind,
+    pub(crate) device: Device,
 }
 
 impl Loss {
@@ -93,7 +94,7 @@ impl Loss {
                 Some(Tensor::f_from_slice(weights)?.f_to_kind(kind)?.f_to(device)?)
             }
         };
-        Ok(Self { options, class_weights, vocab_size, hidden_size, kind })
+        Ok(Self { options, class_weights, vocab_size, hidden_size, kind, device })
     }
 
     /// The options as given.

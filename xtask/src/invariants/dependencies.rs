@@ -75,8 +75,12 @@ const RULES: &[Rule] = &[
         ],
         libtorch: true,
     },
+    Rule { package: "lexmax-second-device", ours: &[], libtorch: true },
     Rule { package: "xtask", ours: &[], libtorch: false },
 ];
+
+/// Packages that only tests may use: anyone's dev-dependencies.
+const FOR_TESTS: &[&str] = &["lexmax-second-device"];
 
 const FAMILY: &[&str] = &["lexmax-autograd", "lexmax-kernels", "lexmax-output"];
 
@@ -122,6 +126,13 @@ pub fn check(metadata: &Value) -> Result<Vec<Violation>> {
         };
         for dependency in &package.dependencies {
             let name = dependency.name;
+            if FOR_TESTS.contains(&name) {
+                if !dependency.dev {
+                    let expected = "as a dev-dependency only";
+                    found.push(Violation::new(package.name, format!("depends on {name}"), expected));
+                }
+                continue;
+            }
             if is_ours(name) && !rule.ours.contains(&name) {
                 let expected = match rule.ours {
                     [] => "no package of this workspace".to_owned(),
@@ -255,6 +266,19 @@ mod tests {
         let found = violations(&[("lexmax-lab", &[("polars-core", None), ("plotters", Some("dev"))])]);
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].contains("polars in lexmax-report only"), "{found:?}");
+    }
+
+    #[test]
+    fn what_is_for_tests_stays_with_tests() {
+        let found = violations(&[
+            ("lexmax-second-device", &[("torch-sys", None)]),
+            ("lexmax", &[("lexmax-second-device", Some("dev"))]),
+            ("lexmax-lab", &[("lexmax-second-device", None)]),
+        ]);
+        assert_eq!(
+            found,
+            ["lexmax-lab: depends on lexmax-second-device; expected as a dev-dependency only".to_owned()]
+        );
     }
 
     #[test]

@@ -49,11 +49,13 @@ pub fn command(root: &Path, given: &[String]) -> Result<()> {
     let compare = Compare { root };
     let folder = root.join(if arguments.quick { QUICK } else { RESULTS });
     if !arguments.report_only {
+        // Before Python: a group that does not exist is said before gigabytes are downloaded.
+        let plan = Plan::new(&compare, &arguments)?;
         let python = match &arguments.python {
             Some(python) => python::given(root, python)?,
             None => step::step("Python with the other packages", || python::ensure(root))?,
         };
-        step::step("cases", || time(&compare, &python, &folder, &arguments))?;
+        step::step("cases", || time(&compare, &python, &folder, &arguments, plan))?;
     }
     let table = compare.output(&["report", &folder.to_string_lossy()])?;
     println!("{table}");
@@ -105,13 +107,34 @@ fn last_words(text: &str) -> String {
     if last.is_empty() { "it said nothing".to_owned() } else { last }
 }
 
+/// All cases there are, and those that are asked for.
+struct Plan {
+    all: Vec<Value>,
+    cases: Vec<Value>,
+}
+
+impl Plan {
+    fn new(compare: &Compare<'_>, arguments: &Arguments) -> Result<Self> {
+        let all = cases(compare, arguments.quick)?;
+        let cases = match &arguments.only {
+            Some(group) => of_group(all.clone(), group)?,
+            None => all.clone(),
+        };
+        Ok(Self { all, cases })
+    }
+}
+
 /// Times every case in turn.
-fn time(compare: &Compare<'_>, python: &Path, folder: &Path, arguments: &Arguments) -> Result<()> {
-    let all = plan(compare, arguments.quick)?;
-    let mut cases = all.clone();
+fn time(
+    compare: &Compare<'_>,
+    python: &Path,
+    folder: &Path,
+    arguments: &Arguments,
+    plan: Plan,
+) -> Result<()> {
+    let Plan { all, mut cases } = plan;
     let mut lines = Lines::empty(folder);
-    if let Some(group) = &arguments.only {
-        cases = of_group(cases, group)?;
+    if arguments.only.is_some() {
         // Lines of other groups stay, those of this one are replaced as they come.
         lines = Lines::open(folder)?;
         lines.keep_only(&all);
@@ -176,7 +199,7 @@ fn description(case: &Value) -> Result<String> {
 }
 
 /// The cases, those of language models with the corpus that they read where its text is here.
-fn plan(compare: &Compare<'_>, quick: bool) -> Result<Vec<Value>> {
+fn cases(compare: &Compare<'_>, quick: bool) -> Result<Vec<Value>> {
     let quick: &[&str] = if quick { &["--quick"] } else { &[] };
     let mut cases = lines::objects(&compare.output(&[&["plan"], quick].concat())?)?;
     match compare.output(&["corpus", RECIPE]).and_then(|text| lines::last_object(&text)) {

@@ -35,7 +35,7 @@ impl Dropout {
             return Ok(tensor.shallow_clone());
         }
         let mut mask = Tensor::f_empty(tensor.size(), (Kind::Float, Device::Cpu))?;
-        let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1);
+        let threads = lexmax_autograd::threads();
         mask::fill(&mut self.rng, self.threshold, self.scale, slice_mut(&mut mask)?, threads);
         Ok(tensor.f_mul(&mask.f_to_kind(tensor.kind())?.f_to(tensor.device())?)?)
     }

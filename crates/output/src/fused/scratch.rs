@@ -2,19 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lexmax_kernels::Element;
+use lexmax_autograd::for_each_index;
 use lexmax_kernels::linear_ce::{Workspace, default_memory_limit};
-use lexmax_kernels::{Runner, set_runner};
-
-/// The kernels run on libtorch's threads, which are awake from the operation before.
-struct OnLibtorch;
-
-impl Runner for OnLibtorch {
-    fn run(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {
-        // Where libtorch refuses, the pool does what is left on the calling thread.
-        let _ = lexmax_autograd::for_each_index(count, work);
-    }
-}
+use lexmax_kernels::{Element, set_runner};
 
 /// A workspace that is kept from call to call, shared with the nodes of the graph that a layer makes.
 #[derive(Debug)]
@@ -38,9 +28,10 @@ impl<W> Default for Kept<W> {
 impl<W> Kept<W> {
     /// Runs a call with the workspace, which `new` makes for as many threads as libtorch has: one setting governs both.
     pub fn with<R>(&self, new: impl FnOnce(usize) -> W, run: impl FnOnce(&mut W) -> R) -> R {
-        // A runner that the program has chosen before stays.
-        set_runner(&OnLibtorch);
-        let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
+        // Libtorch's threads are awake from the operation before. A runner that the program has chosen before stays; where libtorch
+        // refuses, the pool does what is left on the calling thread.
+        set_runner(|count, work| drop(for_each_index(count, work)));
+        let threads = lexmax_autograd::threads();
         // A workspace holds no state between calls, so one that a panic left behind is as good as new.
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.as_ref().is_none_or(|(made_for, _)| *made_for != threads) {

@@ -1,0 +1,201 @@
+//! Every layer on a device that is not the CPU: what it computes there is what the reference path computes here, and what lies
+//! elsewhere is refused by name.
+#![cfg(all(
+    feature = "full",
+    feature = "sampled",
+    feature = "hierarchical",
+    feature = "adaptive",
+    feature = "mixture"
+))]
+#![allow(clippy::unwrap_used)]
+
+use lexmax::OutputConfig;
+use lexmax::output::fused::Compute;
+use lexmax::output::{BuildContext, OutputError, OutputLayer, TrainingLoss, WordCounts};
+use lexmax_kernels::seed::{Generator, generator};
+use lexmax_second_device::second_device;
+use tch::{Device, Kind, Tensor, nn};
+
+const V: i64 = 40;
+const D: i64 = 6;
+const SEED: u64 = 7;
+
+/// Layers of every family and kind of variant, without options of the loss.
+const LAYERS: [&str; 21] = [
+    r#"layer = "full""#,
+    "layer = \"full\"\ntied = true",
+    "layer = \"full\"\nbias = false\ntemperature = 1.7\nsoft_cap = 3.0\nz_loss = 0.01",
+    "layer = \"full\"\ntemperature = \"sqrt-vocab\"\nfocal_gamma = 2.0",
+    "layer = \"full\"\nlogit_adjustment = 1.0",
+    "layer = \"sampled\"\nsamples = 9",
+    "layer = \"sampled\"\nsamples = 9\nobjective = \"nce\"\nproposal = \"unigram\"\nunique = true",
+    "layer = \"sampled\"\nsamples = 9\nobjective = \"negative-sampling\"\nproposal = \"uniform\"\ntied = true",
+    "layer = \"sampled\"\nsamples = 9\nobjective = \"one-vs-each\"\nnegatives = \"per-row\"",
+    "layer = \"sampled\"\nproposal = \"in-batch\"\nremove_accidental_hits = false",
+    r#"layer = "hierarchical""#,
+    "layer = \"hierarchical\"\ntree = \"balanced\"\nbias = false",
+    "layer = \"hierarchical\"\ntree = \"two-level\"",
+    "layer = \"hierarchical\"\ntree = \"two-level\"\nbins = \"size\"\nclasses = 7",
+    r#"layer = "adaptive""#,
+    "layer = \"adaptive\"\ncutoffs = [5, 12, 25]\ndiv_value = 2.0\ntail_bias = true",
+    "layer = \"adaptive\"\ncutoffs = [10, 20]\ndiv_value = 1.0\nhead_bias = false",
+    "layer = \"mos\"\ncomponents = 1",
+    "layer = \"mos\"\ncomponents = 3",
+    "layer = \"mos\"\ncomponents = 2\nlatent_size = 2\nbias = false",
+    r#"layer = "sigsoftmax""#,
+];
+
+/// Options of the loss; `{weights}` is one weight for each class.
+const LOSSES: [&str; 4] = [
+    "",
+    "reduction = \"none\"\nignore_index = 3",
+    "reduction = \"sum\"\nlabel_smoothing = 0.1",
+    "ignore_index = -1\nclass_weights = {weights}",
+];
+
+struct Subject {
+    layer: Box<dyn OutputLayer>,
+    store: nn::VarStore,
+    /// The input embedding, which tied layers share.
+    embedding: Tensor,
+    hidden: Tensor,
+    targets: Tensor,
+}
+
+fn build(config: &str, device: Device, kind: Kind) -> Result<Subject, OutputError> {
+    let config: OutputConfig = toml::from_str(config).unwrap();
+    let mut store = nn::VarStore::new(device);
+    store.set_kind(kind);
+    let counts = WordCounts::new((1..=V as u64).rev().collect()).unwrap();
+    let embedding = values([V, D], 0.3).to_kind(kind).to_device(device).set_requires_grad(true);
+    let layer = config.build(&BuildContext {
+        counts: Some(&counts),
+        embedding: Some(embedding.shallow_clone()),
+        // Off the CPU there is nothing but the reference path, and its gradients are dense.
+        compute: if device == Device::Cpu { Compute::Reference } else { Compute::Fastest },
+        sparse_gradients: device != Device::Cpu,
+        ..BuildContext::new(store.root(), V, D, SEED)
+    })?;
+    let hidden = values([7, D], 1.1).to_kind(kind).to_device(device).set_requires_grad(true);
+    let targets = Tensor::from_slice(&[0_i64, V - 1, 3, 3, 11, 26, 4]).to_device(device);
+    Ok(Subject { layer, store, embedding, hidden, targets })
+}
+
+/// Numbers between -1 and 1 that look like noise.
+fn values(size: [i64; 2], phase: f64) -> Tensor {
+    let count = size[0] * size[1];
+    (Tensor::arange(count, (Kind::Double, Device::Cpu)) * 1.7 + phase).sin().view(size)
+}
+
+fn draws(step: u64) -> Generator {
+    generator(SEED, "second device", step)
+}
+
+impl Subject {
+    fn loss(&mut self) -> TrainingLoss {
+        self.layer.loss(&self.hidden, &self.targets, &mut draws(1)).unwrap()
+    }
+
+    /// Everything that the layer answers, with names, after a backward pass.
+    fn answers(&mut self) -> Vec<(String, Tensor)> {
+        self.layer.refresh().unwrap();
+        let loss = self.loss();
+        loss.tensor().sum(None::<Kind>).backward();
+        let top = self.layer.top_k(&self.hidden, 3).unwrap();
+        let targets = self.targets.clamp(0, V - 1);
+        let mut answers = vec![
+            ("loss".to_owned(), loss.into_tensor()),
+            ("gradient of hidden".to_owned(), self.hidden.grad()),
+            ("gradient of the embedding".to_owned(), self.embedding.grad()),
+            ("log_prob".to_owned(), self.layer.log_prob(&self.hidden, &targets).unwrap().into_tensor()),
+            ("log_probs".to_owned(), self.layer.log_probs(&self.hidden).unwrap().into_tensor()),
+            ("log-probabilities of top_k".to_owned(), top.log_probs),
+            ("ids of top_k".to_owned(), top.ids),
+            ("sample".to_owned(), self.layer.sample(&self.hidden, &mut draws(2)).unwrap()),
+        ];
+        let mut variables: Vec<_> = self.store.variables().into_iter().collect();
+        variables.sort_by(|one, other| one.0.cmp(&other.0));
+        for (name, variable) in variables {
+            answers.push((format!("gradient of {name}"), variable.grad()));
+            answers.push((name, variable));
+        }
+        answers
+    }
+}
+
+#[test]
+fn every_layer_computes_there_what_it_computes_here() {
+    let device = second_device().unwrap();
+    let weights = format!("{:?}", (0..V).map(|class| 0.5 + class as f64 / V as f64).collect::<Vec<_>>());
+    let mut refused = 0;
+    for layer in LAYERS {
+        for loss in LOSSES {
+            for (kind, tolerance) in [(Kind::Double, 1e-12), (Kind::Float, 1e-5)] {
+                let config = format!("{layer}\n[loss]\n{}", loss.replace("{weights}", &weights));
+                let (mut there, mut here) =
+                    match (build(&config, device, kind), build(&config, Device::Cpu, kind)) {
+                        (Ok(there), Ok(here)) => (there, here),
+                        (there, here) => {
+                            let (there, here) = (there.err().unwrap(), here.err().unwrap());
+                            assert_eq!(there.to_string(), here.to_string());
+                            refused += 1;
+                            continue;
+                        }
+                    };
+                assert_eq!(there.loss().is_exact(), here.loss().is_exact());
+                for ((name, there), (_, here)) in there.answers().into_iter().zip(here.answers()) {
+                    let what = format!("{config}\n{kind:?}: {name}");
+                    assert_eq!(there.defined(), here.defined(), "{what}");
+                    if !here.defined() {
+                        continue;
+                    }
+                    assert_eq!((there.device(), there.kind()), (device, here.kind()), "{what}");
+                    let scale = 1.0 + here.abs().max().double_value(&[]);
+                    let apart = (there.to_device(Device::Cpu) - &here).abs().max().double_value(&[]);
+                    assert!(apart <= tolerance * scale, "{what}: {apart} apart");
+                }
+            }
+        }
+    }
+    // Label smoothing of the focal and the sampled losses, in two kinds.
+    assert_eq!(refused, 2 * 6);
+}
+
+#[test]
+fn bad_input_is_found_there_too() {
+    let device = second_device().unwrap();
+    let mut subject = build(LAYERS[0], device, Kind::Float).unwrap();
+    let targets = (&subject.targets + (subject.targets.eq(11) * V)).to_device(device);
+    let error = subject.layer.loss(&subject.hidden, &targets, &mut draws(1)).unwrap_err();
+    assert!(matches!(error, OutputError::Target { row: 4, given: 51, .. }), "{error}");
+    let bad = subject.hidden.detach().copy();
+    let _ = bad.get(5).fill_(f64::NAN);
+    let error = subject.layer.log_prob(&bad, &subject.targets).unwrap_err();
+    assert!(matches!(error, OutputError::NotFinite { row: 5, .. }), "{error}");
+}
+
+#[test]
+fn what_lies_elsewhere_is_refused_by_name() {
+    let device = second_device().unwrap();
+    for layer in LAYERS {
+        let mut subject = build(layer, device, Kind::Float).unwrap();
+        let (hidden, targets) =
+            (subject.hidden.to_device(Device::Cpu), subject.targets.to_device(Device::Cpu));
+        let layer = &mut subject.layer;
+        let refusals = [
+            ("hidden", layer.loss(&hidden, &subject.targets, &mut draws(1)).map(drop)),
+            ("targets", layer.loss(&subject.hidden, &targets, &mut draws(1)).map(drop)),
+            ("hidden", layer.log_prob(&hidden, &subject.targets).map(drop)),
+            ("targets", layer.log_prob(&subject.hidden, &targets).map(drop)),
+            ("hidden", layer.log_probs(&hidden).map(drop)),
+            ("hidden", layer.top_k(&hidden, 3).map(drop)),
+            ("hidden", layer.sample(&hidden, &mut draws(1)).map(drop)),
+        ];
+        for (what, refusal) in refusals {
+            let error = refusal.unwrap_err();
+            let expected = format!("{what} lies on Cpu, expected Cuda(0), where the layer's parameters are");
+            assert!(matches!(error, OutputError::Device { .. }), "{error}");
+            assert!(error.to_string().ends_with(&expected), "{error}");
+        }
+    }
+}
