@@ -53,16 +53,15 @@ unsafe extern "C" {
 /// # Errors
 /// A CUDA build of libtorch without a GPU; a libtorch that does not take the device.
 pub fn second_device() -> Result<Device, NoSecondDevice> {
-    let mut message: [c_char; 1024] = [0; 1024];
-    // SAFETY: `message` has the length that is given, and the other side ends what it writes there with a zero byte.
-    let code = unsafe { lexmax_second_device_install(message.as_mut_ptr(), message.len()) };
+    let mut message = [0_u8; 1024];
+    // SAFETY: `message` has the length that is given; the other side writes bytes within it and keeps no pointer.
+    let code = unsafe { lexmax_second_device_install(message.as_mut_ptr().cast(), message.len()) };
     match code {
         0 | 1 => Ok(Device::Cuda(0)),
         2 => Err(NoSecondDevice::NoGpu),
         _ => {
-            // SAFETY: the array starts as zeros and the other side writes a zero byte behind its text, within the length.
-            let text = unsafe { CStr::from_ptr(message.as_ptr()) };
-            Err(NoSecondDevice::Refused(text.to_string_lossy().into_owned()))
+            let text = CStr::from_bytes_until_nul(&message).unwrap_or_default().to_string_lossy();
+            Err(NoSecondDevice::Refused(text.into_owned()))
         }
     }
 }
