@@ -17,11 +17,13 @@
 mod error;
 mod float;
 mod id;
+mod nearest;
 mod schema;
 mod store;
 
 pub use error::RecordError;
 pub use id::RunId;
+pub use nearest::{expected_names, nearest};
 pub use schema::{
     Band, BandedNll, CorpusFacts, CurvePoint, Environment, RunRecord, RunResult, RunStatus, SCHEMA_VERSION,
 };

@@ -20,7 +20,6 @@ mod format;
 mod html;
 mod load;
 mod markdown;
-mod nearest;
 pub mod peers;
 mod rows;
 mod stats;

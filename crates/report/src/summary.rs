@@ -1,10 +1,9 @@
 //! What the records say about each output: means over seeds, comparisons to the reference, the Pareto front and the
 //! operating points. No files, no text.
 
-use lexmax_records::{RunRecord, RunResult, RunStatus};
+use lexmax_records::{RunRecord, RunResult, RunStatus, nearest};
 
 use crate::load::Loaded;
-use crate::nearest::nearest;
 use crate::stats::paired::{self, Verdict};
 use crate::stats::{Estimate, pareto};
 use crate::{ReportError, ReportOptions};
@@ -211,7 +210,7 @@ fn find_reference(outputs: &[OutputSummary], options: &ReportOptions) -> Result<
         let found = outputs.iter().position(|output| &output.name == name).ok_or_else(|| {
             let mut known: Vec<_> = outputs.iter().map(|output| output.name.clone()).collect();
             known.sort();
-            ReportError::UnknownReference { name: name.clone(), nearest: nearest(name, &known), known }
+            ReportError::UnknownReference { name: name.clone(), nearest: nearest(name, &known).map(str::to_owned), known }
         })?;
         return Ok(Some(found).filter(finished));
     }
