@@ -14,7 +14,10 @@
 pub fn nearest<'a, S: AsRef<str>>(given: &str, known: &'a [S]) -> Option<&'a str> {
     let given = given.to_lowercase();
     let most = (given.chars().count() / 3).max(1);
-    let edits = known.iter().map(AsRef::as_ref).map(|name| (strsim::osa_distance(&given, &name.to_lowercase()), name));
+    let edits = known
+        .iter()
+        .map(AsRef::as_ref)
+        .map(|name| (strsim::osa_distance(&given, &name.to_lowercase()), name));
     edits.filter(|(edits, _)| *edits <= most).min_by_key(|(edits, _)| *edits).map(|(_, name)| name)
 }
 
@@ -48,7 +51,8 @@ mod tests {
         assert_eq!(nearest("adaptive", &known), None);
         assert_eq!(nearest("full", &[] as &[&str]), None);
         let keys = ["batch", "bptt", "name", "grid", "layer", "kind", "soft_cap"];
-        for (typo, meant) in [("bathc", "batch"), ("nme", "name"), ("gird", "grid"), ("soft_kap", "soft_cap")] {
+        for (typo, meant) in [("bathc", "batch"), ("nme", "name"), ("gird", "grid"), ("soft_kap", "soft_cap")]
+        {
             assert_eq!(nearest(typo, &keys), Some(meant));
         }
         assert_eq!(nearest("samples", &keys), None);

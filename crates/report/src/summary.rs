@@ -210,7 +210,11 @@ fn find_reference(outputs: &[OutputSummary], options: &ReportOptions) -> Result<
         let found = outputs.iter().position(|output| &output.name == name).ok_or_else(|| {
             let mut known: Vec<_> = outputs.iter().map(|output| output.name.clone()).collect();
             known.sort();
-            ReportError::UnknownReference { name: name.clone(), nearest: nearest(name, &known).map(str::to_owned), known }
+            ReportError::UnknownReference {
+                name: name.clone(),
+                nearest: nearest(name, &known).map(str::to_owned),
+                known,
+            }
         })?;
         return Ok(Some(found).filter(finished));
     }
