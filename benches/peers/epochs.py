@@ -27,7 +27,7 @@ def of_lexmax(folders):
         if not finished:
             raise SystemExit(f"{folder}: holds no finished runs, expected runs/*.json of `lexmax run`")
         for run in finished:
-            outputs.add(run["output"])
+            outputs.add(run["name"])
             if len(outputs) > 1:
                 raise SystemExit(f"{folder}: holds runs of {' and '.join(sorted(outputs))}, expected one output")
             if run["seed"] in found:

@@ -99,7 +99,7 @@ fn summary(outcome: Outcome, results: &Path) -> Result<String> {
 
 /// The runs with their ids and states, and the time they need.
 fn table(plan: &Plan, results: &Path, only: &[String], again: bool) -> Result<String> {
-    let records = RunStore::open(results).read_all()?;
+    let records = RunStore::open(results).read_all()?.into_records();
     let runs = plan.only(only)?;
     let mut out = String::new();
     let corpus = &plan.corpus;
@@ -116,11 +116,11 @@ fn table(plan: &Plan, results: &Path, only: &[String], again: bool) -> Result<St
     writeln!(out, "{:<18}{:<40}{:>5}  {:<14}{:<20}state", "id", "output", "seed", "family", "budget")?;
     let (mut waiting, mut seconds, mut unknown) = (0, 0.0, 0);
     for run in runs {
-        let record = records.iter().find(|record| record.id == run.id);
+        let record = records.iter().find(|record| record.run.id == run.id);
         let refused = run.config.output.validate(corpus.vocab_size as i64).err();
         let state = match (record.map(|record| &record.status), &refused) {
-            (Some(RunStatus::Finished), _) if again => "finished, will run again".to_owned(),
-            (Some(RunStatus::Finished), _) => "finished".to_owned(),
+            (Some(RunStatus::Finished(_)), _) if again => "finished, will run again".to_owned(),
+            (Some(RunStatus::Finished(_)), _) => "finished".to_owned(),
             (_, Some(why)) => format!("will fail: {why}"),
             (None, None) => "waiting".to_owned(),
             (Some(RunStatus::Failed { .. }), None) => "failed, will run again".to_owned(),
@@ -156,12 +156,12 @@ fn estimate(run: &RunSpec, plan: &Plan, records: &[RunRecord]) -> Option<f64> {
     let alike = |record: &&RunRecord| {
         ["/output", "/backbone", "/device", "/training/batch", "/training/bptt", "/training/threads"]
             .iter()
-            .all(|place| record.config.pointer(place) == run.json.pointer(place))
+            .all(|place| record.run.config.pointer(place) == run.json.pointer(place))
     };
     let speeds = records
         .iter()
         .filter(alike)
-        .filter_map(|record| Some(record.result.as_ref()?.train_tokens_per_second));
+        .filter_map(|record| Some(record.result()?.train_tokens_per_second));
     speeds.filter(|speed| speed.is_finite() && *speed > 0.0).map(|speed| tokens / speed).next()
 }
 

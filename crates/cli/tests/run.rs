@@ -43,7 +43,7 @@ fn an_experiment_runs_records_is_skipped_when_finished_and_is_reported() {
             "train_seconds",
             "train_tokens_per_second",
             "eval_tokens_per_second",
-            "layer_ms_per_step",
+            "layer_ms",
             "top_k_ms",
         ] {
             assert!(result[figure].as_f64().unwrap() > 0.0, "{figure}");
@@ -52,7 +52,7 @@ fn an_experiment_runs_records_is_skipped_when_finished_and_is_reported() {
         let layer = result["layer_parameters"].as_u64().unwrap();
         // Embedding 60 x 8, hidden 12 x 16 + 12.
         assert_eq!(result["parameters"].as_u64().unwrap(), layer + 480 + 204);
-        if record["output"] == "full" {
+        if record["name"] == "full" {
             assert_eq!(layer, 60 * 12 + 60);
         }
         assert_eq!(record["environment"]["threads"], 1);
@@ -88,7 +88,7 @@ training = { learning_rate = 3e38, optimizer = { kind = "sgd" } }
     assert!(answer.out().contains("2 finished, 2 failed"), "{}{}", answer.out(), answer.err());
     let records = project.records();
     let status =
-        |output: &str| records.iter().find(|record| record["output"] == output).unwrap()["status"].clone();
+        |output: &str| records.iter().find(|record| record["name"] == output).unwrap()["status"].clone();
     assert_eq!(status("adaptive")["state"], "finished");
     let refused = status("refused");
     assert_eq!(refused["state"], "failed");
@@ -211,7 +211,7 @@ fn outputs_that_are_the_same_are_refused_and_another_name_is_taken_over() {
     let again = project.lexmax(&RUN).good();
     assert!(again.out().contains("2 finished before"), "{}", again.out());
     let mut names: Vec<String> =
-        project.records().iter().map(|record| record["output"].as_str().unwrap().to_owned()).collect();
+        project.records().iter().map(|record| record["name"].as_str().unwrap().to_owned()).collect();
     names.sort_unstable();
     assert_eq!(names, ["adaptive", "plain"]);
 }

@@ -107,9 +107,7 @@ impl Bands {
     }
 
     fn finish(self) -> BandedNll {
-        let (nats, tokens) =
-            self.0.iter().fold((0.0, 0), |sum, band| (sum.0 + band.nats, sum.1 + band.tokens));
-        BandedNll { nats, tokens, bands: self.0 }
+        BandedNll::from_exact(self.0)
     }
 }
 
@@ -134,8 +132,8 @@ mod tests {
         let log_prob = LogProb::from_normalised(Tensor::from_slice(&[-1.0, -2.0, -4.0, -8.0, -16.0]));
         bands.add(&log_prob, &[0, 9, 10, 99, 999]).unwrap();
         let nll = bands.finish();
-        assert_eq!((nll.nats, nll.tokens), (31.0, 5));
-        let sums: Vec<(f64, u64)> = nll.bands.iter().map(|band| (band.nats, band.tokens)).collect();
+        assert_eq!((nll.nats(), nll.tokens()), (31.0, 5));
+        let sums: Vec<(f64, u64)> = nll.bands().iter().map(|band| (band.nats, band.tokens)).collect();
         assert_eq!(sums, [(3.0, 2), (12.0, 2), (16.0, 1)]);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lexmax_corpus::{Corpus, Split};
-use lexmax_records::{RunRecord, RunResult, RunStatus, RunStore};
+use lexmax_records::{CurvePoint, RunHeader, RunId, RunResult, RunStatus, RunStore};
 use serde::{Deserialize, Serialize};
 
 use crate::machine::peak_memory;
@@ -23,8 +23,8 @@ pub struct Job {
     pub corpus_dir: PathBuf,
     /// Folder of the experiment's results.
     pub results: PathBuf,
-    /// The record, as far as it is known before the run; its configuration says what to do.
-    pub record: RunRecord,
+    /// Facts known before the run, for its record; their configuration says what to do.
+    pub run: RunHeader,
 }
 
 /// Reads a job from standard input and does it. Standard input stays open as long as the run is wanted: its end, or
@@ -75,20 +75,18 @@ impl Observer for Pipe {
 /// Trains, scores, measures and records one run.
 fn do_job(job: Job, observer: &mut dyn Observer) -> Result<()> {
     let store = RunStore::open(&job.results);
-    let checkpoint = checkpoint::path(&job.results, &job.record.id);
-    let mut record = job.record;
-    let config: RunConfig = serde_json::from_value(record.config.clone())
+    let Job { corpus_dir, results, run } = job;
+    let checkpoint = checkpoint::path(&results, &run.id);
+    let config: RunConfig = serde_json::from_value(run.config.clone())
         .map_err(|error| LabError::Protocol { what: "job", message: error.to_string() })?;
     if let Some(threads) = config.training.threads {
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     }
-    let corpus = Corpus::open(&job.corpus_dir)?;
-    let outcome = train_and_score(&config, &corpus, &mut record, checkpoint.clone(), observer);
-    match outcome {
-        Ok(Some(result)) => {
-            record.status = RunStatus::Finished;
-            record.result = Some(result);
-        }
+    let corpus = Corpus::open(&corpus_dir)?;
+    let mut curve = Vec::new();
+    let outcome = train_and_score(&config, &corpus, &run.id, &mut curve, checkpoint.clone(), observer);
+    let status = match outcome {
+        Ok(Some(result)) => RunStatus::Finished(result),
         Ok(None) => {
             observer.tell(Event::Stopped);
             return Ok(());
@@ -111,12 +109,12 @@ fn do_job(job: Job, observer: &mut dyn Observer) -> Result<()> {
                 // The next call goes on from the last checkpoint: hours of training do not go with a full memory.
                 _ => {}
             }
-            record.status = RunStatus::Failed { error: message, step: error.step() };
-            record.result = None;
+            RunStatus::Failed { error: message, step: error.step() }
         }
-    }
+    };
+    let record = run.ended(status, curve);
     let written = store.write_unless_worse(&record)?;
-    if record.status == RunStatus::Finished {
+    if record.result().is_some() {
         let _ = std::fs::remove_file(checkpoint);
     }
     observer.tell(match record.status {
@@ -126,17 +124,18 @@ fn do_job(job: Job, observer: &mut dyn Observer) -> Result<()> {
     Ok(())
 }
 
-/// The result of a run, `None` when it was stopped. The record gets the curve, whatever happens.
+/// The result of a run, `None` when it was stopped. `curve` gets the points there are, whatever happens.
 fn train_and_score(
     config: &RunConfig,
     corpus: &Corpus,
-    record: &mut RunRecord,
+    id: &RunId,
+    curve: &mut Vec<CurvePoint>,
     checkpoint: PathBuf,
     observer: &mut dyn Observer,
 ) -> Result<Option<RunResult>> {
-    let mut trainer = Trainer::new(config, &record.id, corpus, checkpoint)?;
+    let mut trainer = Trainer::new(config, id, corpus, checkpoint)?;
     let ended = trainer.run(observer);
-    record.curve.clone_from(&trainer.progress.curve);
+    curve.clone_from(&trainer.progress.curve);
     if ended? == Ended::Stopped {
         return Ok(None);
     }
@@ -159,19 +158,25 @@ fn train_and_score(
         return Ok(None);
     };
     // Before the timings below, which are no part of training or evaluation.
-    let peak_memory_bytes = peak_memory();
+    let peak_memory_bytes = Some(peak_memory()).filter(|bytes| *bytes > 0);
     let timings = trainer.time_layer()?;
     let progress = &trainer.progress;
+    let ignored = serde_json::to_value(&config.output).ok();
+    let ignored = ignored.and_then(|output| output.pointer("/loss/ignore_index").and_then(|id| id.as_i64()));
     Ok(Some(RunResult {
+        eval_batch: config.training.eval_batch as u64,
+        ignored_class: ignored,
         valid_nll,
-        true_test_nll: test.true_nats.map(|nats| nats / test.nll.tokens as f64),
+        true_test_nll: test.true_nats.map(|nats| nats / test.nll.tokens() as f64),
         train_seconds: progress.train_seconds,
         setup_seconds: progress.setup_seconds,
         steps: progress.step,
         tokens: progress.tokens,
         train_tokens_per_second: progress.tokens as f64 / (progress.train_seconds - progress.setup_seconds),
-        eval_tokens_per_second: test.nll.tokens as f64 / test.seconds,
-        layer_ms_per_step: timings.layer_ms_per_step,
+        eval_tokens_per_second: test.nll.tokens() as f64 / test.seconds,
+        layer_ms: timings.layer_ms_per_step,
+        gflop_per_step: None,
+        dropped_mass: None,
         top_k_ms: timings.top_k_ms,
         top_k_rows: timings.top_k_rows,
         parameters: trainer.learner.model.parameter_count(),

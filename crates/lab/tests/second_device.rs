@@ -60,7 +60,7 @@ fn run(config: &RunConfig, corpus: &Corpus, checkpoint: &Path, stops: &[u64]) ->
     assert_eq!(trainer.run(&mut Until::steps(u64::MAX)).unwrap(), Ended::BudgetUsed);
     let mut losses: Vec<f64> = trainer.progress.curve.iter().map(|point| point.valid_nll).collect();
     let test = trainer.score(Split::Test, None, &mut Until::steps(u64::MAX)).unwrap().unwrap();
-    losses.push(test.nll.nats);
+    losses.push(test.nll.nats());
     let parameters = trainer.learner.model.parameters().into_iter();
     (parameters.map(|(_, tensor)| tensor.detach().to_device(Device::Cpu)).collect(), losses)
 }

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-/// What can go wrong with stored records; every variant names the file.
+use crate::RunId;
+
+/// Failures of stored records; every variant names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The file system refused.
     #[error("{action} {path}: {source}")]
     Io {
-        /// What was tried, as in `read`.
+        /// Operation that was tried, as in `read`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -33,4 +35,46 @@ pub enum RecordError {
         /// Layout that this build reads.
         expected: u32,
     },
+    /// A folder, a pipe or the like stands where a record is expected.
+    #[error("{path}: not a file, expected a run record")]
+    NoFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file is larger than any record.
+    #[error("{path}: {bytes} bytes, expected a run record of at most {most}")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// Largest size that is read.
+        most: u64,
+    },
+    /// The file bears the name of one run and holds the record of another.
+    #[error("{path}: holds the record of run {found}")]
+    OtherRun {
+        /// The file.
+        path: PathBuf,
+        /// Run whose record it is.
+        found: RunId,
+    },
+}
+
+impl RecordError {
+    /// Why a file counts for nothing, in words that follow its name.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Io { action, source, .. } => format!("cannot {action} it: {source}"),
+            Self::Parse { source, .. } => format!("not a run record: {source}"),
+            Self::Version { found, expected, .. } => {
+                format!("record layout {found}, this lexmax reads layout {expected}")
+            }
+            Self::NoFile { .. } => "not a file".into(),
+            Self::TooLarge { bytes, most, .. } => {
+                format!("{bytes} bytes, expected a run record of at most {most}")
+            }
+            Self::OtherRun { found, .. } => format!("holds the record of run {found}"),
+        }
+    }
 }

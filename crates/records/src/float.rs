@@ -34,6 +34,26 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     }
 }
 
+/// Numbers that a run may lack: `null` is none.
+pub(crate) mod option {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    /// Holder by which serde's `Option` uses the functions above.
+    #[derive(Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct Number(#[serde(with = "super")] f64);
+
+    /// Writes a number as the functions above do, and `None` as `null`.
+    pub(crate) fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.map(Number).serialize(serializer)
+    }
+
+    /// Reads back either.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        Ok(Option::<Number>::deserialize(deserializer)?.map(|number| number.0))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -45,10 +65,12 @@ mod tests {
     struct Holder {
         #[serde(with = "super")]
         value: f64,
+        #[serde(default, with = "super::option")]
+        maybe: Option<f64>,
     }
 
     fn round_trip(value: f64) -> f64 {
-        let text = serde_json::to_string(&Holder { value }).unwrap();
+        let text = serde_json::to_string(&Holder { value, maybe: None }).unwrap();
         serde_json::from_str::<Holder>(&text).unwrap().value
     }
 
@@ -58,6 +80,15 @@ mod tests {
             let back = round_trip(value);
             prop_assert!(back.to_bits() == value.to_bits() || (back.is_nan() && value.is_nan()));
         }
+    }
+
+    #[test]
+    fn a_number_that_is_missing_or_not_finite_comes_back() {
+        for maybe in [None, Some(0.25), Some(f64::INFINITY)] {
+            let text = serde_json::to_string(&Holder { value: 1.0, maybe }).unwrap();
+            assert_eq!(serde_json::from_str::<Holder>(&text).unwrap().maybe, maybe);
+        }
+        assert_eq!(serde_json::from_str::<Holder>(r#"{"value": 1}"#).unwrap().maybe, None);
     }
 
     #[test]

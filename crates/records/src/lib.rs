@@ -16,15 +16,19 @@
 
 mod error;
 mod float;
+mod folder;
 mod id;
 mod nearest;
+mod nll;
 mod schema;
 mod store;
 
 pub use error::RecordError;
+pub use folder::{Contents, Skipped, Stored};
 pub use id::RunId;
 pub use nearest::{expected_names, nearest};
+pub use nll::{Band, BandedNll};
 pub use schema::{
-    Band, BandedNll, CorpusFacts, CurvePoint, Environment, RunRecord, RunResult, RunStatus, SCHEMA_VERSION,
+    CorpusFacts, CurvePoint, Environment, RunHeader, RunRecord, RunResult, RunStatus, SCHEMA_VERSION,
 };
 pub use store::{RunStore, write_atomically};

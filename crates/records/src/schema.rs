@@ -3,22 +3,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::RunId;
+use crate::{BandedNll, RunId};
 
 /// Version of the record layout. A reader refuses other versions by name instead of guessing.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
-/// One run of an experiment: one output layer, one seed.
+/// Everything about a run that is known before it starts: one output layer, one seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunRecord {
-    /// Layout version, [`SCHEMA_VERSION`] when written.
-    pub schema: u32,
+pub struct RunHeader {
     /// Hash of `config`.
     pub id: RunId,
     /// Name of the experiment (the file name without extension).
     pub experiment: String,
     /// Name of the output in the experiment file, unique there; a grid adds its values, as in `sampled S=256`.
-    pub output: String,
+    pub name: String,
     /// Family of the output layer: `full`, `sampled`, `hierarchical`, `adaptive` or `mixture`.
     pub family: String,
     /// Root seed of the run.
@@ -27,24 +25,29 @@ pub struct RunRecord {
     pub config: serde_json::Value,
     /// Where it ran.
     pub environment: Environment,
-    /// What it was trained on.
+    /// Corpus that it was trained on.
     pub corpus: CorpusFacts,
     /// Start of the run, seconds since the Unix epoch.
     pub started_unix: u64,
-    /// How the run ended.
+}
+
+/// One run of an experiment with how it ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "StoredRecord", into = "StoredRecord")]
+pub struct RunRecord {
+    /// Facts known before the start.
+    pub run: RunHeader,
+    /// End of the run, with its figures where it finished.
     pub status: RunStatus,
     /// Points of the learning curve, in order of steps.
     pub curve: Vec<CurvePoint>,
-    /// Final figures; present exactly when the status is [`RunStatus::Finished`].
-    pub result: Option<RunResult>,
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum RunStatus {
     /// The budget was used and the test set scored.
-    Finished,
+    Finished(RunResult),
     /// The run broke; the others of the experiment went on.
     Failed {
         /// The error as it was shown.
@@ -52,6 +55,80 @@ pub enum RunStatus {
         /// Training step at which it broke, where known.
         step: Option<u64>,
     },
+}
+
+impl RunHeader {
+    /// Record of this run, now that it has ended.
+    pub fn ended(&self, status: RunStatus, curve: Vec<CurvePoint>) -> RunRecord {
+        RunRecord { run: self.clone(), status, curve }
+    }
+}
+
+impl RunRecord {
+    /// Final figures of a finished run; `None` of a failed one.
+    pub fn result(&self) -> Option<&RunResult> {
+        match &self.status {
+            RunStatus::Finished(result) => Some(result),
+            RunStatus::Failed { .. } => None,
+        }
+    }
+
+    /// Final figures of a finished run, to be changed; `None` of a failed one.
+    pub fn result_mut(&mut self) -> Option<&mut RunResult> {
+        match &mut self.status {
+            RunStatus::Finished(result) => Some(result),
+            RunStatus::Failed { .. } => None,
+        }
+    }
+}
+
+/// Layout of a record's file: the status is a word there and the figures stand at the top level, where readers in any
+/// language find them without knowing Rust's enums.
+#[derive(Serialize, Deserialize)]
+struct StoredRecord {
+    schema: u32,
+    #[serde(flatten)]
+    run: RunHeader,
+    status: StoredStatus,
+    curve: Vec<CurvePoint>,
+    result: Option<RunResult>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+enum StoredStatus {
+    Finished,
+    Failed { error: String, step: Option<u64> },
+}
+
+impl From<RunRecord> for StoredRecord {
+    fn from(RunRecord { run, status, curve }: RunRecord) -> Self {
+        let (status, result) = match status {
+            RunStatus::Finished(result) => (StoredStatus::Finished, Some(result)),
+            RunStatus::Failed { error, step } => (StoredStatus::Failed { error, step }, None),
+        };
+        Self { schema: SCHEMA_VERSION, run, status, curve, result }
+    }
+}
+
+impl TryFrom<StoredRecord> for RunRecord {
+    type Error = String;
+
+    fn try_from(stored: StoredRecord) -> Result<Self, String> {
+        let StoredRecord { schema, run, status, curve, result } = stored;
+        if schema != SCHEMA_VERSION {
+            return Err(format!("schema {schema}, expected {SCHEMA_VERSION}"));
+        }
+        let status = match (status, result) {
+            (StoredStatus::Finished, Some(result)) => RunStatus::Finished(result),
+            (StoredStatus::Finished, None) => return Err("state is finished, expected a `result`".into()),
+            (StoredStatus::Failed { .. }, Some(_)) => {
+                return Err("state is failed, expected no `result`".into());
+            }
+            (StoredStatus::Failed { error, step }, None) => RunStatus::Failed { error, step },
+        };
+        Ok(Self { run, status, curve })
+    }
 }
 
 /// The machine and the software of a run.
@@ -63,8 +140,8 @@ pub struct Environment {
     pub cores: usize,
     /// Threads that the run was given.
     pub threads: usize,
-    /// Memory of the machine, in bytes.
-    pub memory_bytes: u64,
+    /// Memory of the machine, in bytes; `None` where the system does not tell.
+    pub memory_bytes: Option<u64>,
     /// Operating system and architecture, as in `linux x86_64`.
     pub os: String,
     /// Device of the tensors, `cpu` or `cuda:0`.
@@ -125,11 +202,16 @@ pub struct CurvePoint {
 pub struct RunResult {
     /// Exact negative log-likelihood of the test split, overall and by frequency band.
     pub test: BandedNll,
+    /// Streams that the scored splits were cut into, the key `eval_batch`: the first token of each is not scored.
+    pub eval_batch: u64,
+    /// Class that the configuration has ignored, where there is one.
+    pub ignored_class: Option<i64>,
     /// Exact negative log-likelihood per token of the validation split (its first `max_valid_tokens` where the
     /// configuration says so), in nats.
     #[serde(with = "crate::float")]
     pub valid_nll: f64,
     /// True negative log-likelihood per token of the test tokens scored, in nats, where the language is synthetic.
+    #[serde(default, with = "crate::float::option")]
     pub true_test_nll: Option<f64>,
     /// Seconds of training, layer set-up included, evaluation left out.
     #[serde(with = "crate::float")]
@@ -149,7 +231,15 @@ pub struct RunResult {
     pub eval_tokens_per_second: f64,
     /// Milliseconds per training step inside the output layer, loss and gradients, median of a timed sample of steps.
     #[serde(with = "crate::float")]
-    pub layer_ms_per_step: f64,
+    pub layer_ms: f64,
+    /// Floating-point operations of one training step inside the output layer, loss and gradients, in units of 1e9,
+    /// counted from its sizes; `None` where nobody counted.
+    #[serde(default, with = "crate::float::option")]
+    pub gflop_per_step: Option<f64>,
+    /// Probability mass per row that a gradient filter left out of the gradients of the last training step, mean over
+    /// rows; `None` where nothing is filtered.
+    #[serde(default, with = "crate::float::option")]
+    pub dropped_mass: Option<f64>,
     /// Milliseconds for the exact 10 most probable classes of one batch of `top_k_rows` rows, median.
     #[serde(with = "crate::float")]
     pub top_k_ms: f64,
@@ -159,46 +249,8 @@ pub struct RunResult {
     pub parameters: u64,
     /// Trainable parameters of the output layer (a tied weight counts here and in the embedding once).
     pub layer_parameters: u64,
-    /// Peak resident memory of the run's process, in bytes.
-    pub peak_memory_bytes: u64,
-}
-
-/// Exact negative log-likelihood of a token set, split by the frequency rank of the target.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BandedNll {
-    /// Sum over all tokens, in nats.
-    #[serde(with = "crate::float")]
-    pub nats: f64,
-    /// Tokens scored.
-    pub tokens: u64,
-    /// The same by rank bands, which do not overlap and cover all classes.
-    pub bands: Vec<Band>,
-}
-
-/// Targets whose id (frequency rank) lies in `from..to`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Band {
-    /// First id of the band.
-    pub from: u64,
-    /// First id after the band.
-    pub to: u64,
-    /// Sum of the exact negative log-likelihood, in nats.
-    #[serde(with = "crate::float")]
-    pub nats: f64,
-    /// Tokens in the band.
-    pub tokens: u64,
-}
-
-impl BandedNll {
-    /// Mean negative log-likelihood in nats per token; NaN when nothing was scored.
-    pub fn nll(&self) -> f64 {
-        self.nats / self.tokens as f64
-    }
-
-    /// Perplexity `exp(nll)`.
-    pub fn perplexity(&self) -> f64 {
-        self.nll().exp()
-    }
+    /// Peak resident memory of the run's process, in bytes; `None` where the system does not tell.
+    pub peak_memory_bytes: Option<u64>,
 }
 
 impl RunResult {

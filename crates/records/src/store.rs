@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::{RecordError, RunId, RunRecord, RunStatus, SCHEMA_VERSION};
+use crate::folder::{self, Contents};
+use crate::{RecordError, RunId, RunRecord};
 
 /// The records of one experiment, in `<folder>/runs`.
 #[derive(Debug, Clone)]
@@ -25,41 +26,47 @@ impl RunStore {
     /// Reads one record; `None` when the run was never recorded.
     ///
     /// # Errors
-    /// The file cannot be read, is no record, or has another layout version.
+    /// The file cannot be read, is no record, is the record of another run, or has another layout version. A caller that
+    /// is about to do the run again may go on as if there were none: [`RunStore::write`] keeps such a file aside.
     pub fn read(&self, id: &RunId) -> Result<Option<RunRecord>, RecordError> {
         let path = self.path(id);
-        if path.exists() { read_file(&path).map(Some) } else { Ok(None) }
+        if path.symlink_metadata().is_err() {
+            return Ok(None);
+        }
+        let record = folder::read_file(&path)?;
+        if record.run.id != *id {
+            return Err(RecordError::OtherRun { path, found: record.run.id });
+        }
+        Ok(Some(record))
     }
 
-    /// Reads every record, ordered by output name, then seed, then id.
+    /// Reads every record there is, each run once; files that are no usable record are named with the reason and
+    /// hinder nothing.
     ///
     /// # Errors
-    /// As [`RunStore::read`]; a missing folder is an empty store.
-    pub fn read_all(&self) -> Result<Vec<RunRecord>, RecordError> {
-        if !self.folder.exists() {
-            return Ok(Vec::new());
-        }
-        let io = |source| RecordError::Io { action: "list", path: self.folder.clone(), source };
-        let mut records = Vec::new();
-        for entry in std::fs::read_dir(&self.folder).map_err(io)? {
-            let path = entry.map_err(io)?.path();
-            if path.extension().is_some_and(|extension| extension == "json") {
-                records.push(read_file(&path)?);
-            }
-        }
-        records.sort_by(|a, b| (&a.output, a.seed, &a.id).cmp(&(&b.output, b.seed, &b.id)));
-        Ok(records)
+    /// The folder itself cannot be listed; a missing folder is an empty store.
+    pub fn read_all(&self) -> Result<Contents, RecordError> {
+        folder::read(&self.folder)
     }
 
-    /// Writes one record, replacing an earlier record of the same run in one step.
+    /// Writes one record, replacing an earlier record of the same run in one step. Anything else that stands in its
+    /// place (a damaged file, a folder, a record of another layout) is kept beside it as `<id>.json.unusable`.
     ///
     /// # Errors
     /// The file system refused; the earlier record is then still whole.
     pub fn write(&self, record: &RunRecord) -> Result<(), RecordError> {
-        let path = self.path(&record.id);
+        let path = self.path(&record.run.id);
         let mut text = serde_json::to_string_pretty(record)
             .map_err(|source| RecordError::Parse { path: path.clone(), source })?;
         text.push('\n');
+        if self.read(&record.run.id).is_err() {
+            let aside = self.free_name(&record.run.id);
+            std::fs::rename(&path, aside).map_err(|source| RecordError::Io {
+                action: "move aside",
+                path: path.clone(),
+                source,
+            })?;
+        }
         write_atomically(&path, text.as_bytes()).map_err(|source| RecordError::Io {
             action: "write",
             path,
@@ -71,31 +78,23 @@ impl RunStore {
     /// is done again and breaks leaves the earlier result. Returns whether the record was written.
     ///
     /// # Errors
-    /// As [`RunStore::read`] and [`RunStore::write`].
+    /// As [`RunStore::write`].
     pub fn write_unless_worse(&self, record: &RunRecord) -> Result<bool, RecordError> {
-        let finished = |record: &RunRecord| matches!(record.status, RunStatus::Finished);
-        if !finished(record) && self.read(&record.id)?.as_ref().is_some_and(finished) {
+        let finished = |record: &RunRecord| record.result().is_some();
+        if !finished(record) && self.read(&record.run.id).ok().flatten().as_ref().is_some_and(finished) {
             return Ok(false);
         }
         self.write(record).map(|()| true)
     }
-}
 
-fn read_file(path: &Path) -> Result<RunRecord, RecordError> {
-    let text = std::fs::read_to_string(path).map_err(|source| RecordError::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })?;
-    let parse = |source| RecordError::Parse { path: path.to_owned(), source };
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(parse)?;
-    // The version is looked at first, so that an old layout is named instead of a missing field.
-    if let Some(found) = value.get("schema").and_then(serde_json::Value::as_u64)
-        && found != u64::from(SCHEMA_VERSION)
-    {
-        return Err(RecordError::Version { path: path.to_owned(), found, expected: SCHEMA_VERSION });
+    /// A name beside the record's that nothing has yet.
+    fn free_name(&self, id: &RunId) -> PathBuf {
+        let name = |n: u32| match n {
+            1 => self.folder.join(format!("{id}.json.unusable")),
+            _ => self.folder.join(format!("{id}.json.unusable-{n}")),
+        };
+        (1..).map(name).find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| name(1))
     }
-    serde_json::from_value(value).map_err(parse)
 }
 
 /// Writes `bytes` under a temporary name beside `path` and renames it: a reader sees the old file or the new one.

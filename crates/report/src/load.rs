@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use lexmax_records::{RunRecord, RunStatus, RunStore};
+use lexmax_records::{RunRecord, RunStore};
 use serde_json::Value;
 
 use crate::ReportError;
@@ -22,7 +22,7 @@ pub struct Loaded {
 /// # Errors
 /// A record cannot be read, or there is none.
 pub fn load(results: &Path) -> Result<Loaded, ReportError> {
-    let records = RunStore::open(results).read_all()?;
+    let records = RunStore::open(results).read_all()?.into_records();
     if records.is_empty() {
         return Err(ReportError::NoRecords { folder: results.join("runs") });
     }
@@ -34,10 +34,10 @@ pub fn select(records: Vec<RunRecord>) -> Loaded {
     let total = records.len();
     let mut latest: BTreeMap<(String, u64), RunRecord> = BTreeMap::new();
     for record in records {
-        let key = (record.output.clone(), record.seed);
+        let key = (record.run.name.clone(), record.run.seed);
         // A run that finished says more than a later one that broke, and a later one more than an earlier.
         let rank = |record: &RunRecord| {
-            (record.status == RunStatus::Finished, record.started_unix, record.id.clone())
+            (record.result().is_some(), record.run.started_unix, record.run.id.clone())
         };
         if latest.get(&key).is_none_or(|kept| rank(kept) < rank(&record)) {
             latest.insert(key, record);
@@ -61,12 +61,12 @@ pub fn select(records: Vec<RunRecord>) -> Loaded {
     };
     notes.extend(distinct(
         "experiments",
-        records.iter().map(|record| record.experiment.clone()).collect(),
+        records.iter().map(|record| record.run.experiment.clone()).collect(),
         "compare with care",
     ));
     notes.extend(distinct(
         "corpora",
-        records.iter().map(|record| format!("{} {}", record.corpus.name, record.corpus.hash)).collect(),
+        records.iter().map(|record| format!("{} {}", record.run.corpus.name, record.run.corpus.hash)).collect(),
         "perplexities of different corpora do not compare",
     ));
     notes.extend(distinct(
@@ -74,7 +74,7 @@ pub fn select(records: Vec<RunRecord>) -> Loaded {
         records
             .iter()
             .map(|record| {
-                let e = &record.environment;
+                let e = &record.run.environment;
                 format!("{}, {} of {} cores, {}, {}", e.cpu, e.threads, e.cores, e.device, e.dtype)
             })
             .collect(),
@@ -85,7 +85,7 @@ pub fn select(records: Vec<RunRecord>) -> Loaded {
         records
             .iter()
             .map(|record| {
-                let e = &record.environment;
+                let e = &record.run.environment;
                 format!(
                     "lexmax {} {}, libtorch {}",
                     e.lexmax,
@@ -98,7 +98,7 @@ pub fn select(records: Vec<RunRecord>) -> Loaded {
     ));
     let mut configs: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for record in &records {
-        configs.entry(&record.output).or_default().insert(without_seed(&record.config).to_string());
+        configs.entry(&record.run.name).or_default().insert(without_seed(&record.run.config).to_string());
     }
     for (output, configs) in configs {
         if configs.len() > 1 {

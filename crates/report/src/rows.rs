@@ -96,7 +96,7 @@ fn output_row(output: &OutputSummary, is_reference: bool) -> Vec<String> {
 
 /// The rows that the exact top 10 was timed on, where all runs agree.
 fn batch_rows(summary: &Summary) -> Option<u64> {
-    let mut rows = summary.records.iter().filter_map(|record| Some(record.result.as_ref()?.top_k_rows));
+    let mut rows = summary.records.iter().filter_map(|record| Some(record.result()?.top_k_rows));
     let first = rows.next()?;
     rows.all(|other| other == first).then_some(first)
 }
@@ -137,16 +137,13 @@ pub fn failures(summary: &Summary) -> TextTable {
     ]);
     for record in summary.outputs.iter().flat_map(|output| output.failed.iter().map(|&i| &summary.records[i]))
     {
-        let (error, step) = match &record.status {
-            RunStatus::Failed { error, step } => (error.clone(), *step),
-            RunStatus::Finished => ("the record says finished but holds no result".into(), None),
-        };
+        let RunStatus::Failed { error, step } = &record.status else { continue };
         table.rows.push(vec![
-            record.output.clone(),
-            record.seed.to_string(),
+            record.run.name.clone(),
+            record.run.seed.to_string(),
             step.map_or(NONE.into(), |step| whole(step as f64)),
-            error,
-            record.id.to_string(),
+            error.clone(),
+            record.run.id.to_string(),
         ]);
     }
     table

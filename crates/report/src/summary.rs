@@ -108,7 +108,7 @@ impl Summary {
         }
         mark_front(&mut outputs);
         let operating_points = operating_points(&outputs, reference, &options.tolerances_percent);
-        let experiment = records.first().map(|record| record.experiment.clone()).unwrap_or_default();
+        let experiment = records.first().map(|record| record.run.experiment.clone()).unwrap_or_default();
         let asked = options.reference.clone();
         Ok(Self { experiment, notes, records, outputs, reference, asked, operating_points })
     }
@@ -146,7 +146,7 @@ impl Summary {
 }
 
 fn results<'a>(records: &'a [RunRecord], output: &OutputSummary) -> Vec<(u64, &'a RunResult)> {
-    output.finished.iter().filter_map(|&i| Some((records[i].seed, records[i].result.as_ref()?))).collect()
+    output.finished.iter().filter_map(|&i| Some((records[i].run.seed, records[i].result()?))).collect()
 }
 
 /// Sort key: the mean perplexity, with everything that is no number last.
@@ -157,10 +157,10 @@ fn key(output: &OutputSummary) -> f64 {
 fn group(records: &[RunRecord]) -> Vec<OutputSummary> {
     let mut outputs: Vec<OutputSummary> = Vec::new();
     for (i, record) in records.iter().enumerate() {
-        let at = outputs.iter().position(|output| output.name == record.output).unwrap_or_else(|| {
+        let at = outputs.iter().position(|output| output.name == record.run.name).unwrap_or_else(|| {
             outputs.push(OutputSummary {
-                name: record.output.clone(),
-                family: record.family.clone(),
+                name: record.run.name.clone(),
+                family: record.run.family.clone(),
                 finished: Vec::new(),
                 failed: Vec::new(),
                 figures: None,
@@ -170,9 +170,9 @@ fn group(records: &[RunRecord]) -> Vec<OutputSummary> {
             });
             outputs.len() - 1
         });
-        match (&record.status, &record.result) {
-            (RunStatus::Finished, Some(_)) => outputs[at].finished.push(i),
-            _ => outputs[at].failed.push(i),
+        match &record.status {
+            RunStatus::Finished(_) => outputs[at].finished.push(i),
+            RunStatus::Failed { .. } => outputs[at].failed.push(i),
         }
     }
     for output in &mut outputs {
@@ -195,11 +195,11 @@ fn figures(results: &[(u64, &RunResult)]) -> Option<Figures> {
         tokens: mean(|r| r.tokens as f64)?,
         train_tokens_per_second: mean(|r| r.train_tokens_per_second)?,
         eval_tokens_per_second: mean(|r| r.eval_tokens_per_second)?,
-        layer_ms: mean(|r| r.layer_ms_per_step)?,
+        layer_ms: mean(|r| r.layer_ms)?,
         top_k_ms: mean(|r| r.top_k_ms)?,
         layer_parameters: mean(|r| r.layer_parameters as f64)?,
         parameters: mean(|r| r.parameters as f64)?,
-        peak_memory_bytes: mean(|r| r.peak_memory_bytes as f64)?,
+        peak_memory_bytes: mean(|r| r.peak_memory_bytes.unwrap_or(0) as f64)?,
     })
 }
 

@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use lexmax_records::{
-    Band, BandedNll, CorpusFacts, CurvePoint, Environment, RunId, RunRecord, RunResult, RunStatus, RunStore,
-    SCHEMA_VERSION,
+    Band, BandedNll, CorpusFacts, CurvePoint, Environment, RunHeader, RunId, RunRecord, RunResult, RunStatus,
+    RunStore,
 };
 use serde_json::json;
 
@@ -73,22 +73,25 @@ pub fn run(output: Output, seed: u64) -> RunRecord {
     let edges = [0, 10, 100, 1_000, 10_000, 33_278];
     let total = 245_569_u64;
     let mut bands = Vec::new();
-    let mut left = loss * total as f64;
+    let (mut left, mut left_tokens) = (loss * total as f64, total);
     for (i, share) in shares.iter().enumerate() {
-        let tokens = (total as f64 * share).round() as u64;
+        let tokens = match offsets.get(i) {
+            Some(_) => (total as f64 * share).round() as u64,
+            None => left_tokens,
+        };
         let nats = match offsets.get(i) {
             Some(offset) => (loss + offset + 0.03 * noise(&format!("band {i}"))) * tokens as f64,
             None => left,
         };
         left -= nats;
+        left_tokens -= tokens;
         bands.push(Band { from: edges[i], to: edges[i + 1], nats, tokens });
     }
     let tokens = (speed * (seconds - setup)) as u64;
-    RunRecord {
-        schema: SCHEMA_VERSION,
+    let run = RunHeader {
         id: RunId::of_config(&config),
         experiment: "synthetic".into(),
-        output: name.into(),
+        name: name.into(),
         family: family.into(),
         seed,
         config,
@@ -96,7 +99,7 @@ pub fn run(output: Output, seed: u64) -> RunRecord {
             cpu: "Made-up processor at 2.5 GHz".into(),
             cores: 2,
             threads: 2,
-            memory_bytes: 16 << 30,
+            memory_bytes: Some(16 << 30),
             os: "linux x86_64".into(),
             device: "cpu".into(),
             dtype: "f32".into(),
@@ -113,10 +116,14 @@ pub fn run(output: Output, seed: u64) -> RunRecord {
             test_tokens: total,
         },
         started_unix: 1_760_000_000 + 70 * seed,
-        status: RunStatus::Finished,
+    };
+    RunRecord {
+        run,
         curve,
-        result: Some(RunResult {
-            test: BandedNll { nats: loss * total as f64, tokens: total, bands },
+        status: RunStatus::Finished(RunResult {
+            test: BandedNll::from_exact(bands),
+            eval_batch: 10,
+            ignored_class: None,
             valid_nll: loss + 0.05,
             true_test_nll: Some(4.9),
             train_seconds: seconds,
@@ -125,21 +132,30 @@ pub fn run(output: Output, seed: u64) -> RunRecord {
             tokens,
             train_tokens_per_second: speed,
             eval_tokens_per_second: 2.2 * speed,
-            layer_ms_per_step: 700_000.0 / speed - 50.0,
+            layer_ms: 700_000.0 / speed - 50.0,
+            gflop_per_step: Some(6e-3 * parameters),
+            dropped_mass: None,
             top_k_ms: 3.5 + noise("top"),
             top_k_rows: 20,
             parameters: (parameters * 1e6) as u64 + 7_300_000,
             layer_parameters: (parameters * 1e6) as u64,
-            peak_memory_bytes: ((250.0 + 30.0 * parameters + 20_000.0 / speed * 20.0) * 1_048_576.0) as u64,
+            peak_memory_bytes: Some(((250.0 + 30.0 * parameters + 20_000.0 / speed * 20.0) * 1_048_576.0) as u64),
         }),
     }
+}
+
+/// Gives a finished run another test loss, in nats per token and alike in every band.
+pub fn set_loss(record: &mut RunRecord, nll: f64) {
+    let result = record.result_mut().unwrap();
+    let bands = result.test.bands().iter();
+    let alike = bands.map(|band| Band { nats: nll * band.tokens as f64, ..band.clone() });
+    result.test = BandedNll::from_exact(alike.collect());
 }
 
 /// The same run, broken at a step.
 pub fn broken(mut record: RunRecord, step: u64) -> RunRecord {
     record.status =
         RunStatus::Failed { error: format!("loss is not finite at step {step}"), step: Some(step) };
-    record.result = None;
     record.curve.truncate(4);
     if let Some(point) = record.curve.last_mut() {
         point.train_loss = f64::NAN;
@@ -154,7 +170,7 @@ pub fn many() -> Vec<RunRecord> {
         .flat_map(|&output| [run(output, 1), run(output, 2)])
         .map(
             |record| {
-                if record.output.starts_with("nce") && record.seed == 2 {
+                if record.run.name.starts_with("nce") && record.run.seed == 2 {
                     broken(record, 340)
                 } else {
                     record

@@ -60,22 +60,22 @@ pub fn runs(summary: &Summary) -> PolarsResult<DataFrame> {
         Column::new(name.into(), records.iter().map(of).collect::<Vec<_>>())
     };
     let float = |name: &str, of: fn(&RunResult) -> Option<f64>| {
-        Column::new(name.into(), records.iter().map(|r| r.result.as_ref().and_then(of)).collect::<Vec<_>>())
+        Column::new(name.into(), records.iter().map(|r| r.result().and_then(of)).collect::<Vec<_>>())
     };
     let whole = |name: &str, of: fn(&RunResult) -> u64| {
-        Column::new(name.into(), records.iter().map(|r| r.result.as_ref().map(of)).collect::<Vec<_>>())
+        Column::new(name.into(), records.iter().map(|r| r.result().map(of)).collect::<Vec<_>>())
     };
     let failed = |record: &RunRecord| match &record.status {
-        RunStatus::Finished => None,
+        RunStatus::Finished(_) => None,
         RunStatus::Failed { error, step } => Some((error.clone(), *step)),
     };
     DataFrame::new_infer_height(vec![
-        text("id", &|r| Some(r.id.to_string())),
-        text("experiment", &|r| Some(r.experiment.clone())),
-        text("output", &|r| Some(r.output.clone())),
-        text("family", &|r| Some(r.family.clone())),
-        Column::new("seed".into(), records.iter().map(|r| r.seed).collect::<Vec<_>>()),
-        Column::new("started_unix".into(), records.iter().map(|r| r.started_unix).collect::<Vec<_>>()),
+        text("id", &|r| Some(r.run.id.to_string())),
+        text("experiment", &|r| Some(r.run.experiment.clone())),
+        text("output", &|r| Some(r.run.name.clone())),
+        text("family", &|r| Some(r.run.family.clone())),
+        Column::new("seed".into(), records.iter().map(|r| r.run.seed).collect::<Vec<_>>()),
+        Column::new("started_unix".into(), records.iter().map(|r| r.run.started_unix).collect::<Vec<_>>()),
         text("state", &|r| Some(if failed(r).is_some() { "failed" } else { "finished" }.into())),
         text("error", &|r| failed(r).map(|(error, _)| error)),
         Column::new(
@@ -84,7 +84,7 @@ pub fn runs(summary: &Summary) -> PolarsResult<DataFrame> {
         ),
         float("test_nll", |r| Some(r.test.nll())),
         float("test_perplexity", |r| Some(r.test.perplexity())),
-        whole("test_tokens_scored", |r| r.test.tokens),
+        whole("test_tokens_scored", |r| r.test.tokens()),
         float("valid_nll", |r| Some(r.valid_nll)),
         float("true_test_nll", |r| r.true_test_nll),
         float("excess_nats", RunResult::excess_nats),
@@ -94,19 +94,19 @@ pub fn runs(summary: &Summary) -> PolarsResult<DataFrame> {
         whole("tokens", |r| r.tokens),
         float("train_tokens_per_second", |r| Some(r.train_tokens_per_second)),
         float("eval_tokens_per_second", |r| Some(r.eval_tokens_per_second)),
-        float("layer_ms_per_step", |r| Some(r.layer_ms_per_step)),
+        float("layer_ms_per_step", |r| Some(r.layer_ms)),
         float("top10_ms", |r| Some(r.top_k_ms)),
         whole("top10_rows", |r| r.top_k_rows),
         whole("layer_parameters", |r| r.layer_parameters),
         whole("parameters", |r| r.parameters),
-        whole("peak_memory_bytes", |r| r.peak_memory_bytes),
-        text("cpu", &|r| Some(r.environment.cpu.clone())),
+        float("peak_memory_bytes", |r| r.peak_memory_bytes.map(|bytes| bytes as f64)),
+        text("cpu", &|r| Some(r.run.environment.cpu.clone())),
         Column::new(
             "threads".into(),
-            records.iter().map(|r| r.environment.threads as u64).collect::<Vec<_>>(),
+            records.iter().map(|r| r.run.environment.threads as u64).collect::<Vec<_>>(),
         ),
-        text("device", &|r| Some(r.environment.device.clone())),
-        text("commit", &|r| r.environment.commit.clone()),
+        text("device", &|r| Some(r.run.environment.device.clone())),
+        text("commit", &|r| r.run.environment.commit.clone()),
     ])
 }
 
@@ -123,9 +123,9 @@ pub fn curves(summary: &Summary) -> PolarsResult<DataFrame> {
         };
     }
     DataFrame::new_infer_height(vec![
-        column!("id", |(r, _)| r.id.to_string()),
-        column!("output", |(r, _)| r.output.clone()),
-        column!("seed", |(r, _)| r.seed),
+        column!("id", |(r, _)| r.run.id.to_string()),
+        column!("output", |(r, _)| r.run.name.clone()),
+        column!("seed", |(r, _)| r.run.seed),
         column!("step", |(_, p)| p.step),
         column!("tokens", |(_, p)| p.tokens),
         column!("train_seconds", |(_, p)| p.train_seconds),

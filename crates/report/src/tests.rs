@@ -75,8 +75,8 @@ fn tables_hold_the_figures_of_the_records() {
     let records = many();
     let full: Vec<f64> = records
         .iter()
-        .filter(|record| record.output == "full")
-        .map(|record| record.result.as_ref().unwrap().test.perplexity())
+        .filter(|record| record.run.name == "full")
+        .map(|record| record.result().unwrap().test.perplexity())
         .collect();
     let results = tempfile::tempdir().unwrap();
     write(results.path(), &records);
@@ -215,11 +215,11 @@ fn no_records_and_broken_records_are_errors_that_name_the_place() {
 fn text_from_records_cannot_become_markup() {
     let results = tempfile::tempdir().unwrap();
     let mut record = broken(run(OUTPUTS[0], 1), 3);
-    record.output = "<script>alert(1)</script>".into();
-    record.experiment = "a & b <i>".into();
-    record.config = serde_json::json!({"text": "</pre><b>"});
-    record.id = lexmax_records::RunId::of_config(&record.config);
-    record.environment.cpu = "\"cpu\" <u>".into();
+    record.run.name = "<script>alert(1)</script>".into();
+    record.run.experiment = "a & b <i>".into();
+    record.run.config = serde_json::json!({"text": "</pre><b>"});
+    record.run.id = lexmax_records::RunId::of_config(&record.run.config);
+    record.run.environment.cpu = "\"cpu\" <u>".into();
     record.status = lexmax_records::RunStatus::Failed {
         error: "expected <[N, D]> | found\n<img src=x>".into(),
         step: None,
@@ -238,24 +238,24 @@ fn text_from_records_cannot_become_markup() {
 #[test]
 fn superseded_and_incomparable_records_are_pointed_out() {
     let mut old = run(OUTPUTS[0], 1);
-    old.config["backbone"] = "smaller".into();
-    old.id = lexmax_records::RunId::of_config(&old.config);
-    old.started_unix -= 1000;
+    old.run.config["backbone"] = "smaller".into();
+    old.run.id = lexmax_records::RunId::of_config(&old.run.config);
+    old.run.started_unix -= 1000;
     let mut elsewhere = run(OUTPUTS[1], 1);
-    elsewhere.environment.cpu = "another processor".into();
+    elsewhere.run.environment.cpu = "another processor".into();
     let later_failure = {
         let mut record = broken(run(OUTPUTS[1], 1), 3);
-        record.config["note"] = "again".into();
-        record.id = lexmax_records::RunId::of_config(&record.config);
-        record.started_unix += 1000;
+        record.run.config["note"] = "again".into();
+        record.run.id = lexmax_records::RunId::of_config(&record.run.config);
+        record.run.started_unix += 1000;
         record
     };
     let mut other_config = run(OUTPUTS[0], 2);
-    other_config.config["backbone"] = "larger".into();
+    other_config.run.config["backbone"] = "larger".into();
     let loaded = select(vec![old, run(OUTPUTS[0], 1), elsewhere, later_failure, other_config]);
     assert_eq!(loaded.records.len(), 3);
     assert!(
-        loaded.records.iter().all(|record| record.result.is_some() && record.config["backbone"] != "smaller")
+        loaded.records.iter().all(|record| record.result().is_some() && record.run.config["backbone"] != "smaller")
     );
     let notes = loaded.notes.join("\n");
     for words in
@@ -266,7 +266,7 @@ fn superseded_and_incomparable_records_are_pointed_out() {
     // Seeds differ in the seed alone: nothing to point out.
     let with_seed = |seed: u64| {
         let mut record = run(OUTPUTS[0], seed);
-        record.config["training"] = serde_json::json!({ "seeds": [seed] });
+        record.run.config["training"] = serde_json::json!({ "seeds": [seed] });
         record
     };
     assert_eq!(select(vec![with_seed(1), with_seed(2)]).notes, Vec::<String>::new());

@@ -140,7 +140,7 @@ fn said(errors: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use lexmax_records::{CorpusFacts, RunId, RunRecord, RunStatus, SCHEMA_VERSION};
+    use lexmax_records::{CorpusFacts, RunHeader, RunId};
 
     fn job() -> Job {
         let corpus = CorpusFacts {
@@ -151,22 +151,18 @@ mod tests {
             valid_tokens: 1,
             test_tokens: 1,
         };
-        let record = RunRecord {
-            schema: SCHEMA_VERSION,
+        let run = RunHeader {
             id: RunId::of_config(&serde_json::json!(1)),
             experiment: "e".to_owned(),
-            output: "o".to_owned(),
+            name: "o".to_owned(),
             family: "full".to_owned(),
             seed: 1,
             config: serde_json::json!(1),
             environment: crate::machine::environment(1, "cpu", "f32"),
             corpus,
             started_unix: 0,
-            status: RunStatus::Finished,
-            curve: Vec::new(),
-            result: None,
         };
-        Job { corpus_dir: PathBuf::new(), results: PathBuf::new(), record }
+        Job { corpus_dir: PathBuf::new(), results: PathBuf::new(), run }
     }
 
     fn end_of(script: &str, interrupts: usize) -> (ChildEnd, Vec<Event>) {

@@ -108,16 +108,15 @@ impl Display {
     /// Tells how a run ended; `kept` where it failed and an earlier result stays.
     pub(crate) fn end(&mut self, done: usize, record: &RunRecord, kept: bool) {
         let before = self.first.map_or(0.0, |(_, before)| before);
-        if record.status == RunStatus::Finished && before < 0.9 {
+        if record.result().is_some() && before < 0.9 {
             self.ended_seconds.push(self.run_started.elapsed().as_secs_f64() / (1.0 - before));
         }
-        let what = match (&record.status, &record.result) {
-            (RunStatus::Failed { error, .. }, _) => {
+        let what = match &record.status {
+            RunStatus::Failed { error, .. } => {
                 let stays = if kept { "; its finished record of before stays" } else { "" };
                 format!("failed: {error}{stays}")
             }
-            (RunStatus::Finished, None) => "finished".to_owned(),
-            (RunStatus::Finished, Some(result)) => {
+            RunStatus::Finished(result) => {
                 let excess = result.excess_nats().map(|nats| format!(" ({nats:.3} nats over the truth)"));
                 format!(
                     "test perplexity {:.2}{}, {:.0} tokens/s, trained {:.1} s",
@@ -128,7 +127,7 @@ impl Display {
                 )
             }
         };
-        self.note(&format!("[{}/{}] {} seed {}: {what}", done + 1, self.runs, record.output, record.seed));
+        self.note(&format!("[{}/{}] {} seed {}: {what}", done + 1, self.runs, record.run.name, record.run.seed));
         self.show_all(done + 1, 0.0);
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lexmax_records::{RunRecord, RunStatus, RunStore, SCHEMA_VERSION};
+use lexmax_records::{RunHeader, RunRecord, RunStatus, RunStore};
 
 use crate::interrupts;
 use crate::machine::environment_of_commit;
@@ -62,8 +62,9 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut waiting = Vec::new();
     for run in chosen {
-        match store.read(&run.id)? {
-            Some(record) if record.status == RunStatus::Finished && !options.again => {
+        // A record that cannot be used is kept aside when the new one is written.
+        match store.read(&run.id).ok().flatten() {
+            Some(record) if record.result().is_some() && !options.again => {
                 outcome.skipped += 1;
                 rename(record, plan, run, &store)?;
             }
@@ -83,35 +84,32 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
             break;
         }
         display.start(done, run);
-        let mut record = blank_record(plan, run, options.commit.clone());
-        let mut kept = false;
+        let header = header(plan, run, options.commit.clone());
         let job = Job {
             corpus_dir: plan.corpus_dir.clone(),
             results: options.results.clone(),
-            record: record.clone(),
+            run: header.clone(),
         };
+        let failed = |error, step| header.ended(RunStatus::Failed { error, step }, Vec::new());
         let ended = run_child(&options.worker, &job, interrupts, &mut |event| display.event(&event))?;
-        match ended {
-            ChildEnd::Recorded => {
-                if let Some(written) = store.read(&run.id)? {
-                    record = written;
-                }
-            }
-            ChildEnd::Kept { error, step } => {
-                record.status = RunStatus::Failed { error, step };
-                kept = true;
-            }
+        let (record, kept) = match ended {
+            ChildEnd::Recorded => match store.read(&run.id)? {
+                Some(written) => (written, false),
+                None => (failed("its record is gone".to_owned(), None), false),
+            },
+            ChildEnd::Kept { error, step } => (failed(error, step), true),
             ChildEnd::Stopped => {
                 outcome.left = waiting.len() - done;
                 break;
             }
             ChildEnd::Broken(error) => {
-                record.status = RunStatus::Failed { error, step: display.last_step() };
-                kept = !store.write_unless_worse(&record)?;
+                let record = failed(error, display.last_step());
+                let kept = !store.write_unless_worse(&record)?;
+                (record, kept)
             }
-        }
+        };
         match record.status {
-            RunStatus::Finished => outcome.finished += 1,
+            RunStatus::Finished(_) => outcome.finished += 1,
             RunStatus::Failed { .. } => outcome.failed += 1,
         }
         display.end(done, &record, kept);
@@ -122,32 +120,28 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
 
 /// A finished run whose output has another name now is shown by that.
 fn rename(mut record: RunRecord, plan: &Plan, run: &RunSpec, store: &RunStore) -> Result<()> {
-    if record.output != run.output || record.experiment != plan.experiment {
-        record.output.clone_from(&run.output);
-        record.experiment.clone_from(&plan.experiment);
+    if record.run.name != run.output || record.run.experiment != plan.experiment {
+        record.run.name.clone_from(&run.output);
+        record.run.experiment.clone_from(&plan.experiment);
         store.write(&record)?;
     }
     Ok(())
 }
 
-/// The record of a run before it starts: a failure, until the run says otherwise.
-fn blank_record(plan: &Plan, run: &RunSpec, commit: Option<String>) -> RunRecord {
+/// Facts of a run that are known before it starts.
+fn header(plan: &Plan, run: &RunSpec, commit: Option<String>) -> RunHeader {
     let config = &run.config;
     let threads = config.training.threads.unwrap_or(1);
-    RunRecord {
-        schema: SCHEMA_VERSION,
+    RunHeader {
         id: run.id.clone(),
         experiment: plan.experiment.clone(),
-        output: run.output.clone(),
+        name: run.output.clone(),
         family: config.output.family().to_owned(),
         seed: config.seed,
         config: run.json.clone(),
         environment: environment_of_commit(commit, threads, &config.device, config.training.dtype.name()),
         corpus: plan.corpus.clone(),
         started_unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-        status: RunStatus::Failed { error: "the run has not ended".to_owned(), step: None },
-        curve: Vec::new(),
-        result: None,
     }
 }
 

@@ -17,14 +17,13 @@ pub(crate) fn tidy(plan: &Plan, results: &Path) -> Result<usize> {
     let shelf = results.join("superseded");
     let planned: Vec<RunId> = plan.runs.iter().map(|run| without_seed(&run.json)).collect();
     let is_old = |record: &RunRecord| {
-        record.experiment == plan.experiment && !planned.contains(&without_seed(&record.config))
+        record.run.experiment == plan.experiment && !planned.contains(&without_seed(&record.run.config))
     };
     let mut set_aside = 0;
-    for record in store.read_all()?.iter().filter(|record| is_old(record)) {
+    for old in store.read_all()?.stored.iter().filter(|stored| is_old(&stored.record)) {
         std::fs::create_dir_all(&shelf).map_err(LabError::io("make the folder", &shelf))?;
-        let from = store.path(&record.id);
-        let to = shelf.join(format!("{}.json", record.id));
-        std::fs::rename(&from, to).map_err(LabError::io("move", &from))?;
+        let to = shelf.join(format!("{}.json", old.record.run.id));
+        std::fs::rename(&old.path, to).map_err(LabError::io("move", &old.path))?;
         set_aside += 1;
     }
     for run in &plan.runs {

@@ -44,7 +44,7 @@ impl Trainer<'_> {
             train_seconds: progress.train_seconds,
             train_loss: progress.loss_sum / progress.loss_tokens as f64,
             valid_nll,
-            valid_tokens: score.nll.tokens,
+            valid_tokens: score.nll.tokens(),
             learning_rate: progress.learning_rate,
         });
         (progress.loss_sum, progress.loss_tokens) = (0.0, 0);

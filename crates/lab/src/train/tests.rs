@@ -95,8 +95,8 @@ fn training_learns_and_the_curve_is_in_order() {
     assert!(last.valid_nll < first.valid_nll - 0.05, "{} to {}", first.valid_nll, last.valid_nll);
     assert!(last.valid_nll < 60_f64.ln() && last.valid_tokens == 290, "{last:?}");
     let test = trainer.score(Split::Test, Some(100), &mut Until::never()).unwrap().unwrap();
-    assert_eq!(test.nll.tokens, 90);
-    assert!(test.true_nats.unwrap() > 0.0 && test.true_nats.unwrap() < test.nll.nats);
+    assert_eq!(test.nll.tokens(), 90);
+    assert!(test.true_nats.unwrap() > 0.0 && test.true_nats.unwrap() < test.nll.nats());
 }
 
 #[test]

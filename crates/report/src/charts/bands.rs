@@ -141,7 +141,7 @@ fn row<'a>(
 ) -> Row<'a> {
     let mut seeds: BTreeMap<Ranks, Vec<(u64, f64)>> = BTreeMap::new();
     for (seed, result) in summary.results(output) {
-        for band in result.test.bands.iter().filter(|band| band.tokens > 0) {
+        for band in result.test.bands().iter().filter(|band| band.tokens > 0) {
             seeds.entry((band.from, band.to)).or_default().push((seed, band.nats / band.tokens as f64));
             let most = tokens.entry((band.from, band.to)).or_default();
             *most = band.tokens.max(*most);

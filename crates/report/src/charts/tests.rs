@@ -100,10 +100,10 @@ fn one_point_of_a_curve_is_drawn() {
 #[test]
 fn zeros_do_not_vanish() {
     let mut records = vec![run(OUTPUTS[0], 1), run(OUTPUTS[9], 1)];
-    let result = records[1].result.as_mut().unwrap_or_else(|| panic!("finished"));
+    let result = records[1].result_mut().unwrap_or_else(|| panic!("finished"));
     result.train_tokens_per_second = 0.0;
-    result.peak_memory_bytes = 0;
-    result.layer_ms_per_step = 0.0;
+    result.peak_memory_bytes = Some(0);
+    result.layer_ms = 0.0;
     let charts = charts(records);
     let has = |file: &str, words: &str| {
         let chart = charts.iter().find(|chart| chart.file == file).unwrap_or_else(|| panic!("{file}"));
@@ -131,13 +131,12 @@ fn long_names_crowds_and_wild_values_stay_on_the_page() {
     let mut records = Vec::new();
     for i in 0..14_u8 {
         let mut record = run(OUTPUTS[usize::from(i) % 12], u64::from(i));
-        record.output = format!("an output with a name that is far too long for any legend, number {i}");
+        record.run.name = format!("an output with a name that is far too long for any legend, number {i}");
         let loss = 5.0 + 0.002 * f64::from(i);
-        let Some(result) = record.result.as_mut() else { continue };
-        result.test.nats = loss * result.test.tokens as f64;
+        synthetic::set_loss(&mut record, if i == 13 { 4.0 * loss } else { loss });
+        let Some(result) = record.result_mut() else { continue };
         result.train_tokens_per_second = 5_000.0 + 10.0 * f64::from(i % 3);
         if i == 13 {
-            result.test.nats *= 4.0;
             result.train_tokens_per_second = f64::INFINITY;
             record.curve[3].valid_nll = f64::INFINITY;
             record.curve[5].valid_nll = 700.0;
@@ -157,9 +156,9 @@ fn a_crowd_of_points_keeps_its_names_apart() {
     let records: Vec<_> = (0..14)
         .map(|i| {
             let mut record = run(OUTPUTS[i % 12], 1);
-            record.output = format!("sampled S={}", 16 << i);
-            let Some(result) = record.result.as_mut() else { return record };
-            result.test.nats = (5.0 + 0.01 * (i % 5) as f64) * result.test.tokens as f64;
+            record.run.name = format!("sampled S={}", 16 << i);
+            synthetic::set_loss(&mut record, 5.0 + 0.01 * (i % 5) as f64);
+            let Some(result) = record.result_mut() else { return record };
             result.train_tokens_per_second = 5_000.0 + 150.0 * (i / 5) as f64;
             record
         })

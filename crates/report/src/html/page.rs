@@ -65,8 +65,8 @@ fn facts(out: &mut String, summary: &Summary) {
     let mut machines = Vec::new();
     let mut builds = Vec::new();
     for record in &summary.records {
-        let (c, e) = (&record.corpus, &record.environment);
-        let gib = e.memory_bytes as f64 / (1u64 << 30) as f64;
+        let (c, e) = (&record.run.corpus, &record.run.environment);
+        let gib = e.memory_bytes.unwrap_or(0) as f64 / (1u64 << 30) as f64;
         let corpus = format!(
             "{}: {} classes; {} training, {} validation and {} test tokens (hash {})",
             c.name,
@@ -97,7 +97,7 @@ fn facts(out: &mut String, summary: &Summary) {
         ("Machine", machines.join("\n")),
         ("Build", builds.join("\n")),
     ]);
-    let starts = || summary.records.iter().map(|record| record.started_unix);
+    let starts = || summary.records.iter().map(|record| record.run.started_unix);
     if let (Some(first), Some(last)) = (starts().min(), starts().max()) {
         let when = if first == last { utc(first) } else { format!("{} to {}", utc(first), utc(last)) };
         rows.push(("Started", when));
@@ -184,8 +184,8 @@ fn configurations(out: &mut String, summary: &Summary) {
         let mut by_config: BTreeMap<usize, (String, Vec<String>)> = BTreeMap::new();
         for i in runs {
             let record = &summary.records[i];
-            let text = format!("{:#}", crate::load::without_seed(&record.config));
-            let run = format!("seed {} is run {}", record.seed, record.id);
+            let text = format!("{:#}", crate::load::without_seed(&record.run.config));
+            let run = format!("seed {} is run {}", record.run.seed, record.run.id);
             match by_config.values_mut().find(|(other, _)| *other == text) {
                 Some((_, runs)) => runs.push(run),
                 None => {

@@ -59,7 +59,7 @@ fn environment() -> Environment {
         cpu: "Made-up processor".into(),
         cores: 2,
         threads: 2,
-        memory_bytes: 1 << 34,
+        memory_bytes: Some(1 << 34),
         os: "linux x86_64".into(),
         device: "cpu".into(),
         dtype: "f32".into(),

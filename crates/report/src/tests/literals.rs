@@ -1,6 +1,6 @@
 //! One made-up record against the very words of the tables: a swapped column cannot hide.
 
-use lexmax_records::{Band, BandedNll, RunRecord, RunResult};
+use lexmax_records::{Band, BandedNll, RunRecord, RunResult, RunStatus};
 
 use super::*;
 
@@ -16,16 +16,14 @@ fn records() -> Vec<RunRecord> {
     ] {
         let mut record = run(OUTPUTS[0], seed);
         let extra = seed as f64 - 1.0;
-        record.output = output.into();
-        record.family = family.into();
-        record.config["output"] = output.into();
-        record.id = lexmax_records::RunId::of_config(&record.config);
-        record.result = Some(RunResult {
-            test: BandedNll {
-                nats,
-                tokens: 1_000,
-                bands: vec![Band { from: 0, to: 33_278, nats, tokens: 1_000 }],
-            },
+        record.run.name = output.into();
+        record.run.family = family.into();
+        record.run.config["output"] = output.into();
+        record.run.id = lexmax_records::RunId::of_config(&record.run.config);
+        record.status = RunStatus::Finished(RunResult {
+            test: BandedNll::from_exact(vec![Band { from: 0, to: 33_278, nats, tokens: 1_000 }]),
+            eval_batch: 10,
+            ignored_class: None,
             valid_nll: 4.75,
             true_test_nll: Some(4.5),
             train_seconds: 61.0 + extra,
@@ -34,12 +32,14 @@ fn records() -> Vec<RunRecord> {
             tokens: 1_400_000,
             train_tokens_per_second: 23_000.0 + 200.0 * extra,
             eval_tokens_per_second: 45_000.0,
-            layer_ms_per_step: 3.25,
+            layer_ms: 3.25,
+            gflop_per_step: None,
+            dropped_mass: None,
             top_k_ms: 5.75,
             top_k_rows: 20,
             parameters: 14_000_000,
             layer_parameters: 6_500_000,
-            peak_memory_bytes: 300 << 20,
+            peak_memory_bytes: Some(300 << 20),
         });
         records.push(record);
     }

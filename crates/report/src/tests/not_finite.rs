@@ -1,7 +1,7 @@
 //! A finished run whose loss is infinite or not a number, and a reference that is missing: no verdict, no interval, no
 //! operating point comes of it, and every page says why.
 
-use lexmax_records::RunRecord;
+use lexmax_records::{Band, BandedNll, RunRecord};
 
 use super::*;
 use crate::charts::tests::{assert_legible, texts};
@@ -10,10 +10,10 @@ use crate::charts::tests::{assert_legible, texts};
 fn records(output: &str, seed: u64, nats: f64) -> Vec<RunRecord> {
     let mut records: Vec<_> =
         [1, 2].into_iter().flat_map(|seed| [run(OUTPUTS[0], seed), run(OUTPUTS[5], seed)]).collect();
-    let broken = records.iter_mut().find(|record| record.output == output && record.seed == seed).unwrap();
-    let result = broken.result.as_mut().unwrap();
-    result.test.nats = nats;
-    result.test.bands.iter_mut().for_each(|band| band.nats = nats);
+    let broken = records.iter_mut().find(|record| record.run.name == output && record.run.seed == seed).unwrap();
+    let result = broken.result_mut().unwrap();
+    let bands = result.test.bands().iter().map(|band| Band { nats, ..band.clone() });
+    result.test = BandedNll::from_exact(bands.collect());
     records
 }
 

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::charts::drawing::{Align, At, Ink, PAPER, TEXT};
+use lexmax_records::{Band, BandedNll};
 
 /// One output of each of three families, all drawn as circles: name, family, tokens per second, nats of the bands 0 and 1.
 const THREE: [(&str, &str, f64, [f64; 2]); 3] = [
@@ -21,18 +22,14 @@ fn records(shifts: &[f64]) -> Vec<RunRecord> {
             // A shift of the candidates only, so that the paired change varies too.
             let nats = nats.map(|nats| nats + shift * (1.0 + i as f64));
             let mut record = run((name, family, speed, 5.0, 1.0), seed as u64);
-            let result = record.result.as_mut().unwrap_or_else(|| panic!("finished"));
-            result.test.tokens = 400;
-            result.test.nats = 300.0 * nats[0] + 100.0 * nats[1];
-            result.test.bands.truncate(2);
-            for (band, (nats, tokens)) in
-                result.test.bands.iter_mut().zip(nats.into_iter().zip([300_u64, 100]))
-            {
-                (band.nats, band.tokens) = (nats * tokens as f64, tokens);
-            }
+            let result = record.result_mut().unwrap_or_else(|| panic!("finished"));
+            let bands = result.test.bands().iter().zip(nats.into_iter().zip([300_u64, 100]));
+            let bands =
+                bands.map(|(band, (nats, tokens))| Band { nats: nats * tokens as f64, tokens, ..band.clone() });
+            result.test = BandedNll::from_exact(bands.collect());
             result.train_tokens_per_second = speed;
-            result.peak_memory_bytes = (100 * (i as u64 + 1)) << 20;
-            result.layer_ms_per_step = 10.0 * (i as f64 + 1.0);
+            result.peak_memory_bytes = Some((100 * (i as u64 + 1)) << 20);
+            result.layer_ms = 10.0 * (i as f64 + 1.0);
             for point in &mut record.curve {
                 point.valid_nll = 5.0 + 0.1 * i as f64;
             }
@@ -206,7 +203,7 @@ fn values_far_apart_become_dots_on_a_logarithmic_axis() {
     let mut records = records(&[0.0]);
     let times = [0.5, 7.0, 480.0];
     for (record, ms) in records.iter_mut().zip(times) {
-        record.result.as_mut().unwrap_or_else(|| panic!("finished")).layer_ms_per_step = ms;
+        record.result_mut().unwrap_or_else(|| panic!("finished")).layer_ms = ms;
     }
     let drawing = find(&charts(records), "layer_time");
     let x = Read::axis(&drawing, Align::Middle, rectangle(0.0, 170.0, 1000.0, 195.0), true);
@@ -221,7 +218,7 @@ fn values_far_apart_become_dots_on_a_logarithmic_axis() {
 #[test]
 fn whiskers_on_bars_have_a_white_rim() {
     let mut records = records(&[0.0, 0.01]);
-    records[0].result.as_mut().unwrap_or_else(|| panic!("finished")).peak_memory_bytes = 90 << 20;
+    records[0].result_mut().unwrap_or_else(|| panic!("finished")).peak_memory_bytes = Some(90 << 20);
     let drawing = find(&charts(records), "memory");
     let whisker = lines(&drawing, |ink| ink == TEXT, false);
     assert!(!whisker.is_empty());
@@ -235,8 +232,7 @@ fn whiskers_on_bars_have_a_white_rim() {
 #[test]
 fn a_marker_over_another_is_open() {
     let mut records = records(&[0.0]);
-    let full = records[0].result.clone();
-    records[1].result = full;
+    records[1].status = records[0].status.clone();
     let drawing = find(&charts(records), "pareto");
     // Equal points: both are there, one filled and one as an outline.
     let data = rectangle(0.0, 80.0, 1000.0, 570.0);
