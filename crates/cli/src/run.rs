@@ -158,10 +158,8 @@ fn estimate(run: &RunSpec, plan: &Plan, records: &[RunRecord]) -> Option<f64> {
             .iter()
             .all(|place| record.run.config.pointer(place) == run.json.pointer(place))
     };
-    let speeds = records
-        .iter()
-        .filter(alike)
-        .filter_map(|record| Some(record.result()?.train_tokens_per_second));
+    let speeds =
+        records.iter().filter(alike).filter_map(|record| Some(record.result()?.train_tokens_per_second));
     speeds.filter(|speed| speed.is_finite() && *speed > 0.0).map(|speed| tokens / speed).next()
 }
 

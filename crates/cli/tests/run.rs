@@ -39,13 +39,9 @@ fn an_experiment_runs_records_is_skipped_when_finished_and_is_reported() {
         assert!(nll > truth && nll < 60_f64.ln() + 0.2 && truth > 1.0, "nll {nll}, truth {truth}");
         let bands = result["test"]["bands"].as_array().unwrap();
         assert_eq!(bands.iter().map(|band| band["tokens"].as_u64().unwrap()).sum::<u64>(), 390);
-        for figure in [
-            "train_seconds",
-            "train_tokens_per_second",
-            "eval_tokens_per_second",
-            "layer_ms",
-            "top_k_ms",
-        ] {
+        for figure in
+            ["train_seconds", "train_tokens_per_second", "eval_tokens_per_second", "layer_ms", "top_k_ms"]
+        {
             assert!(result[figure].as_f64().unwrap() > 0.0, "{figure}");
         }
         assert!(result["peak_memory_bytes"].as_u64().unwrap() > 10 << 20);

@@ -77,9 +77,8 @@ pub(crate) fn read(folder: &Path) -> Result<Contents, RecordError> {
         }
     }
     // The file that bears the id of its run comes before copies of it, whichever the folder lists first.
-    let is_named = |stored: &Stored| {
-        stored.path.file_stem().is_some_and(|stem| stem == stored.record.run.id.as_str())
-    };
+    let is_named =
+        |stored: &Stored| stored.path.file_stem().is_some_and(|stem| stem == stored.record.run.id.as_str());
     stored.sort_by_key(|stored| !is_named(stored));
     for candidate in stored {
         match contents.stored.iter().find(|kept| kept.record.run.id == candidate.record.run.id) {

@@ -42,8 +42,9 @@ struct StoredNll {
 impl BandedNll {
     /// Sums bands of exact negative log-likelihoods, which must not overlap and must cover all classes.
     pub fn from_exact(bands: Vec<Band>) -> Self {
-        let (nats, tokens) =
-            bands.iter().fold((0.0, 0_u64), |sum, band| (sum.0 + band.nats, sum.1.saturating_add(band.tokens)));
+        let (nats, tokens) = bands
+            .iter()
+            .fold((0.0, 0_u64), |sum, band| (sum.0 + band.nats, sum.1.saturating_add(band.tokens)));
         Self { nats, tokens, bands }
     }
 
@@ -86,7 +87,10 @@ impl TryFrom<StoredNll> for BandedNll {
     fn try_from(StoredNll { nats, tokens, bands }: StoredNll) -> Result<Self, String> {
         let whole = Self::from_exact(bands);
         if whole.tokens != tokens {
-            return Err(format!("the bands hold {} tokens, expected the {tokens} of the whole", whole.tokens));
+            return Err(format!(
+                "the bands hold {} tokens, expected the {tokens} of the whole",
+                whole.tokens
+            ));
         }
         let alike = (whole.nats - nats).abs() <= 1e-9 * nats.abs();
         if !(alike || whole.nats.to_bits() == nats.to_bits() || (whole.nats.is_nan() && nats.is_nan())) {

@@ -29,7 +29,10 @@ fn finished_and_failed_records_come_back_as_they_were_and_in_order() {
     for record in &written {
         store.write(record).unwrap();
     }
-    assert_eq!(store.read_all().unwrap().into_records(), [&written[1], &written[2], &written[0]].map(Clone::clone));
+    assert_eq!(
+        store.read_all().unwrap().into_records(),
+        [&written[1], &written[2], &written[0]].map(Clone::clone)
+    );
     for record in &written {
         assert_eq!(store.read(&record.run.id).unwrap().as_ref(), Some(record));
     }

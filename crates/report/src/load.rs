@@ -36,9 +36,8 @@ pub fn select(records: Vec<RunRecord>) -> Loaded {
     for record in records {
         let key = (record.run.name.clone(), record.run.seed);
         // A run that finished says more than a later one that broke, and a later one more than an earlier.
-        let rank = |record: &RunRecord| {
-            (record.result().is_some(), record.run.started_unix, record.run.id.clone())
-        };
+        let rank =
+            |record: &RunRecord| (record.result().is_some(), record.run.started_unix, record.run.id.clone());
         if latest.get(&key).is_none_or(|kept| rank(kept) < rank(&record)) {
             latest.insert(key, record);
         }
@@ -66,7 +65,10 @@ pub fn select(records: Vec<RunRecord>) -> Loaded {
     ));
     notes.extend(distinct(
         "corpora",
-        records.iter().map(|record| format!("{} {}", record.run.corpus.name, record.run.corpus.hash)).collect(),
+        records
+            .iter()
+            .map(|record| format!("{} {}", record.run.corpus.name, record.run.corpus.hash))
+            .collect(),
         "perplexities of different corpora do not compare",
     ));
     notes.extend(distinct(

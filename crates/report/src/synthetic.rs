@@ -139,7 +139,9 @@ pub fn run(output: Output, seed: u64) -> RunRecord {
             top_k_rows: 20,
             parameters: (parameters * 1e6) as u64 + 7_300_000,
             layer_parameters: (parameters * 1e6) as u64,
-            peak_memory_bytes: Some(((250.0 + 30.0 * parameters + 20_000.0 / speed * 20.0) * 1_048_576.0) as u64),
+            peak_memory_bytes: Some(
+                ((250.0 + 30.0 * parameters + 20_000.0 / speed * 20.0) * 1_048_576.0) as u64,
+            ),
         }),
     }
 }
@@ -168,15 +170,13 @@ pub fn many() -> Vec<RunRecord> {
     OUTPUTS
         .iter()
         .flat_map(|&output| [run(output, 1), run(output, 2)])
-        .map(
-            |record| {
-                if record.run.name.starts_with("nce") && record.run.seed == 2 {
-                    broken(record, 340)
-                } else {
-                    record
-                }
-            },
-        )
+        .map(|record| {
+            if record.run.name.starts_with("nce") && record.run.seed == 2 {
+                broken(record, 340)
+            } else {
+                record
+            }
+        })
         .collect()
 }
 

@@ -255,7 +255,10 @@ fn superseded_and_incomparable_records_are_pointed_out() {
     let loaded = select(vec![old, run(OUTPUTS[0], 1), elsewhere, later_failure, other_config]);
     assert_eq!(loaded.records.len(), 3);
     assert!(
-        loaded.records.iter().all(|record| record.result().is_some() && record.run.config["backbone"] != "smaller")
+        loaded
+            .records
+            .iter()
+            .all(|record| record.result().is_some() && record.run.config["backbone"] != "smaller")
     );
     let notes = loaded.notes.join("\n");
     for words in

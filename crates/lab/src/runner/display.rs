@@ -127,7 +127,13 @@ impl Display {
                 )
             }
         };
-        self.note(&format!("[{}/{}] {} seed {}: {what}", done + 1, self.runs, record.run.name, record.run.seed));
+        self.note(&format!(
+            "[{}/{}] {} seed {}: {what}",
+            done + 1,
+            self.runs,
+            record.run.name,
+            record.run.seed
+        ));
         self.show_all(done + 1, 0.0);
     }
 

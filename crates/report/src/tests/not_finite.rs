@@ -10,7 +10,8 @@ use crate::charts::tests::{assert_legible, texts};
 fn records(output: &str, seed: u64, nats: f64) -> Vec<RunRecord> {
     let mut records: Vec<_> =
         [1, 2].into_iter().flat_map(|seed| [run(OUTPUTS[0], seed), run(OUTPUTS[5], seed)]).collect();
-    let broken = records.iter_mut().find(|record| record.run.name == output && record.run.seed == seed).unwrap();
+    let broken =
+        records.iter_mut().find(|record| record.run.name == output && record.run.seed == seed).unwrap();
     let result = broken.result_mut().unwrap();
     let bands = result.test.bands().iter().map(|band| Band { nats, ..band.clone() });
     result.test = BandedNll::from_exact(bands.collect());

@@ -24,8 +24,11 @@ fn records(shifts: &[f64]) -> Vec<RunRecord> {
             let mut record = run((name, family, speed, 5.0, 1.0), seed as u64);
             let result = record.result_mut().unwrap_or_else(|| panic!("finished"));
             let bands = result.test.bands().iter().zip(nats.into_iter().zip([300_u64, 100]));
-            let bands =
-                bands.map(|(band, (nats, tokens))| Band { nats: nats * tokens as f64, tokens, ..band.clone() });
+            let bands = bands.map(|(band, (nats, tokens))| Band {
+                nats: nats * tokens as f64,
+                tokens,
+                ..band.clone()
+            });
             result.test = BandedNll::from_exact(bands.collect());
             result.train_tokens_per_second = speed;
             result.peak_memory_bytes = Some((100 * (i as u64 + 1)) << 20);
