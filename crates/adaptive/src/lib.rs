@@ -5,6 +5,7 @@
 //!
 //! On a CPU in f32 or f64 its loss, log-probabilities of targets, top-k and draws come from the sweeps of
 //! [`lexmax_kernels`], elsewhere from plain libtorch operations: same numbers, see [`lexmax_output::fused::Compute`].
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod config;
 mod fused;

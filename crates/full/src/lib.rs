@@ -2,6 +2,7 @@
 //!
 //! [`Full`] computes `log p(c | h) = z_c - log sum_j exp(z_j)` with `z = f(W h + b)`, where `f` is the temperature and
 //! the soft cap of [`transform`]. The training loss may add the z-loss, the focal factor or the logit adjustment.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod config;
 mod layer;

@@ -16,6 +16,7 @@
 //! * Morin & Bengio 2005, "Hierarchical probabilistic neural network language model" (AISTATS): binary trees.
 //! * Mikolov et al. 2011, "Extensions of recurrent neural network language model" (ICASSP): classes as frequency bins.
 //! * Mikolov et al. 2013, "Distributed representations of words and phrases" (arXiv 1310.4546): Huffman trees.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod best;
 mod binary;

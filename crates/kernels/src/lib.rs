@@ -14,6 +14,7 @@
 //!
 //! Matrix products come from the `gemm` crate, one call on one thread at a time over that thread's own block; the sweeps
 //! around them are written here, over vector instructions chosen at run time ([`Level`]).
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod element;
 mod error;

@@ -4,6 +4,7 @@
 //! (Yang et al. 2018, "Breaking the Softmax Bottleneck", arXiv 1711.03953).
 //! * [`Mixture`]: a weighted sum of `K` softmaxes over the same class weights.
 //! * [`Sigsoftmax`]: one softmax over a nonlinear function of the logits, at the cost of a plain one.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod fused;
 mod mos;

@@ -6,6 +6,7 @@
 //! * [`BuildContext`], [`WordCounts`]: what a layer is built from.
 //! * [`dense`]: exact answers from the logits of all classes.
 //! * [`conformance`]: the laws that every layer is tested against.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod batch;
 mod build;

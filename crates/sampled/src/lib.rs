@@ -6,6 +6,7 @@
 //!   sampling, one-vs-each);
 //! * [`proposal`]: which distribution `q` the negatives come from (uniform, log-uniform, unigram, the batch itself);
 //! * [`expected_count`]: how often a class is expected among them (with replacement, or unique draws).
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod config;
 pub mod expected_count;
