@@ -10,7 +10,8 @@ const EXPERIMENT: &str = "experiments/quickstart.toml";
 /// Not `results/`: what is committed there would be taken for this machine's own runs.
 const RESULTS: &str = "target/demo/quickstart";
 
-/// libtorch where it is missing, the release build, the quickstart run and its report; prints where the report is.
+/// libtorch where it is missing, the release build, the quickstart run and its report; prints where
+/// the report is.
 pub fn demo(root: &Path) -> Result<()> {
     step::step("libtorch", || libtorch::ensure(root))?;
     step::step("release build (the first one takes minutes, nearly all of it dependencies)", || {

@@ -1,58 +1,82 @@
-//! Project tasks, called as `cargo xtask COMMAND`: install libtorch, show the demo, run the tests, check the tree, time
-//! other packages beside lexmax.
+//! Project tasks, called as `cargo xtask COMMAND`.
 //! This crate links no libtorch, so that it builds and helps where libtorch is missing.
 
 mod check;
 mod demo;
 mod invariants;
 mod libtorch;
+mod machines;
 mod peers;
 mod step;
 mod suite;
 mod workspace;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use clap::builder::PossibleValuesParser;
+use clap::{Parser, Subcommand};
 
-const HELP: &str = "\
-Project tasks.
+/// Project tasks.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", after_help = LIBTORCH)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
 
-Usage: cargo xtask COMMAND
-
-Commands:
-  libtorch   Install libtorch into .libtorch where it is missing or damaged
-               cargo xtask libtorch
-               cargo xtask libtorch --verify        read every file again and compare checksums
-               cargo xtask libtorch --into FOLDER   install into another folder, for use as LIBTORCH
-  demo       libtorch, release build, the quickstart experiment and its report
-               cargo xtask demo
-  test       libtorch, then the whole test suite; what follows `--` goes to `cargo test`
-               cargo xtask test
-               cargo xtask test -- -p lexmax-full gradient
-  check      Formatting, invariants, clippy, documentation and tests, each without a warning
-               cargo xtask check
-  invariants Only the invariants of the source tree (a second; part of `check`)
-               cargo xtask invariants
-  peers      lexmax beside PyTorch and TensorFlow on this machine: times, memory, a table of ratios and charts in
-             results/peers (half an hour on two cores; leave the machine alone meanwhile). The packages are
-             installed into .peers-venv, a download of gigabytes, unless an interpreter is given
-               cargo xtask peers
-               cargo xtask peers --python PATH      an interpreter that has PyTorch and TensorFlow
-               cargo xtask peers --quick            small sizes, 3 minutes, into target/peers-quick
-               cargo xtask peers --only full        one group: full, full-large, adaptive, sampled, mos, evaluate,
-                                                    top-10, language-model or grid; stored lines of the others stay
-               cargo xtask peers --threads 1        threads of both sides; all cores otherwise
-               cargo xtask peers --report-only      table and charts from stored lines, nothing is timed
-  help       Print this text
-
+const LIBTORCH: &str = "\
 A LIBTORCH of your own (an unpacked libtorch 2.13.0) or LIBTORCH_USE_PYTORCH=1 (the PyTorch 2.13.0 of the
-Python at hand) is respected: then nothing is installed.
-";
+Python at hand) is respected: then nothing is installed.";
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install libtorch into .libtorch where it is missing or damaged.
+    #[command(after_help = "Examples:\n  cargo xtask libtorch\n  cargo xtask libtorch --into /opt/libtorch")]
+    Libtorch {
+        /// Install into this folder instead.
+        #[arg(long, value_name = "FOLDER")]
+        into: Option<PathBuf>,
+    },
+    /// Install libtorch, build, run the quickstart experiment and write its report.
+    #[command(after_help = "Example: cargo xtask demo")]
+    Demo,
+    /// Install libtorch, then run the whole test suite.
+    #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test -- -p lexmax-full gradient")]
+    Test {
+        /// Arguments of `cargo test`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        args: Vec<String>,
+    },
+    /// Run everything that must hold before a change goes in.
+    #[command(
+        after_help = "Examples:\n  cargo xtask check\n  cargo xtask check --only invariants --only levels"
+    )]
+    Check {
+        /// Run this step alone (may be given several times).
+        #[arg(long, value_name = "STEP", value_parser = PossibleValuesParser::new(check::names()))]
+        only: Vec<String>,
+    },
+    /// Print every place that breaks the prose rule, also in packages that the check does not hold
+    /// to it yet.
+    #[command(after_help = "Examples:\n  cargo xtask prose\n  cargo xtask prose crates/kernels")]
+    Prose {
+        /// Only files below this folder, as written from the root of the workspace.
+        #[arg(value_name = "FOLDER", default_value = "")]
+        folder: String,
+    },
+    /// Time lexmax beside PyTorch and TensorFlow on this machine.
+    #[command(after_help = "Example: cargo xtask peers --quick")]
+    Peers {
+        /// Arguments of the comparison.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        args: Vec<String>,
+    },
+}
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    match dispatch(&args) {
+    match perform(Arguments::parse().task) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask: {error:#}");
@@ -61,65 +85,55 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(args: &[String]) -> Result<()> {
-    let (command, rest) = match args.split_first() {
-        Some((command, rest)) => (command.as_str(), rest),
-        None => ("help", args),
-    };
-    let nothing_more = || match rest.first() {
-        Some(extra) => bail!("`cargo xtask {command}` takes no argument, got `{extra}`"),
-        None => Ok(()),
-    };
-    match command {
-        "help" | "--help" | "-h" => print!("{HELP}"),
-        "libtorch" => libtorch::command(&workspace::root()?, rest)?,
-        "demo" => {
-            nothing_more()?;
-            demo::demo(&workspace::root()?)?;
-        }
-        "test" => suite::test(&workspace::root()?, rest)?,
-        "check" => {
-            nothing_more()?;
-            check::check(&workspace::root()?)?;
-        }
-        "peers" => peers::command(&workspace::root()?, rest)?,
-        "invariants" => {
-            nothing_more()?;
-            step::step("invariants", || invariants::require(&workspace::root()?))?;
-        }
-        other => {
-            eprintln!("{HELP}");
-            bail!(
-                "there is no command `{other}`; expected libtorch, demo, test, check, invariants, peers or help"
-            );
-        }
+fn perform(task: Task) -> Result<()> {
+    let root = workspace::root();
+    match task {
+        Task::Libtorch { into: Some(folder) } => libtorch::install_into(&folder),
+        Task::Libtorch { into: None } => libtorch::ensure(&root),
+        Task::Demo => demo::demo(&root),
+        Task::Test { args } => suite::test(&root, &args),
+        Task::Check { only } => check::check(&root, &only),
+        Task::Prose { folder } => invariants::print_prose(&root, &folder),
+        Task::Peers { args } => peers::command(&root, &args),
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use clap::CommandFactory;
 
-    fn run(args: &[&str]) -> Result<()> {
-        dispatch(&args.iter().map(ToString::to_string).collect::<Vec<_>>())
+    fn refusal(args: &[&str]) -> String {
+        let line = ["xtask"].iter().chain(args);
+        Arguments::try_parse_from(line).err().map(|error| error.to_string()).unwrap_or_default()
     }
 
     #[test]
-    fn unknown_commands_and_arguments_are_refused_by_name() {
-        assert!(run(&["chekc"]).unwrap_err().to_string().contains("`chekc`"));
-        assert!(run(&["demo", "--fast"]).unwrap_err().to_string().contains("`--fast`"));
-        assert!(run(&["libtorch", "--verfy"]).unwrap_err().to_string().contains("`--verfy`"));
-        assert!(run(&["peers", "--qiuck"]).unwrap_err().to_string().contains("`--qiuck`"));
-        assert!(run(&["libtorch", "--into"]).unwrap_err().to_string().contains("--into"));
+    fn unknown_arguments_are_refused_by_name() {
+        for args in
+            [["chekc"].as_slice(), &["demo", "--fast"], &["libtorch", "--verfy"], &["check", "--only", "x"]]
+        {
+            let last = args.last().unwrap();
+            assert!(refusal(args).contains(&format!("'{last}'")), "{args:?}: {}", refusal(args));
+        }
+        assert!(refusal(&["libtorch", "--into"]).contains("--into"));
     }
 
     #[test]
-    fn help_shows_an_example_of_every_command() {
-        run(&[]).unwrap();
-        for command in ["libtorch", "demo", "test", "check", "invariants", "peers"] {
-            assert!(HELP.contains(&format!("cargo xtask {command}")), "{command}");
+    fn test_arguments_reach_cargo_as_given() {
+        let line = ["xtask", "test", "--", "-p", "lexmax-full", "--", "--nocapture"];
+        let Task::Test { args } = Arguments::try_parse_from(line).unwrap().task else {
+            panic!("another task")
+        };
+        assert_eq!(args, ["-p", "lexmax-full", "--", "--nocapture"]);
+    }
+
+    #[test]
+    fn help_of_every_command_has_an_example() {
+        for command in Arguments::command().get_subcommands_mut() {
+            let help = command.render_help().to_string();
+            assert!(help.contains(&format!("cargo xtask {}", command.get_name())), "{help}");
         }
     }
 }

@@ -1,14 +1,15 @@
 //! Named, timed steps and the child processes that they run.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 use crate::workspace;
 
-/// Runs one step: prints its name, then how long it took; an error says which step failed, and ends the task.
+/// Runs one step: prints its name, then how long it took; an error says which step failed, and ends
+/// the task.
 pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     eprintln!("==> {name}");
     let start = Instant::now();
@@ -28,9 +29,10 @@ pub fn duration(elapsed: Duration) -> String {
     }
 }
 
-/// Cargo at the workspace root, with the environment of the user's shell: what the cargo that started this task
-/// added is taken out, for a build script that watches such a variable would run anew with every change between
-/// `cargo xtask test` and `cargo test` (for torch-sys that is a minute of C++).
+/// Cargo at the workspace root, with the environment of the user's shell: what the cargo that
+/// started this task added is taken out, for a build script that watches such a variable would run
+/// anew with every change between `cargo xtask test` and `cargo test` (for torch-sys that is a
+/// minute of C++).
 pub fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
@@ -47,8 +49,8 @@ fn set_by_cargo(root: &Path, name: &str, value: &Path) -> bool {
     of_package || (name == "LIBTORCH" && value == workspace::default_libtorch(root))
 }
 
-/// Runs a child process whose output passes through; an exit status other than 0 is an error that names the
-/// command.
+/// Runs a child process whose output passes through; an exit status other than 0 is an error that
+/// names the command.
 pub fn run(command: &mut Command) -> Result<()> {
     let line = command_line(command);
     let status = command.status().with_context(|| format!("cannot start `{line}`"))?;
@@ -56,6 +58,13 @@ pub fn run(command: &mut Command) -> Result<()> {
         bail!("`{line}` ended with {status}; its own output above says why");
     }
     Ok(())
+}
+
+/// Whether the program starts and ends well, in silence.
+pub fn answers(program: &str, args: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// The command as one would type it, with the program's file name only.
@@ -72,33 +81,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_child_names_its_command_and_the_step() {
+    fn failed_child_names_its_command_and_the_step() {
         let error = step("shell", || run(Command::new("sh").args(["-c", "exit 3"]))).unwrap_err();
         let text = format!("{error:#}");
         assert!(text.contains("step `shell` failed"), "{text}");
         assert!(text.contains("`sh -c exit 3` ended with exit status: 3"), "{text}");
-    }
-
-    #[test]
-    fn an_absent_program_is_named() {
         let error = run(&mut Command::new("no-such-program-here")).unwrap_err();
         assert!(error.to_string().contains("cannot start `no-such-program-here`"));
     }
 
     #[test]
-    fn nested_cargo_does_not_see_what_the_outer_cargo_set() {
+    fn variables_of_the_outer_cargo_do_not_reach_the_nested_one() {
         let command = cargo(Path::new("."));
-        let removed: Vec<_> = command
-            .get_envs()
-            .filter(|(_, value)| value.is_none())
-            .map(|(name, _)| name.to_string_lossy().into_owned())
-            .collect();
-        assert!(removed.contains(&"CARGO_PKG_NAME".to_owned()), "{removed:?}");
-        assert!(removed.contains(&"CARGO_MANIFEST_DIR".to_owned()), "{removed:?}");
-    }
-
-    #[test]
-    fn a_libtorch_of_the_user_reaches_nested_cargo() {
+        let removed: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).collect();
+        assert!(removed.iter().any(|(name, _)| *name == "CARGO_PKG_NAME"), "{removed:?}");
         let root = Path::new("/project");
         assert!(set_by_cargo(root, "LIBTORCH", Path::new("/project/.libtorch")));
         assert!(!set_by_cargo(root, "LIBTORCH", Path::new("/opt/libtorch")));
@@ -106,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_read_well() {
+    fn duration_is_written_in_seconds_or_minutes() {
         assert_eq!(duration(Duration::from_millis(420)), "0.42 s");
         assert_eq!(duration(Duration::from_secs(75)), "75.0 s");
         assert_eq!(duration(Duration::from_secs(725)), "12 min 05 s");

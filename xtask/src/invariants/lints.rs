@@ -1,25 +1,44 @@
-//! Every crate takes the lints of the workspace, or clippy would pass by what they forbid.
+//! Lints that clippy passes by unless a package asks for them.
 
 use super::Violation;
 use super::tree::SourceFile;
 
-/// Looks at one file; only manifests of packages matter.
+/// Packages that know no file: clippy.toml lists the functions and types, these deny their use.
+const WITHOUT_FILES: [&str; 7] =
+    ["adaptive", "full", "hierarchical", "kernels", "mixture", "output", "sampled"];
+
+/// The line that denies file access outside tests.
+const DENIED: &str = "#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]";
+
+/// Looks at one file; only manifests of packages and the roots of libraries matter.
 pub fn check(file: &SourceFile) -> Vec<Violation> {
-    let is_manifest = file.path == "Cargo.toml" || file.path.ends_with("/Cargo.toml");
-    if !is_manifest || !file.text.lines().any(|line| line.trim() == "[package]") {
-        return Vec::new();
+    let path = file.path.as_str();
+    if (path == "Cargo.toml" || path.ends_with("/Cargo.toml")) && !takes_workspace_lints(&file.text) {
+        return vec![Violation::new(
+            path,
+            "the package does not take the lints of the workspace",
+            "a table [lints] with `workspace = true`",
+        )];
     }
-    let mut lines = file.text.lines().map(str::trim).skip_while(|line| *line != "[lints]").skip(1);
-    let section = lines.by_ref().take_while(|line| !line.starts_with('['));
-    let taken = section.map(|line| line.replace(' ', "")).any(|line| line == "workspace=true");
-    if taken {
-        return Vec::new();
+    let knows_no_file = WITHOUT_FILES.iter().any(|name| path == format!("crates/{name}/src/lib.rs"));
+    if knows_no_file && !file.text.lines().any(|line| line == DENIED) {
+        return vec![Violation::new(
+            path,
+            "nothing keeps file access out of this crate",
+            format!("`{DENIED}`"),
+        )];
     }
-    vec![Violation::new(
-        &file.path,
-        "the package does not take the lints of the workspace",
-        "a table [lints] with `workspace = true`",
-    )]
+    Vec::new()
+}
+
+fn takes_workspace_lints(manifest: &str) -> bool {
+    let mut lines = manifest.lines().map(str::trim);
+    if !lines.clone().any(|line| line == "[package]") {
+        return true;
+    }
+    lines.find(|line| *line == "[lints]");
+    let section = lines.take_while(|line| !line.starts_with('['));
+    section.map(|line| line.replace(' ', "")).any(|line| line == "workspace=true")
 }
 
 #[cfg(test)]
@@ -31,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_without_the_lints_is_seen() {
+    fn package_without_workspace_lints_is_a_violation() {
         let path = "crates/a/Cargo.toml";
         assert_eq!(
             found(path, "[package]\nname = \"a\"\n\n[lints]\nworkspace = true\n\n[dependencies]\n"),
@@ -41,5 +60,12 @@ mod tests {
         assert_eq!(found(path, "[package]\n[lints]\n[dependencies]\nworkspace = true\n"), 1);
         assert_eq!(found("Cargo.toml", "[workspace]\nmembers = []\n"), 0);
         assert_eq!(found("experiments/a.toml", "[package]\n"), 0);
+    }
+
+    #[test]
+    fn family_that_allows_file_access_is_a_violation() {
+        assert_eq!(found("crates/full/src/lib.rs", &format!("//! Doc.\n{DENIED}\n")), 0);
+        assert_eq!(found("crates/full/src/lib.rs", "//! Doc.\n"), 1);
+        assert_eq!(found("crates/corpus/src/lib.rs", "//! Doc.\n"), 0);
     }
 }

@@ -1,15 +1,14 @@
-//! The architecture invariants that a program can see in the source tree. Each file here holds one kind; each tells
-//! a violation in one line: where, what, and what was expected.
+//! The invariants of ARCHITECTURE.md that a program can see in the source tree. Each file here
+//! holds one kind and tells a violation in one line: where, what, and what was expected.
 
-mod code;
 mod dependencies;
-mod family_io;
 mod files;
 mod lints;
 mod paths;
+mod prose;
 mod tree;
-mod unsafe_code;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -20,9 +19,9 @@ use anyhow::{Result, bail};
 pub struct Violation {
     /// A file with line number, or a package.
     pub place: String,
-    /// What is there.
+    /// The thing that is there.
     pub found: String,
-    /// What should be there.
+    /// The thing that should be there.
     pub expected: String,
 }
 
@@ -38,19 +37,18 @@ impl fmt::Display for Violation {
     }
 }
 
-/// All violations in the tree.
+/// Finds all violations in the tree.
 pub fn violations(root: &Path) -> Result<Vec<Violation>> {
-    let mut found = dependencies::check(&dependencies::metadata(root)?)?;
-    for file in tree::rust_files(root)? {
-        found.extend(files::check(&file));
-        let lines = code::code_lines(&file.text);
-        found.extend(unsafe_code::check(&file, &lines));
-        found.extend(family_io::check(&file, &lines));
+    let mut found = dependencies::check(&dependencies::metadata(root)?);
+    let tree = tree::text_files(root)?;
+    for file in &tree {
+        found.extend(paths::check(file));
+        found.extend(lints::check(file));
+        if file.is_rust() {
+            found.extend(files::check(file));
+        }
     }
-    for file in tree::text_files(root)? {
-        found.extend(paths::check(&file));
-        found.extend(lints::check(&file));
-    }
+    found.extend(prose::check(&tree));
     Ok(found)
 }
 
@@ -62,8 +60,32 @@ pub fn require(root: &Path) -> Result<()> {
     }
     match found.len() {
         0 => Ok(()),
-        1 => bail!("one violation of the architecture's invariants, printed above"),
-        n => bail!("{n} violations of the architecture's invariants, printed above"),
+        n => bail!("violations of the architecture's invariants, printed above: {n}"),
+    }
+}
+
+/// Prints the violations of the prose rule below `folder`, in pending packages too, and their
+/// number in each package; any is an error.
+pub fn print_prose(root: &Path, folder: &str) -> Result<()> {
+    let mut counts: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
+    for (lint, violation) in prose::findings(&tree::text_files(root)?) {
+        if violation.place.starts_with(folder) {
+            println!("{violation}");
+            *counts
+                .entry(prose::package(&violation.place).to_owned())
+                .or_default()
+                .entry(lint)
+                .or_default() += 1;
+        }
+    }
+    println!();
+    for (package, lints) in &counts {
+        let lints: Vec<_> = lints.iter().map(|(lint, count)| format!("{count} {lint}")).collect();
+        println!("{package}: {}", lints.join(", "));
+    }
+    match counts.values().flat_map(BTreeMap::values).sum() {
+        0 => Ok(()),
+        n => bail!("violations of the prose rule, printed above: {n}"),
     }
 }
 
@@ -71,38 +93,32 @@ pub fn require(root: &Path) -> Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::fs;
 
     #[test]
-    fn the_tree_holds_its_invariants() {
-        let found = violations(&crate::workspace::root().unwrap()).unwrap();
+    fn tree_holds_its_invariants() {
+        let found = violations(&crate::workspace::root()).unwrap();
         let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert!(lines.is_empty(), "\n{}", lines.join("\n"));
     }
 
     #[test]
-    fn every_kind_is_called_on_a_tree() {
-        // Everything but the dependencies, which cargo would have to read: a workspace of one bad file.
+    fn violations_of_every_kind_are_found_in_a_tree() {
         let root = tempfile::tempdir().unwrap();
         let src = root.path().join("crates/full/src");
-        std::fs::create_dir_all(&src).unwrap();
-        std::fs::write(
-            root.path().join("Cargo.toml"),
-            "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n",
-        )
-        .unwrap();
-        std::fs::write(
-            root.path().join("crates/full/Cargo.toml"),
-            "[package]\nname = \"lexmax-unheard-of\"\nedition = \"2024\"\n",
-        )
-        .unwrap();
+        fs::create_dir_all(&src).unwrap();
+        let workspace = "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n";
+        fs::write(root.path().join("Cargo.toml"), workspace).unwrap();
+        let package = "[package]\nname = \"lexmax-unheard-of\"\nedition = \"2024\"\n";
+        fs::write(root.path().join("crates/full/Cargo.toml"), package).unwrap();
         let home = concat!("/ho", "me/someone/x");
-        let text = format!(
-            "use std::fs;\nfn f() {{ let _ = fs::read(\"{home}\"); }}\nfn g() {{ unsafe {{ h() }} }}\n{}",
-            "// line\n".repeat(files::MAX_LINES)
-        );
-        std::fs::write(src.join("lib.rs"), text).unwrap();
+        fs::write(root.path().join("loose.rs"), "//! Doc.\nenum From {}\n").unwrap();
+        let text = format!("fn f() {{ g(\"{home}\") }}\n{}", "// line\n".repeat(files::MAX_LINES));
+        fs::write(src.join("lib.rs"), text).unwrap();
         let lines: Vec<String> = violations(root.path()).unwrap().iter().map(ToString::to_string).collect();
-        for part in ["lexmax-unheard-of", "module doc", "503 lines", "SAFETY", "std::fs", "home", "lints"] {
+        for part in
+            ["lexmax-unheard-of", "module doc", "401 lines", "home", "lints of", "file access", "prelude"]
+        {
             assert!(lines.iter().any(|line| line.contains(part)), "{part} in {lines:#?}");
         }
     }

@@ -22,7 +22,8 @@ pub fn check(file: &SourceFile) -> Vec<Violation> {
     found
 }
 
-/// Whether an absolute path begins there: not in the middle of another path or address, and with something in it.
+/// Whether an absolute path begins there: not in the middle of another path or address, and with
+/// something in it.
 fn names(line: &str, home: &str) -> bool {
     line.match_indices(home).any(|(at, _)| {
         let before = line[..at].chars().next_back();

@@ -1,9 +1,10 @@
-//! The files that invariants look at.
+//! The text files of the project, for the invariants to look at.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use ignore::WalkBuilder;
 
 /// A text file of the tree.
 pub struct SourceFile {
@@ -13,68 +14,35 @@ pub struct SourceFile {
     pub text: String,
 }
 
-/// Folders with Rust sources of ours.
-const RUST: [&str; 4] = ["benches", "build", "crates", "xtask"];
-/// Folders that are looked at although their names begin with a dot.
-const HIDDEN: [&str; 3] = [".cargo", ".ci", ".github"];
-/// Folders of what is built, fetched or brought by the user.
-const SKIPPED: [&str; 4] = ["target", "data", "checkpoints", "__pycache__"];
-/// Endings of the texts that are looked at.
-const TEXT: [&str; 16] = [
-    "c", "cpp", "csv", "h", "html", "json", "jsonl", "md", "py", "rs", "sh", "svg", "toml", "txt", "yaml",
-    "yml",
-];
+impl SourceFile {
+    /// Whether this is a source file of Rust.
+    pub fn is_rust(&self) -> bool {
+        self.path.ends_with(".rs")
+    }
+}
+
 /// A text beyond this is data.
 const MAX_BYTES: u64 = 8 << 20;
 
-/// Every Rust file of the workspace, in order of path.
-pub fn rust_files(root: &Path) -> Result<Vec<SourceFile>> {
-    let mut files = Vec::new();
-    for folder in RUST {
-        if root.join(folder).is_dir() {
-            walk(root, folder, &|path| path.ends_with(".rs"), &mut files)?;
-        }
-    }
-    Ok(files)
-}
-
-/// Every text file of the project, in order of path.
+/// Every text file that git would not ignore, in order of path.
 pub fn text_files(root: &Path) -> Result<Vec<SourceFile>> {
+    let mut walk = WalkBuilder::new(root);
+    walk.hidden(false).parents(false).git_global(false).require_git(false);
+    walk.max_filesize(Some(MAX_BYTES)).sort_by_file_path(Ord::cmp);
+    walk.filter_entry(|entry| entry.file_name() != ".git");
     let mut files = Vec::new();
-    let is_text = |path: &str| {
-        let (name, ending) = path.rsplit_once('.').unwrap_or((path, ""));
-        TEXT.contains(&ending) || name.starts_with(".ci/") || path.starts_with(".ci/")
-    };
-    walk(root, "", &is_text, &mut files)?;
-    Ok(files)
-}
-
-fn walk(root: &Path, folder: &str, wanted: &dyn Fn(&str) -> bool, files: &mut Vec<SourceFile>) -> Result<()> {
-    let absolute = root.join(folder);
-    let read = || format!("cannot read `{}`", absolute.display());
-    let mut entries =
-        fs::read_dir(&absolute).with_context(read)?.collect::<Result<Vec<_>, _>>().with_context(read)?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-        let kind = entry.file_type().with_context(read)?;
-        if kind.is_dir() {
-            let hidden = name.starts_with('.') && !HIDDEN.contains(&name.as_str());
-            // Only at the root does `data` mean the user's data; a crate may have a module of that name.
-            let skipped = SKIPPED.contains(&name.as_str()) && (folder.is_empty() || name != "data");
-            if !hidden && !skipped {
-                walk(root, &path, wanted, files)?;
-            }
-        } else if kind.is_file() && wanted(&path) {
-            // A file that another program removes meanwhile, or that is no UTF-8, is no text of ours.
-            let small = entry.metadata().is_ok_and(|metadata| metadata.len() <= MAX_BYTES);
-            if let Some(text) = small.then(|| fs::read_to_string(entry.path()).ok()).flatten() {
-                files.push(SourceFile { path, text });
-            }
+    for entry in walk.build() {
+        let entry = entry.with_context(|| format!("cannot read the tree below `{}`", root.display()))?;
+        if !entry.file_type().is_some_and(|kind| kind.is_file()) {
+            continue;
+        }
+        // A file that is no UTF-8, or that another program removes meanwhile, is no text of ours.
+        if let (Ok(text), Ok(path)) = (fs::read_to_string(entry.path()), entry.path().strip_prefix(root)) {
+            let names: Vec<_> = path.iter().map(|name| name.to_string_lossy()).collect();
+            files.push(SourceFile { path: names.join("/"), text });
         }
     }
-    Ok(())
+    Ok(files)
 }
 
 #[cfg(test)]
@@ -83,27 +51,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sources_are_found_and_what_is_built_is_not() {
+    fn text_files_leave_out_ignored_and_binary_ones() {
         let root = tempfile::tempdir().unwrap();
-        let paths = [
-            "crates/a/src/lib.rs",
-            "crates/a/src/data/mod.rs",
-            "crates/a/target/x.rs",
-            "data/x.md",
-            ".git/x.md",
-            ".ci/run",
-            "README.md",
-            "picture.png",
-        ];
-        for path in paths {
+        let write = |path: &str, bytes: &[u8]| {
             let path = root.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "text").unwrap();
+            fs::write(path, bytes).unwrap();
+        };
+        write(".gitignore", b"/target\n");
+        for path in ["crates/a/src/data/mod.rs", "target/x.rs", ".git/x.md", ".ci/run", "README.md"] {
+            write(path, b"text");
         }
-        let names = |files: Vec<SourceFile>| files.into_iter().map(|file| file.path).collect::<Vec<_>>();
-        let rust = ["crates/a/src/data/mod.rs", "crates/a/src/lib.rs"];
-        assert_eq!(names(rust_files(root.path()).unwrap()), rust);
-        let text = [".ci/run", "README.md", rust[0], rust[1]];
-        assert_eq!(names(text_files(root.path()).unwrap()), text);
+        write("picture.png", b"\xff\xfe");
+        let files = text_files(root.path()).unwrap();
+        let names: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(names, [".ci/run", ".gitignore", "README.md", "crates/a/src/data/mod.rs"]);
+        assert!(files[3].is_rust() && !files[2].is_rust());
     }
 }

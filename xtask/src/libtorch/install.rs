@@ -1,20 +1,21 @@
-//! The installation: everything is made in a folder beside the final one, which gets its name at the very end.
+//! The installation: everything is made in a folder beside the final one, which gets its name at
+//! the very end.
 
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use super::manifest::Manifest;
-use super::state::{State, state};
-use super::{VERSION, beside, disk, link, megabytes, python, unpack, wheels};
+use super::state::{self, Sizes, State};
+use super::{VERSION, link, megabytes, unpack, wheels};
 use crate::step;
 
-/// Ends of names beside the folder that nobody else gives: what has them is removed without asking.
-const PARTIAL: &str = ".lexmax-partial";
-const OLD: &str = ".lexmax-old";
+/// Bytes on the disk at once: wheels (542 MB) and the files unpacked from them (490 MB).
+const NEEDED: u64 = 1_150_000_000;
 
-/// Installs libtorch into `folder`; what is there now is replaced when the new one is whole.
+/// Installs libtorch into `folder`; an older installation there is replaced by the new one when
+/// that is whole.
 pub fn install(folder: &Path) -> Result<()> {
     ensure!(
         cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")),
@@ -26,98 +27,76 @@ pub fn install(folder: &Path) -> Result<()> {
     let parent = folder.parent().context("the folder of libtorch cannot be the root of the file system")?;
     fs::create_dir_all(parent).with_context(|| format!("cannot create `{}`", parent.display()))?;
     let _guard = lock(parent)?;
-    if let State::Whole { .. } = state(folder, true) {
-        eprintln!("    another process installed it meanwhile");
+    if let State::Whole(how) = state::state(folder)? {
+        eprintln!("    another process installed it meanwhile ({how})");
         return Ok(());
     }
-    fetch_and_place(folder, parent).map_err(|error| disk::explain(error, parent))
-}
-
-fn fetch_and_place(folder: &Path, parent: &Path) -> Result<()> {
-    let staging = beside(folder, PARTIAL);
+    let staging = beside(folder);
     remove(&staging)?;
-    disk::require(parent, disk::NEEDED)?;
-    let python = python::with_pip(&python::NAMES, python::runs)?;
-    let (downloads, tmp) = (staging.join("wheels"), staging.join("tmp"));
-    for folder in [&downloads, &tmp] {
-        fs::create_dir_all(folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
-    }
-    let wheels = step::step("download of libtorch (about 542 MB)", || {
-        wheels::download(python, &wheels::packages(), &downloads, &tmp)
-    })?;
-    let manifest = step::step("unpacking", || assemble(&wheels, &staging))?;
-    step::step("moving into place", || {
-        remove(&downloads)?;
-        remove(&tmp)?;
-        // Only a folder that is whole gets the manifest, and then its name.
-        manifest.write(&staging)?;
-        swap(&staging, folder)
-    })?;
-    eprintln!(
-        "    libtorch {VERSION} is in {} ({} files, {:.0} MB)",
-        folder.display(),
-        manifest.files.len(),
-        megabytes(manifest.bytes())
+    let (free, shown) = (fs4::available_space(parent).unwrap_or(u64::MAX), parent.display());
+    ensure!(
+        free >= NEEDED,
+        "the installation needs {:.0} MB in `{shown}` (half of it while it runs only), but {:.0} MB are free; make \
+         room, or install elsewhere with `cargo xtask libtorch --into FOLDER` and set LIBTORCH to that folder",
+        megabytes(NEEDED),
+        megabytes(free)
     );
+    let downloads = staging.join("wheels");
+    fs::create_dir_all(&downloads).with_context(|| format!("cannot create `{}`", downloads.display()))?;
+    let wheels = step::step("download of libtorch (about 542 MB)", || wheels::download(&downloads))?;
+    let sizes = step::step("unpacking", || assemble(&wheels, &staging))?;
+    remove(&downloads)?;
+    place(&staging, &sizes, folder)?;
+    let (files, size) = (sizes.len(), megabytes(sizes.values().sum()));
+    eprintln!("    libtorch {VERSION} is in {} ({files} files, {size:.0} MB)", folder.display());
     Ok(())
 }
 
-/// Makes a libtorch folder of the wheels: files, libtorch.so, version, and the list of them all.
-fn assemble(wheels: &[PathBuf], staging: &Path) -> Result<Manifest> {
-    let mut manifest = Manifest::default();
-    unpack::unpack(wheels, staging, &mut manifest)?;
-    let lib = staging.join("lib");
-    link::make_libtorch(&lib)?;
-    let tmp = staging.join("tmp");
-    fs::create_dir_all(&tmp).with_context(|| format!("cannot create `{}`", tmp.display()))?;
-    link::prove_it_loads(&lib, &tmp)?;
+/// Makes a libtorch folder of the wheels: files, libtorch.so and version.
+fn assemble(wheels: &[PathBuf], staging: &Path) -> Result<Sizes> {
+    let mut sizes = unpack::unpack(wheels, staging)?;
+    link::make_libtorch(&staging.join("lib"))?;
     let version = staging.join("build-version");
     fs::write(&version, VERSION).with_context(|| format!("cannot write `{}`", version.display()))?;
-    manifest.add(staging, "lib/libtorch.so")?;
-    manifest.add(staging, "build-version")?;
-    Ok(manifest)
+    for made in ["lib/libtorch.so", "build-version"] {
+        sizes.insert(made.to_owned(), fs::metadata(staging.join(made))?.len());
+    }
+    Ok(sizes)
 }
 
-/// Gives `staging` the name `folder`; an older folder of that name goes only after that.
-fn swap(staging: &Path, folder: &Path) -> Result<()> {
-    let old = beside(folder, OLD);
-    remove(&old)?;
-    let replaces = folder.symlink_metadata().is_ok();
-    if replaces {
-        fs::rename(folder, &old).with_context(|| format!("cannot rename `{}`", folder.display()))?;
-    }
-    if let Err(error) = fs::rename(staging, folder) {
-        if replaces {
-            // The error told is the first one; this only puts back what was there.
-            let _ = fs::rename(&old, folder);
+/// Gives a folder that is whole the list of its files, and then its name.
+fn place(staging: &Path, sizes: &Sizes, folder: &Path) -> Result<()> {
+    state::record(staging, sizes)?;
+    remove(folder)?;
+    fs::rename(staging, folder).with_context(|| format!("cannot rename `{}`", staging.display()))
+}
+
+/// A name beside the folder that nobody else gives, so that its owner is removed without asking.
+fn beside(folder: &Path) -> PathBuf {
+    let mut name = folder.file_name().unwrap_or_default().to_os_string();
+    name.push(".lexmax-partial");
+    folder.with_file_name(name)
+}
+
+/// Removes a folder, or nothing where there is nothing; of a link, the link alone.
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove `{}`", folder.display()))
         }
-        return Err(error).with_context(|| format!("cannot rename `{}`", staging.display()));
+        _ => Ok(()),
     }
-    remove(&old)
 }
 
-/// Removes a folder, a file or a link, or nothing where there is nothing.
-fn remove(path: &Path) -> Result<()> {
-    let removed = match path.symlink_metadata() {
-        Err(_) => return Ok(()),
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-    };
-    removed.with_context(|| format!("cannot remove `{}`", path.display()))
-}
-
-/// Keeps a second installation beside this one waiting. The lock lies on the parent folder itself: no file is left
-/// behind, and the system frees it when the process ends, however it ends.
+/// Keeps a second installation beside this one waiting. The lock lies on the parent folder itself:
+/// no file is left behind, and the system frees it when the process ends, however it ends.
 fn lock(parent: &Path) -> Result<File> {
     let handle = File::open(parent).with_context(|| format!("cannot open `{}`", parent.display()))?;
-    match handle.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            eprintln!("    another installation is running in {}; waiting for it", parent.display());
-            handle.lock().with_context(|| format!("cannot lock `{}`", parent.display()))?;
-        }
-        // A file system without locks (some network ones) is no reason not to install.
-        Ok(()) | Err(TryLockError::Error(_)) => {}
+    if let Err(TryLockError::WouldBlock) = handle.try_lock() {
+        eprintln!("    another installation is running in {}; waiting for it", parent.display());
+        handle.lock().with_context(|| format!("cannot lock `{}`", parent.display()))?;
     }
+    // Another error is a file system without locks, which is no reason not to install.
     Ok(handle)
 }
 
@@ -126,81 +105,39 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::libtorch::link::tests::library;
-    use crate::libtorch::manifest;
     use crate::libtorch::unpack::tests::wheel;
 
-    /// Wheels with shared objects that load.
-    fn wheels(folder: &Path) -> Vec<PathBuf> {
-        let read = |name: &str, needs: &[&str]| fs::read(library(folder, name, needs)).unwrap();
+    /// An installation from wheels with shared objects that load.
+    fn installed(root: &Path) -> PathBuf {
+        let read = |name: &str, needs: &[&str]| fs::read(library(root, name, needs)).unwrap();
         let (c10, cpu) = (read("libc10.so", &[]), read("libtorch_cpu.so", &["c10"]));
-        let torch = [
+        let files = [
             ("torch/include/torch/csrc/api/include/torch/torch.h", b"#pragma once".as_slice()),
             ("torch/lib/libtorch_cpu.so", &cpu),
             ("torch/lib/libc10.so", &c10),
             ("torch/lib/libgomp.so.1", b"gomp"),
+            ("n/lib/libcudart.so.13", b"a"),
+            ("n/lib/libcupti.so.13", b"b"),
         ];
-        let cuda = [("n/lib/libcudart.so.13", b"a".as_slice()), ("n/lib/libcupti.so.13", b"b")];
-        vec![wheel(folder.join("torch-.whl"), &torch), wheel(folder.join("cuda-.whl"), &cuda)]
-    }
-
-    fn installed(root: &Path) -> PathBuf {
-        let staging = root.join(format!("libtorch{PARTIAL}"));
         let folder = root.join("libtorch");
-        assemble(&wheels(root), &staging).unwrap().write(&staging).unwrap();
-        swap(&staging, &folder).unwrap();
+        let staging = beside(&folder);
+        let sizes = assemble(&[wheel(root.join("all.whl"), &files)], &staging).unwrap();
+        place(&staging, &sizes, &folder).unwrap();
+        assert!(!staging.exists());
         folder
     }
 
     #[test]
-    fn an_installation_is_whole_and_damage_to_it_is_seen() {
+    fn installation_is_whole_and_replaces_a_damaged_one() {
         let root = tempfile::tempdir().unwrap();
         let folder = installed(root.path());
-        assert!(matches!(state(&folder, true), State::Whole { files: 8, .. }));
-        assert!(!root.path().join(format!("libtorch{PARTIAL}")).exists());
-
-        let header = folder.join("include/torch/csrc/api/include/torch/torch.h");
-        fs::write(&header, "#pragma 0nce").unwrap();
-        assert!(matches!(state(&folder, false), State::Whole { .. }));
-        assert!(matches!(state(&folder, true), State::Damaged(what) if what.contains("torch.h: CRC-32")));
-        let library = File::options().write(true).open(folder.join("lib/libtorch_cpu.so")).unwrap();
-        library.set_len(100).unwrap();
-        assert!(
-            matches!(state(&folder, false), State::Damaged(what) if what.contains("libtorch_cpu.so: 100 bytes"))
-        );
-    }
-
-    #[test]
-    fn a_new_installation_replaces_a_damaged_one_and_leaves_nothing_beside_it() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("libtorch");
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join(manifest::NAME), "cut off").unwrap();
+        assert!(matches!(state::state(&folder), Ok(State::Whole(how)) if how.starts_with("8 files")));
+        fs::write(folder.join("lib/libtorch_cpu.so"), "cut").unwrap();
         fs::write(folder.join("old"), "").unwrap();
-        assert!(matches!(state(&folder, false), State::Damaged(_)));
+        assert!(
+            matches!(state::state(&folder), Ok(State::Damaged(what)) if what.contains("cpu.so has 3 bytes"))
+        );
         installed(root.path());
-        assert!(matches!(state(&folder, false), State::Whole { .. }));
-        assert!(!folder.join("old").exists());
-        assert!(!root.path().join(format!("libtorch{OLD}")).exists());
-    }
-
-    #[test]
-    fn a_link_in_the_place_of_the_folder_is_replaced_and_what_it_shows_stays() {
-        let root = tempfile::tempdir().unwrap();
-        let elsewhere = root.path().join("elsewhere");
-        fs::create_dir(&elsewhere).unwrap();
-        fs::write(elsewhere.join("precious"), "").unwrap();
-        std::os::unix::fs::symlink(&elsewhere, root.path().join("libtorch")).unwrap();
-        installed(root.path());
-        assert!(elsewhere.join("precious").is_file());
-    }
-
-    #[test]
-    fn a_second_installation_waits_for_the_first() {
-        let root = tempfile::tempdir().unwrap();
-        let first = lock(root.path()).unwrap();
-        let again = File::open(root.path()).unwrap();
-        assert!(matches!(again.try_lock(), Err(TryLockError::WouldBlock)));
-        drop(first);
-        assert!(again.try_lock().is_ok());
+        assert!(matches!(state::state(&folder), Ok(State::Whole(_))) && !folder.join("old").exists());
     }
 }

@@ -1,101 +1,85 @@
-//! In what state a libtorch folder is.
+//! The state of a libtorch folder, by the list of files and sizes that an installation leaves in
+//! it.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
-use super::VERSION;
-use super::manifest::{self, Manifest};
+use anyhow::{Context, Result, bail, ensure};
 
-/// In what state a libtorch folder is.
+use super::{VERSION, megabytes};
+
+/// Name of the list within the folder. Only folders with it are ever replaced.
+const LIST: &str = "lexmax-files.json";
+
+/// Bytes by path, with `/` between names.
+pub type Sizes = BTreeMap<String, u64>;
+
+/// The state of a libtorch folder.
 #[derive(Debug, PartialEq, Eq)]
 pub enum State {
-    /// There is nothing.
+    /// Nothing is there.
     Missing,
-    /// As installed.
-    Whole {
-        /// Number of files in the manifest.
-        files: usize,
-        /// Their bytes.
-        bytes: u64,
-    },
-    /// A usable libtorch of the right version that somebody else put there.
-    Foreign,
-    /// Not usable as it is; the text says what is wrong.
+    /// A libtorch of the right version; the text says how that was seen.
+    Whole(String),
+    /// An installation of ours with something wrong, as the text says.
     Damaged(String),
 }
 
-/// Looks at the folder: sizes only (milliseconds), or with `verify` the checksum of every file.
-pub fn state(folder: &Path, verify: bool) -> State {
-    if !folder.join(manifest::NAME).is_file() {
-        return without_manifest(folder);
+/// Looks at the folder: names and sizes only, in milliseconds. A folder of somebody else's without
+/// a usable libtorch is an error, since it is not ours to replace.
+pub fn state(folder: &Path) -> Result<State> {
+    if let Ok(list) = fs::read_to_string(folder.join(LIST)) {
+        return Ok(compare(folder, &list).unwrap_or_else(|error| State::Damaged(format!("{error:#}"))));
     }
-    let checked = Manifest::read(folder).and_then(|manifest| {
-        let version = version_of(folder).unwrap_or_else(|| "unknown".to_owned());
-        if version != VERSION {
-            anyhow::bail!("it is version {version}, expected {VERSION}");
-        }
-        if verify { manifest.check_contents(folder) } else { manifest.check_sizes(folder) }?;
-        Ok(State::Whole { files: manifest.files.len(), bytes: manifest.bytes() })
-    });
-    checked.unwrap_or_else(|error| State::Damaged(format!("{error:#}")))
+    let empty = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+    if empty || folder.symlink_metadata().is_err() {
+        return Ok(State::Missing);
+    }
+    require_usable(folder, folder, false).with_context(|| {
+        let shown = folder.display();
+        format!(
+            "`{shown}` was not made by `cargo xtask libtorch`; expected a folder that is missing or empty"
+        )
+    })?;
+    Ok(State::Whole("not installed by this command; left as it is".to_owned()))
 }
 
-/// The version in `build-version`, without its local part (`2.13.0+cpu` is 2.13.0).
-pub fn version_of(folder: &Path) -> Option<String> {
-    let text = fs::read_to_string(folder.join("build-version")).ok()?;
-    text.trim().split('+').next().map(str::to_owned)
+/// Leaves the list in an installation that is whole.
+pub fn record(folder: &Path, sizes: &Sizes) -> Result<()> {
+    let path = folder.join(LIST);
+    let list = serde_json::to_string_pretty(sizes)?;
+    fs::write(&path, list).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-/// A folder from elsewhere, for example the archive of the PyTorch site, unpacked by hand.
-fn without_manifest(folder: &Path) -> State {
-    let mut entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(_) if folder.symlink_metadata().is_ok() => {
-            return State::Damaged("it is not a folder that can be read".to_owned());
-        }
-        Err(_) => return State::Missing,
-    };
-    if entries.next().is_none() {
-        return State::Missing;
+fn compare(folder: &Path, list: &str) -> Result<State> {
+    let sizes: Sizes = serde_json::from_str(list).with_context(|| format!("{LIST} is no list of sizes"))?;
+    for (path, expected) in &sizes {
+        let found = fs::metadata(folder.join(path)).with_context(|| path.clone())?.len();
+        ensure!(found == *expected, "{path} has {found} bytes, expected {expected}");
     }
-    match version_of(folder) {
-        Some(version) if version == VERSION => {}
-        Some(version) => return State::Damaged(format!("it is version {version}, expected {VERSION}")),
-        None => return State::Damaged("it has no readable file build-version".to_owned()),
-    }
-    let header = "include/torch/csrc/api/include/torch/torch.h";
-    if !folder.join(header).is_file() {
-        return State::Damaged(format!("it has no {header}"));
-    }
-    for name in ["libtorch", "libtorch_cpu", "libc10"] {
-        let library = folder.join("lib").join(name);
-        if library.with_extension("dylib").is_file() {
-            continue;
-        }
-        if let Err(why) = whole_elf(&library.with_extension("so")) {
-            return State::Damaged(format!("lib/{name}.so {why}"));
-        }
-    }
-    State::Foreign
+    require_usable(folder, folder, false)?;
+    let size = megabytes(sizes.values().sum());
+    Ok(State::Whole(format!("{} files, {size:.0} MB; every size is right", sizes.len())))
 }
 
-/// Whether a shared object reaches as far as its header says (the table of sections lies at its end, so a broken
-/// copy is noticed without reading it).
-fn whole_elf(path: &Path) -> Result<(), String> {
-    let mut header = [0_u8; 64];
-    let mut file = File::open(path).map_err(|error| format!("cannot be opened ({error})"))?;
-    let size = file.metadata().map_err(|error| format!("cannot be read ({error})"))?.len();
-    if file.read_exact(&mut header).is_err() || !header.starts_with(b"\x7fELF\x02") {
-        return Err("is not a 64-bit shared object".to_owned());
+/// Looks at a libtorch, so that a wrong folder is told here and not by a linker minutes later.
+/// `include` and `lib` are the folders that have `include/` and `lib/`.
+pub fn require_usable(include: &Path, lib: &Path, any_version: bool) -> Result<()> {
+    let header = include.join("include/torch/csrc/api/include/torch/torch.h");
+    ensure!(header.is_file(), "no libtorch {VERSION}: there is no `{}`", header.display());
+    let names = ["libtorch_cpu.so", "libtorch_cpu.dylib", "torch_cpu.lib", "libtorch_cpu.a"];
+    if !names.iter().any(|name| lib.join("lib").join(name).is_file()) {
+        bail!("no libtorch {VERSION}: there is no libtorch_cpu in `{}`", lib.join("lib").display());
     }
-    let number = |at: usize, len: usize| {
-        header[at..at + len].iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte))
-    };
-    let expected = number(0x28, 8).saturating_add(number(0x3a, 2) * number(0x3c, 2));
-    if size < expected {
-        return Err(format!("is cut off: {size} bytes, expected at least {expected}"));
-    }
+    // Without the local part: `2.13.0+cpu` is 2.13.0. A PyTorch of Python has no such file.
+    let text = fs::read_to_string(lib.join("build-version")).unwrap_or_else(|_| VERSION.to_owned());
+    let version = text.trim().split('+').next().unwrap_or_default();
+    ensure!(
+        any_version || version == VERSION,
+        "the libtorch in `{}` is version {version}, expected {VERSION}",
+        lib.display()
+    );
     Ok(())
 }
 
@@ -104,54 +88,58 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// An ELF header that promises a section table of 64 bytes at byte 100.
-    fn elf(size: usize) -> Vec<u8> {
-        let mut bytes = vec![0_u8; size];
-        bytes[..5].copy_from_slice(b"\x7fELF\x02");
-        bytes[0x28] = 100;
-        bytes[0x3a] = 64;
-        bytes[0x3c] = 1;
-        bytes
+    fn write(folder: &Path, path: &str, text: &str) {
+        fs::create_dir_all(folder.join(path).parent().unwrap()).unwrap();
+        fs::write(folder.join(path), text).unwrap();
     }
 
-    fn damage(folder: &Path) -> String {
-        match state(folder, false) {
-            State::Damaged(what) => what,
-            other => panic!("expected damage, got {other:?}"),
-        }
+    /// A folder with the least that a libtorch has.
+    fn usable(folder: &Path) {
+        write(folder, "include/torch/csrc/api/include/torch/torch.h", "");
+        write(folder, "lib/libtorch_cpu.so", "123");
+        write(folder, "build-version", "2.13.0+cpu\n");
     }
 
     #[test]
-    fn a_folder_from_elsewhere_is_accepted_when_it_is_usable() {
+    fn installed_folder_is_whole_until_a_size_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let damage = |part: &str| match state(folder.path()).unwrap() {
+            State::Damaged(what) => assert!(what.contains(part), "{what}"),
+            other => panic!("expected `{part}`, got {other:?}"),
+        };
+        usable(folder.path());
+        let library = "lib/libtorch_cpu.so";
+        record(folder.path(), &Sizes::from([(library.to_owned(), 3)])).unwrap();
+        assert!(matches!(state(folder.path()), Ok(State::Whole(how)) if how.starts_with("1 files, 0 MB")));
+        write(folder.path(), library, "1234");
+        damage("libtorch_cpu.so has 4 bytes, expected 3");
+        fs::remove_file(folder.path().join(library)).unwrap();
+        damage("libtorch_cpu.so: No such file");
+        usable(folder.path());
+        write(folder.path(), "build-version", "2.11.0");
+        damage("is version 2.11.0, expected 2.13.0");
+        write(folder.path(), LIST, "{\"a b.so\": 3,");
+        damage("no list of sizes");
+    }
+
+    #[test]
+    fn foreign_folder_is_left_where_usable_and_refused_elsewhere() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path();
-        assert_eq!(state(&dir.join("nothing"), false), State::Missing);
-        assert_eq!(state(dir, false), State::Missing);
-        fs::create_dir_all(dir.join("lib")).unwrap();
-        assert!(damage(dir).contains("build-version"));
-        fs::write(dir.join("build-version"), "2.11.0").unwrap();
-        assert!(damage(dir).contains("2.11.0, expected 2.13.0"));
-        fs::write(dir.join("build-version"), "2.13.0+cpu\n").unwrap();
-        assert!(damage(dir).contains("torch.h"));
-        let header = dir.join("include/torch/csrc/api/include/torch");
-        fs::create_dir_all(&header).unwrap();
-        fs::write(header.join("torch.h"), "").unwrap();
-        assert!(damage(dir).contains("lib/libtorch.so cannot be opened"));
-        for name in ["libtorch.so", "libtorch_cpu.so", "libc10.so"] {
-            fs::write(dir.join("lib").join(name), elf(164)).unwrap();
+        assert_eq!(state(&dir.join("nothing")).unwrap(), State::Missing);
+        assert_eq!(state(dir).unwrap(), State::Missing);
+        write(dir, "precious", "");
+        for place in [dir, &dir.join("precious")] {
+            let error = format!("{:#}", state(place).unwrap_err());
+            assert!(error.contains("missing or empty") && error.contains("torch.h"), "{error}");
         }
-        assert_eq!(state(dir, false), State::Foreign);
-        fs::write(dir.join("lib/libtorch_cpu.so"), elf(163)).unwrap();
-        assert!(damage(dir).contains("libtorch_cpu.so is cut off: 163 bytes, expected at least 164"));
-        fs::write(dir.join("lib/libtorch_cpu.so"), "<html>not found</html>").unwrap();
-        assert!(damage(dir).contains("not a 64-bit shared object"));
-    }
-
-    #[test]
-    fn a_file_in_the_place_of_the_folder_is_damage() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("file");
-        fs::write(&file, "").unwrap();
-        assert!(damage(&file).contains("not a folder"));
+        usable(dir);
+        assert!(matches!(state(dir), Ok(State::Whole(how)) if how.contains("left as it is")));
+        fs::remove_file(dir.join("lib/libtorch_cpu.so")).unwrap();
+        assert!(format!("{:#}", state(dir).unwrap_err()).contains("no libtorch_cpu"));
+        usable(dir);
+        write(dir, "build-version", "2.11.0");
+        assert!(format!("{:#}", state(dir).unwrap_err()).contains("2.11.0, expected 2.13.0"));
+        assert!(require_usable(dir, dir, true).is_ok());
     }
 }

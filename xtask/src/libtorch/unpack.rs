@@ -1,16 +1,17 @@
 //! Taking the few files that a CPU program needs out of the wheels (zip archives).
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, IsTerminal, Write};
+use std::io::{self, BufReader};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
 use zip::ZipArchive;
 
-use super::manifest::{Entry, Manifest};
-use super::megabytes;
+use super::VERSION;
+use super::state::Sizes;
 
-/// What must be there in the end, each with the package that has it.
+/// Files that must be there in the end, each with its package.
 const NEEDED: [(&str, &str); 6] = [
     ("include/torch/csrc/api/include/torch/torch.h", "torch"),
     ("lib/libtorch_cpu.so", "torch"),
@@ -20,121 +21,68 @@ const NEEDED: [(&str, &str); 6] = [
     ("lib/libcupti.so.13", "nvidia-cuda-cupti"),
 ];
 
-/// Where an archive's file goes in the libtorch folder; `None` for what is not needed.
+/// The place of an archive's file in the libtorch folder; `None` for one that is not needed.
 fn destination(name: &str) -> Option<String> {
     let path = if let Some(header) = name.strip_prefix("torch/include/") {
         format!("include/{header}")
     } else {
-        let file = name.rsplit('/').next()?;
-        let known = NEEDED.iter().any(|(path, _)| path.strip_prefix("lib/") == Some(file));
-        if !known {
-            return None;
-        }
-        format!("lib/{file}")
+        let library = format!("lib/{}", name.rsplit('/').next()?);
+        NEEDED.iter().any(|(path, _)| *path == library).then_some(library)?
     };
     // A name that climbs out of the folder, or ends in no file, is none of a wheel's.
     let plain = path.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
     (plain && !path.contains('\\')).then_some(path)
 }
 
-/// Unpacks what is needed of the `wheels` into `folder` and enters it in `manifest`. The archive's checksums are
-/// compared on the way, so a broken wheel is an error that names the wheel and the file.
-pub fn unpack(wheels: &[impl AsRef<Path>], folder: &Path, manifest: &mut Manifest) -> Result<()> {
+/// Unpacks the needed files of the `wheels` into `folder` and tells their sizes. The archive's
+/// checksums are compared on the way, so a broken wheel is an error that names the wheel and the
+/// file.
+pub fn unpack(wheels: &[impl AsRef<Path>], folder: &Path) -> Result<Sizes> {
+    let mut sizes = Sizes::new();
     for wheel in wheels {
-        let wheel = wheel.as_ref();
-        let name = wheel.file_name().unwrap_or_default().to_string_lossy();
-        unpack_one(wheel, folder, manifest)
+        let name = wheel.as_ref().file_name().unwrap_or_default().to_string_lossy();
+        unpack_one(wheel.as_ref(), folder, &mut sizes)
             .with_context(|| format!("cannot unpack `{name}` (a broken download? run the command again)"))?;
     }
     for (path, package) in NEEDED {
         ensure!(
-            manifest.files.contains_key(path),
-            "the wheel of {package} holds no file for `{path}`; expected one that fits libtorch {}",
-            super::VERSION
+            sizes.contains_key(path),
+            "the wheel of {package} holds no file for `{path}`; expected one that fits libtorch {VERSION}"
         );
     }
-    Ok(())
+    Ok(sizes)
 }
 
-fn unpack_one(wheel: &Path, folder: &Path, manifest: &mut Manifest) -> Result<()> {
+fn unpack_one(wheel: &Path, folder: &Path, sizes: &mut Sizes) -> Result<()> {
     let file = File::open(wheel).with_context(|| format!("cannot open `{}`", wheel.display()))?;
     let mut archive = ZipArchive::new(BufReader::new(file))?;
     let mut chosen = Vec::new();
+    let mut total = 0;
     for index in 0..archive.len() {
         let entry = archive.by_index_data(index)?;
         if let Some(path) = destination(&entry.name()?) {
-            chosen.push((index, path, Entry { size: entry.size(), crc32: entry.crc32() }));
+            total += entry.size();
+            chosen.push((index, path));
         }
     }
-    let total = chosen.iter().map(|(_, _, entry)| entry.size).sum();
-    let mut progress = Progress::new(total);
-    for (index, path, entry) in chosen {
+    let style = ProgressStyle::with_template("    {bytes} of {total_bytes} [{wide_bar}] {eta}")?;
+    let progress = ProgressBar::new(total).with_style(style);
+    for (index, path) in chosen {
         let mut source = archive.by_index(index).with_context(|| path.clone())?;
         let target = folder.join(&path);
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent).with_context(|| format!("cannot create `{}`", parent.display()))?;
         }
         let sink = File::create(&target).with_context(|| format!("cannot create `{}`", target.display()))?;
-        let mut sink = Counted { sink, progress: &mut progress };
-        let written = io::copy(&mut source, &mut sink).with_context(|| format!("copying {path}"))?;
-        ensure!(written == entry.size, "{path} has {written} bytes, expected {}", entry.size);
+        let written = io::copy(&mut source, &mut progress.wrap_write(&sink)).with_context(|| path.clone())?;
         if path.starts_with("lib/") {
             // On the disk before the folder gets its name: a size that fits is then no torn write.
-            sink.sink.sync_all().with_context(|| format!("writing {path}"))?;
+            sink.sync_all().with_context(|| path.clone())?;
         }
-        manifest.files.insert(path, entry);
+        sizes.insert(path, written);
     }
+    progress.finish_and_clear();
     Ok(())
-}
-
-/// A per cent display on a terminal, silent elsewhere.
-struct Progress {
-    total: u64,
-    done: u64,
-    shown: Option<u64>,
-}
-
-impl Progress {
-    fn new(total: u64) -> Self {
-        let worth_it = total > 50_000_000 && io::stderr().is_terminal();
-        Self { total, done: 0, shown: worth_it.then_some(u64::MAX) }
-    }
-
-    fn add(&mut self, bytes: u64) {
-        self.done += bytes;
-        let percent = self.done * 100 / self.total.max(1);
-        if self.shown.is_some_and(|shown| shown != percent) {
-            self.shown = Some(percent);
-            let (done, total) = (megabytes(self.done), megabytes(self.total));
-            eprint!("\r    unpacking {done:.0} of {total:.0} MB ({percent} %) ");
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.shown.is_some() {
-            eprintln!();
-        }
-    }
-}
-
-/// A file that tells the progress what was written to it.
-struct Counted<'a> {
-    sink: File,
-    progress: &'a mut Progress,
-}
-
-impl Write for Counted<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.sink.write(bytes)?;
-        self.progress.add(written as u64);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
-    }
 }
 
 #[cfg(test)]
@@ -142,6 +90,7 @@ pub mod tests {
     //! Small wheels made up for the tests of this and the neighbouring files.
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::io::Write;
     use std::path::PathBuf;
     use zip::CompressionMethod;
     use zip::write::SimpleFileOptions;
@@ -160,65 +109,51 @@ pub mod tests {
         path
     }
 
-    const TORCH: [(&str, &[u8]); 6] = [
+    const FILES: [(&str, &[u8]); 8] = [
         ("torch/include/torch/csrc/api/include/torch/torch.h", b"#pragma once"),
         ("torch/lib/libtorch_cpu.so", b"cpu cpu cpu cpu cpu cpu cpu cpu"),
         ("torch/lib/libc10.so", b"c10"),
         ("torch/lib/libgomp.so.1", b"gomp"),
         ("torch/lib/libtorch_cuda.so", b"not needed"),
         ("torch/nn/functional.py", b"not needed"),
+        ("nvidia/cu13/lib/libcudart.so.13", b"cudart"),
+        ("nvidia/cu13/lib/libcupti.so.13", b"cupti"),
     ];
-    const CUDA: [(&str, &[u8]); 2] =
-        [("nvidia/cu13/lib/libcudart.so.13", b"cudart"), ("nvidia/cu13/lib/libcupti.so.13", b"cupti")];
 
     #[test]
-    fn only_what_is_needed_is_unpacked() {
+    fn wheels_are_unpacked_without_needless_files() {
         let folder = tempfile::tempdir().unwrap();
-        let wheels = [wheel(folder.path().join("a.whl"), &TORCH), wheel(folder.path().join("b.whl"), &CUDA)];
+        let (torch, cuda) = FILES.split_at(6);
+        let wheels = [wheel(folder.path().join("a.whl"), torch), wheel(folder.path().join("b.whl"), cuda)];
         let into = folder.path().join("out");
-        let mut manifest = Manifest::default();
-        unpack(&wheels, &into, &mut manifest).unwrap();
-        assert_eq!(manifest.files.len(), NEEDED.len());
-        manifest.check_contents(&into).unwrap();
+        let sizes = unpack(&wheels, &into).unwrap();
+        assert_eq!((sizes.len(), sizes["lib/libcudart.so.13"]), (NEEDED.len(), 6));
         assert_eq!(fs::read(into.join("lib/libcudart.so.13")).unwrap(), b"cudart");
         assert!(!into.join("lib/libtorch_cuda.so").exists());
+        let error = unpack(&wheels[..1], &into).unwrap_err().to_string();
+        assert!(error.contains("nvidia-cuda-runtime") && error.contains("lib/libcudart.so.13"), "{error}");
     }
 
     #[test]
-    fn a_missing_file_is_named_with_its_package() {
+    fn broken_wheel_is_noticed_and_named() {
         let folder = tempfile::tempdir().unwrap();
-        let wheels =
-            [wheel(folder.path().join("a.whl"), &TORCH), wheel(folder.path().join("b.whl"), &CUDA[..1])];
-        let error = unpack(&wheels, &folder.path().join("out"), &mut Manifest::default()).unwrap_err();
-        let text = error.to_string();
-        assert!(text.contains("nvidia-cuda-cupti") && text.contains("lib/libcupti.so.13"), "{text}");
-    }
-
-    #[test]
-    fn a_broken_wheel_is_noticed_and_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = wheel(folder.path().join("a.whl"), &TORCH);
+        let path = wheel(folder.path().join("a.whl"), &FILES);
         let whole = fs::read(&path).unwrap();
-        let unpacks = |bytes: &[u8]| {
-            fs::write(&path, bytes).unwrap();
-            unpack(&[&path], &folder.path().join("out"), &mut Manifest::default())
-                .map_err(|e| format!("{e:#}"))
-        };
-        let cut = unpacks(&whole[..whole.len() - 30]).unwrap_err();
-        assert!(cut.contains("cannot unpack `a.whl`"), "{cut}");
         let mut flipped = whole.clone();
-        let at = whole.windows(6).position(|window| window == b"pragma").unwrap();
-        flipped[at] ^= 1;
-        let wrong = unpacks(&flipped).unwrap_err();
-        assert!(wrong.contains("cannot unpack `a.whl`") && wrong.contains("torch.h"), "{wrong}");
+        flipped[whole.windows(6).position(|window| window == b"pragma").unwrap()] ^= 1;
+        for (bytes, part) in [(&whole[..whole.len() - 30], "a.whl"), (&flipped, "torch.h")] {
+            fs::write(&path, bytes).unwrap();
+            let error = format!("{:#}", unpack(&[&path], &folder.path().join("out")).unwrap_err());
+            assert!(error.contains("cannot unpack `a.whl`") && error.contains(part), "{error}");
+        }
     }
 
     #[test]
-    fn names_that_climb_out_are_left() {
+    fn archive_names_that_climb_out_are_left() {
         assert_eq!(destination("torch/include/ATen/ATen.h").as_deref(), Some("include/ATen/ATen.h"));
-        assert_eq!(destination("torch/include/../../evil.h"), None);
-        assert_eq!(destination("torch/include//etc/evil.h"), None);
-        assert_eq!(destination("torch/include/a/"), None);
-        assert_eq!(destination("torch/lib/libtorch_python.so"), None);
+        for name in ["torch/include/../../x.h", "torch/include//x.h", "torch/include/a/", "torch/lib/libx.so"]
+        {
+            assert_eq!(destination(name), None, "{name}");
+        }
     }
 }

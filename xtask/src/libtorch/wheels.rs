@@ -1,141 +1,58 @@
 //! Fetching the wheels by pip, with the user's own pip settings.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::{VERSION, megabytes};
 use crate::step;
 
-/// One package: its requirement as pip reads it, and how its wheel's name begins.
-pub struct Package {
-    /// For example `torch==2.13.0`.
-    pub requirement: String,
-    /// For example `torch-`.
-    pub file_prefix: &'static str,
-}
-
-/// The packages that hold the CPU part. The wheel of torch is built for CUDA 13: libtorch_cpu.so names the libraries
-/// of two small packages, which must be there when it is loaded, and are not used on a machine without a GPU.
-pub fn packages() -> [Package; 3] {
-    [
-        Package { requirement: format!("torch=={VERSION}"), file_prefix: "torch-" },
-        Package {
-            requirement: "nvidia-cuda-runtime>=13,<14".to_owned(),
-            file_prefix: "nvidia_cuda_runtime-",
-        },
-        Package { requirement: "nvidia-cuda-cupti>=13,<14".to_owned(), file_prefix: "nvidia_cuda_cupti-" },
-    ]
-}
-
-/// Downloads the wheels of `packages` into `dest`; pip's temporary files go to `tmp`, on the same disk.
-pub fn download(python: &str, packages: &[Package], dest: &Path, tmp: &Path) -> Result<Vec<PathBuf>> {
+/// Downloads the wheels into `dest`; pip's temporary files go there too, to be on the same disk.
+pub fn download(dest: &Path) -> Result<Vec<PathBuf>> {
     let start = Instant::now();
-    match pip(python, packages, &[], dest, tmp)? {
-        Fetched::All => {}
-        Fetched::NoMatch => {
-            eprintln!(
-                "    no wheel for this Python; trying the one for CPython 3.12, whose libraries are the same"
-            );
-            let platforms = foreign_platforms();
-            let args: Vec<&str> = platforms.iter().map(String::as_str).collect();
-            if let Fetched::NoMatch = pip(python, packages, &args, dest, tmp)? {
-                bail!(
-                    "pip finds no wheel of torch {VERSION}; its output above says where it looked. Its own settings \
-                     apply (`{python} -m pip config list`): index, proxy, certificates. Is the package index in reach?"
-                );
-            }
-        }
-    }
-    let wheels = collect(packages, dest)?;
-    let mut bytes = 0;
-    for wheel in &wheels {
-        bytes += fs::metadata(wheel)?.len();
-    }
-    let seconds = start.elapsed();
-    eprintln!(
-        "    {} wheels, {:.1} MB in {} ({:.1} MB/s)",
-        wheels.len(),
-        megabytes(bytes),
-        step::duration(seconds),
-        megabytes(bytes) / seconds.as_secs_f64().max(1e-3)
-    );
-    Ok(wheels)
-}
-
-/// Arguments that make pip take a wheel for CPython 3.12 on Linux, whatever Python runs it. pip does not widen a
-/// platform that is given by name, so every glibc from 2.28 down to 2.17 is named.
-fn foreign_platforms() -> Vec<String> {
-    let mut args: Vec<String> =
-        ["--only-binary=:all:", "--python-version=3.12", "--implementation=cp"].map(str::to_owned).to_vec();
-    args.extend((17..=28).rev().map(|minor| format!("--platform=manylinux_2_{minor}_x86_64")));
-    args.push("--platform=manylinux2014_x86_64".to_owned());
-    args
-}
-
-/// How pip ended, where it did not fail for good.
-#[derive(Debug, PartialEq, Eq)]
-enum Fetched {
-    All,
-    NoMatch,
-}
-
-fn pip(python: &str, packages: &[Package], extra: &[&str], dest: &Path, tmp: &Path) -> Result<Fetched> {
-    let mut command = Command::new(python);
-    command.args(["-m", "pip", "download", "--no-deps", "--dest"]).arg(dest).args(extra);
-    command.args(packages.iter().map(|package| &package.requirement));
-    command.env("TMPDIR", tmp).stderr(Stdio::piped());
-    let line = step::command_line(&command);
-    let mut child = command.spawn().with_context(|| format!("cannot start `{line}`"))?;
-    let mut complaints = String::new();
-    if let Some(stderr) = child.stderr.take() {
-        // Passed on line by line as it comes, and kept, because only the text tells the reasons apart.
-        let mut reader = BufReader::new(stderr);
-        let mut raw = Vec::new();
-        while reader.read_until(b'\n', &mut raw)? > 0 {
-            let text = String::from_utf8_lossy(&raw);
-            eprint!("{text}");
-            complaints.push_str(&text);
-            raw.clear();
-        }
-    }
-    let status = child.wait()?;
-    if status.success() { Ok(Fetched::All) } else { failure(&complaints, &line) }
-}
-
-fn failure(complaints: &str, line: &str) -> Result<Fetched> {
-    if complaints.contains("No space left on device") {
-        bail!("`{line}` failed: No space left on device");
-    }
-    if complaints.contains("No matching distribution found") {
-        return Ok(Fetched::NoMatch);
-    }
-    bail!("`{line}` failed; its own output above says why")
-}
-
-fn collect(packages: &[Package], dest: &Path) -> Result<Vec<PathBuf>> {
-    let mut names = Vec::new();
+    let python = python_with_pip(&["python3", "python"])?;
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "download", "--no-deps", "--dest"]).arg(dest).env("TMPDIR", dest);
+    // One wheel for whichever Python runs pip: its libraries are the same for all. A platform that
+    // is given by name is not widened by pip, so every glibc from 2.28 down to 2.17 is named.
+    pip.args(["--only-binary=:all:", "--python-version=3.12", "--implementation=cp"]);
+    pip.args((17..=28).rev().map(|minor| format!("--platform=manylinux_2_{minor}_x86_64")));
+    pip.args(["--platform=manylinux2014_x86_64", &format!("torch=={VERSION}")]);
+    // The wheel is built for CUDA 13: libtorch_cpu.so names libraries of these two, which must be
+    // there when it is loaded, and are not used on a machine without a GPU.
+    pip.args(["nvidia-cuda-runtime>=13,<14", "nvidia-cuda-cupti>=13,<14"]);
+    step::run(&mut pip).with_context(|| {
+        format!(
+            "pip fetched no libtorch {VERSION}; its own settings apply (`{python} -m pip config list`): index, proxy, \
+             certificates. Is the package index in reach?"
+        )
+    })?;
+    let (mut wheels, mut bytes) = (Vec::new(), 0);
     for entry in fs::read_dir(dest).with_context(|| format!("cannot read `{}`", dest.display()))? {
-        names.push(entry?.file_name().to_string_lossy().into_owned());
+        let entry = entry?;
+        bytes += entry.metadata()?.len();
+        wheels.push(entry.path());
     }
-    let mut wheels = Vec::new();
-    for package in packages {
-        let found = names.iter().find(|name| name.starts_with(package.file_prefix) && name.ends_with(".whl"));
-        match found {
-            Some(name) => wheels.push(dest.join(name)),
-            None => bail!(
-                "pip ended well, but there is no wheel `{}*.whl` for {} in `{}` (it holds {names:?})",
-                package.file_prefix,
-                package.requirement,
-                dest.display()
-            ),
-        }
-    }
+    wheels.retain(|path| path.extension().is_some_and(|extension| extension == "whl"));
+    let (size, time) = (megabytes(bytes), start.elapsed());
+    let speed = size / time.as_secs_f64().max(1e-3);
+    eprintln!("    {} wheels, {size:.1} MB in {} ({speed:.1} MB/s)", wheels.len(), step::duration(time));
     Ok(wheels)
+}
+
+/// The first of `names` that starts as a Python with pip.
+pub fn python_with_pip<'a>(names: &[&'a str]) -> Result<&'a str> {
+    let found = names.iter().find(|name| step::answers(name, &["-m", "pip", "--version"]));
+    found.copied().with_context(|| {
+        format!(
+            "no Python with pip (tried {}); pip fetches libtorch, so install both (on Debian and Ubuntu the package \
+             python3-pip), or get libtorch by hand and point LIBTORCH to it",
+            names.join(", ")
+        )
+    })
 }
 
 #[cfg(test)]
@@ -144,29 +61,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reasons_of_pip_are_told_apart() {
-        let none = "ERROR: No matching distribution found for torch==2.13.0\n";
-        assert_eq!(failure(none, "pip").unwrap(), Fetched::NoMatch);
-        let full = "ERROR: Could not install: [Errno 28] No space left on device\n";
-        assert!(failure(full, "pip").unwrap_err().to_string().contains("No space left"));
-        let other = failure("ERROR: hash mismatch\n", "python3 -m pip").unwrap_err().to_string();
-        assert!(other.contains("`python3 -m pip` failed"), "{other}");
-    }
-
-    #[test]
-    fn a_missing_wheel_is_named() {
-        let dest = tempfile::tempdir().unwrap();
-        let packages = packages();
-        for name in
-            ["torch-2.13.0-cp312.whl", "nvidia_cuda_runtime-13.5.whl", "nvidia_cuda_cupti-13.5.tar.gz"]
-        {
-            fs::write(dest.path().join(name), "").unwrap();
-        }
-        let error = collect(&packages, dest.path()).unwrap_err().to_string();
-        assert!(error.contains("nvidia_cuda_cupti-*.whl"), "{error}");
-        fs::write(dest.path().join("nvidia_cuda_cupti-13.5.whl"), "").unwrap();
-        let wheels = collect(&packages, dest.path()).unwrap();
-        assert_eq!(wheels[0].file_name().unwrap(), "torch-2.13.0-cp312.whl");
-        assert_eq!(wheels.len(), 3);
+    fn python_without_pip_is_passed_over_or_told() {
+        assert_eq!(python_with_pip(&["no-python-here", "false", "true"]).unwrap(), "true");
+        let error = python_with_pip(&["no-python-here", "false"]).unwrap_err().to_string();
+        assert!(error.contains("tried no-python-here, false"), "{error}");
     }
 }

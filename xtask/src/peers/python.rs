@@ -1,4 +1,5 @@
-//! The Python that runs the scripts of the other packages: the user's, or a virtual environment in the workspace.
+//! The Python that runs the scripts of the other packages: the user's, or a virtual environment in
+//! the workspace.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,15 +7,15 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::libtorch::python::{NAMES, runs, with_pip};
-use crate::step;
+use crate::libtorch::wheels::python_with_pip;
+use crate::step::{self, answers as runs};
 
 /// Where the virtual environment lies; git ignores it.
 const FOLDER: &str = ".peers-venv";
 const REQUIREMENTS: &str = "benches/peers/requirements.txt";
 
-/// An interpreter of the user, looked at: it must start and have PyTorch. A path with folders in it is relative to the
-/// folder that the user is in.
+/// An interpreter of the user, looked at: it must start and have PyTorch. A path with folders in it
+/// is relative to the folder that the user is in.
 pub fn given(root: &Path, python: &Path) -> Result<PathBuf> {
     let shown = python.display();
     let here = std::env::current_dir().context("cannot tell the current folder")?;
@@ -30,7 +31,8 @@ pub fn given(root: &Path, python: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
-/// The interpreter of the virtual environment, which is made or brought up to date where it must be.
+/// The interpreter of the virtual environment, which is made or brought up to date where it must
+/// be.
 pub fn ensure(root: &Path) -> Result<PathBuf> {
     let folder = root.join(FOLDER);
     let python = folder.join("bin").join("python");
@@ -41,7 +43,7 @@ pub fn ensure(root: &Path) -> Result<PathBuf> {
         return Ok(python);
     }
     if !python.exists() {
-        let system = with_pip(&NAMES, runs)?;
+        let system = python_with_pip(&["python3", "python"])?;
         step::run(Command::new(system).args(["-m", "venv"]).arg(&folder))?;
     }
     if !python.exists() {

@@ -1,0 +1,216 @@
+//! The prose rule, as far as a program can see it: comments, names of tests and names of types.
+
+use super::Violation;
+use super::tree::SourceFile;
+
+/// Packages that are not held to the rule yet. Take off the list what `cargo xtask prose` does not name.
+#[rustfmt::skip]
+pub const PENDING: &[&str] = &[
+    "benches", "build", "crates/adaptive", "crates/autograd", "crates/cli", "crates/conformance", "crates/corpus",
+    "crates/full", "crates/hierarchical", "crates/kernels", "crates/lab", "crates/lexmax", "crates/mixture",
+    "crates/optim", "crates/output", "crates/records", "crates/report", "crates/sampled", "crates/second-device",
+    "xtask",
+];
+
+/// A lint: its name, what it expects, and the lines of a text that are otherwise.
+type Lint = (&'static str, &'static str, fn(&str) -> Vec<(usize, String)>);
+
+const LINTS: [Lint; 4] = [
+    ("width", "at most 100 columns", width),
+    ("first word", "a first sentence that names its subject", first_word),
+    ("test name", "subject_condition_result in at most 60 characters", test_name),
+    ("prelude", "a name that the prelude does not have", prelude),
+];
+
+/// First words of a doc comment that lean on a neighbour: in a hover the text stands alone.
+const LEANING: [&str; 9] = ["What", "As", "Where", "Of", "The same", "Those", "It", "Their", "By"];
+/// First words of a test's name that name no subject.
+const NO_SUBJECT: [&str; 11] =
+    ["what", "it", "its", "they", "their", "this", "that", "these", "those", "there", "here"];
+/// Types and traits that every file knows without importing them.
+const PRELUDE: &str = "AsMut AsRef Box Clone Copy Debug Default DoubleEndedIterator Drop Eq ExactSizeIterator \
+    Extend Fn FnMut FnOnce From FromIterator Hash Into IntoIterator Iterator Option Ord PartialEq PartialOrd \
+    Result Send Sized String Sync ToOwned ToString TryFrom TryInto Unpin Vec";
+
+/// Holds the packages to the rule that are not pending.
+pub fn check(tree: &[SourceFile]) -> Vec<Violation> {
+    let held = findings(tree).into_iter().filter(|(_, found)| !PENDING.contains(&package(&found.place)));
+    held.map(|(_, found)| found).collect()
+}
+
+/// Finds every violation in the Rust files of `tree`, each with the name of its lint.
+pub fn findings(tree: &[SourceFile]) -> Vec<(&'static str, Violation)> {
+    let mut findings = Vec::new();
+    for file in tree.iter().filter(|file| file.is_rust()) {
+        for (name, expected, lint) in LINTS {
+            for (number, found) in lint(&file.text) {
+                findings.push((name, Violation::new(format!("{}:{number}", file.path), found, expected)));
+            }
+        }
+    }
+    findings
+}
+
+/// The folder of the package that a file belongs to.
+pub fn package(path: &str) -> &str {
+    let names = if path.starts_with("crates/") { 2 } else { 1 };
+    path.match_indices('/').nth(names - 1).map_or(path, |(at, _)| &path[..at])
+}
+
+/// Finds wide comments. Addresses, tables and examples of a doc comment cannot be wrapped.
+fn width(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut example = false;
+    for (number, line) in numbered(text) {
+        let doc = doc_text(line);
+        example &= doc.is_some();
+        example ^= doc.is_some_and(|doc| doc.starts_with("```"));
+        let unbroken = example || doc.is_some_and(|doc| doc.starts_with('|') || doc.contains("]: "));
+        let columns = line.chars().count();
+        if columns > 100 && has_comment(line) && !unbroken && !line.contains("://") {
+            found.push((number, format!("a comment of {columns} columns")));
+        }
+    }
+    found
+}
+
+/// Finds doc comments whose first word leans on a neighbour.
+fn first_word(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut above = None;
+    for (number, line) in numbered(text) {
+        let doc = doc_text(line);
+        let begins = |word: &&str| {
+            let rest = doc.and_then(|doc| doc.strip_prefix(*word));
+            rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+        };
+        if let Some(word) = LEANING.into_iter().find(begins).filter(|_| above.is_none()) {
+            found.push((number, format!("a doc comment begins with `{word}`")));
+        }
+        above = doc;
+    }
+    found
+}
+
+/// Finds tests whose name is too long or names no subject.
+fn test_name(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut marked = false;
+    for (number, line) in numbered(text) {
+        let line = line.trim();
+        marked |= line == "#[test]";
+        if let Some((_, rest)) = line.split_once("fn ").filter(|_| marked && !line.starts_with("//")) {
+            marked = false;
+            let name = rest.split(['(', '<']).next().unwrap_or_default();
+            let subject = name.split('_').next().unwrap_or_default();
+            if name.chars().count() > 60 || NO_SUBJECT.contains(&subject) {
+                found.push((number, format!("the test `{name}`")));
+            }
+        }
+    }
+    found
+}
+
+/// Finds types that take a name of the prelude.
+fn prelude(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (number, line) in numbered(text) {
+        let mut words =
+            line.split_whitespace().skip_while(|word| word.starts_with("pub") || *word == "unsafe");
+        if words.next().is_some_and(|kind| matches!(kind, "struct" | "enum" | "trait" | "union")) {
+            let name = words.next().and_then(|word| word.split(|c: char| !c.is_alphanumeric()).next());
+            if let Some(name) = name.filter(|name| PRELUDE.split(' ').any(|known| known == *name)) {
+                found.push((number, format!("the type `{name}` shadows the prelude")));
+            }
+        }
+    }
+    found
+}
+
+fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    (1..).zip(text.lines())
+}
+
+/// The text of a line of a doc comment.
+fn doc_text(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let doc = line.strip_prefix("///").or_else(|| line.strip_prefix("//!"))?;
+    (!doc.starts_with('/')).then(|| doc.trim())
+}
+
+/// Whether a line is a comment or ends with one: slashes after an open quote are no comment.
+fn has_comment(line: &str) -> bool {
+    let slashes = line.match_indices("//").map(|(at, _)| &line[..at]);
+    slashes.into_iter().any(|code| code.matches('"').count().is_multiple_of(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(lint: fn(&str) -> Vec<(usize, String)>, text: &str) -> Vec<usize> {
+        lint(text).into_iter().map(|(number, _)| number).collect()
+    }
+
+    #[test]
+    fn comment_beyond_the_width_is_a_violation() {
+        let long = "word ".repeat(20);
+        for marker in ["//", "///", "    //!", "let x = \"//\"; //"] {
+            assert_eq!(lines(width, &format!("short\n{marker} {long}\n")), [2], "{marker}");
+        }
+        assert_eq!(lines(width, &format!("/// ```\n/// x\n/// ```\n/// {long}")), [4]);
+        for begin in ["let x = \"", "let x = \"// ", "// https://", "/// | ", "/// [`A`]: ", "/// ```\n/// "]
+        {
+            assert!(width(&format!("{begin}{long}")).is_empty(), "{begin}");
+        }
+        assert!(width(&format!("// {}", "\u{3b1}".repeat(97))).is_empty());
+    }
+
+    #[test]
+    fn doc_comment_that_leans_on_a_neighbour_is_a_violation() {
+        for word in LEANING {
+            assert_eq!(lines(first_word, &format!("struct A;\n    /// {word} rows.\n")), [2], "{word}");
+            assert_eq!(lines(first_word, &format!("//! {word}\n")), [1], "{word}");
+        }
+        assert_eq!(lines(first_word, "/// Rows.\na: u8,\n/// Of rows."), [3]);
+        for text in ["/// Whatever.", "/// Rows.\n/// It is.", "// What this does.", "//// What"] {
+            assert!(first_word(text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn test_name_without_subject_or_too_long_is_a_violation() {
+        let text =
+            |name: &str| format!("#[test]\n#[ignore = \"slow\"]\nfn {name}() {{}}\nfn it_helps() {{}}\n");
+        let long = "a".repeat(61);
+        for name in ["it_is_right", "what_is_there_is_added", long.as_str()] {
+            assert_eq!(lines(test_name, &text(name)), [3], "{name}");
+        }
+        for name in ["item_is_right", "thesaurus", &long[1..]] {
+            assert!(test_name(&text(name)).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn type_with_a_name_of_the_prelude_is_a_violation() {
+        for text in ["enum From {", "pub(crate) struct Vec<T>;", "    pub unsafe trait Send {}"] {
+            assert_eq!(lines(prelude, text), [1], "{text}");
+        }
+        for text in ["impl From<A> for B {", "pub type Result<T> = X;", "// enum From", "enum FromTile {"] {
+            assert!(prelude(text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn pending_package_is_left_out_of_the_check() {
+        let file =
+            |path: &str| SourceFile { path: path.to_owned(), text: "/// Of rows.\nenum Vec {}\n".to_owned() };
+        let tree = [file(&format!("{}/src/a.rs", PENDING[2])), file("loose/src/b.rs"), file("notes.md")];
+        assert_eq!(
+            findings(&tree).iter().map(|(lint, _)| *lint).collect::<Vec<_>>(),
+            ["first word", "prelude"].repeat(2)
+        );
+        let places: Vec<_> = check(&tree).into_iter().map(|found| found.place).collect();
+        assert_eq!(places, ["loose/src/b.rs:1", "loose/src/b.rs:2"]);
+    }
+}
