@@ -1,6 +1,6 @@
 //! Configuration of the exact softmax.
 
-use lexmax_output::{LossOptions, OutputError, Result};
+use lexmax_output::{LogitTransform, LossOptions, OutputError, Result, transform_name};
 use serde::{Deserialize, Serialize};
 
 /// Options of [`crate::Full`]; the defaults give the plain softmax with a bias.
@@ -13,8 +13,11 @@ pub struct FullConfig {
     pub tied: bool,
     /// Logits are divided by this before anything else.
     pub temperature: Temperature,
-    /// Logits `z` become `cap tanh(z / cap)`.
+    /// Cap `c` of the transform `c tanh(z / c)`, the soft cap; not beside another transform.
     pub soft_cap: Option<f64>,
+    /// Transform of the logits by its name, `identity` or `sigsoftmax`; see [`LogitTransform`].
+    #[serde(with = "transform_name", skip_serializing_if = "is_identity")]
+    pub transform: LogitTransform,
     /// Weight of `(log sum_c exp z_c)^2` in the training loss.
     pub z_loss: f64,
     /// Exponent `gamma` of the factor `(1 - p_y)^gamma` on the training loss (focal loss); zero is the plain loss.
@@ -36,9 +39,13 @@ pub struct FullConfig {
     pub loss: LossOptions,
 }
 
-/// What is off is not written, so configurations without a filter look as they always did.
+// Options that are off are not written, so configurations without them look as they always did.
 fn is_true(value: &bool) -> bool {
     *value
+}
+
+fn is_identity(transform: &LogitTransform) -> bool {
+    *transform == LogitTransform::Identity
 }
 
 impl Default for FullConfig {
@@ -48,6 +55,7 @@ impl Default for FullConfig {
             tied: false,
             temperature: Temperature::default(),
             soft_cap: None,
+            transform: LogitTransform::Identity,
             z_loss: 0.0,
             focal_gamma: 0.0,
             logit_adjustment: 0.0,
@@ -55,6 +63,38 @@ impl Default for FullConfig {
             filter_weight: true,
             loss: LossOptions::default(),
         }
+    }
+}
+
+/// Options of the layer name `sigsoftmax`, an alias of the exact softmax with the transform of that name.
+///
+/// ```
+/// use lexmax_full::{FullConfig, SigsoftmaxConfig};
+/// use lexmax_output::LogitTransform;
+/// let config = FullConfig::from(&SigsoftmaxConfig { bias: false, ..SigsoftmaxConfig::default() });
+/// assert_eq!((config.bias, config.transform), (false, LogitTransform::Sigsoftmax));
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SigsoftmaxConfig {
+    /// Whether each class has a bias.
+    pub bias: bool,
+    /// Whether the class weight is the input embedding.
+    pub tied: bool,
+    /// Options of the loss that all families share.
+    pub loss: LossOptions,
+}
+
+impl Default for SigsoftmaxConfig {
+    fn default() -> Self {
+        Self { bias: true, tied: false, loss: LossOptions::default() }
+    }
+}
+
+impl From<&SigsoftmaxConfig> for FullConfig {
+    fn from(config: &SigsoftmaxConfig) -> Self {
+        let SigsoftmaxConfig { bias, tied, loss } = config.clone();
+        Self { bias, tied, loss, transform: LogitTransform::Sigsoftmax, ..Self::default() }
     }
 }
 
@@ -96,6 +136,11 @@ impl Temperature {
 const USABLE: &str = "a number above zero within the range of f32";
 
 impl FullConfig {
+    /// Transform of the logits that the two keys amount to.
+    pub fn logit_transform(&self) -> LogitTransform {
+        self.soft_cap.map_or(self.transform, LogitTransform::SoftCap)
+    }
+
     /// Checks every number.
     ///
     /// # Errors
@@ -116,6 +161,17 @@ impl FullConfig {
         check("temperature", divisor, usable(divisor), USABLE)?;
         if let Some(cap) = self.soft_cap {
             check("soft_cap", cap, usable(cap), USABLE)?;
+            if self.transform != LogitTransform::Identity {
+                let why = format!(
+                    "the logits take one transform, and `transform` gives `{}`",
+                    self.transform.name()
+                );
+                return Err(OutputError::refused(layer, "soft_cap", why));
+            }
+        }
+        if LogitTransform::named(self.transform.name()).is_none() {
+            let why = format!("the number of `{}` has a key of its own", self.transform.name());
+            return Err(OutputError::refused(layer, "transform", why));
         }
         check("z_loss", self.z_loss, self.z_loss >= 0.0, "a finite number from zero up")?;
         check("focal_gamma", self.focal_gamma, self.focal_gamma >= 0.0, "a finite number from zero up")?;

@@ -4,17 +4,21 @@ use lexmax_kernels::seed::Generator;
 use lexmax_output::dense::wide;
 use lexmax_output::fused::{Filtered, GradientFilter, Scratch, Terms};
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputError, OutputLayer, Result, TopK,
-    TrainingLoss,
+    BuildContext, Cost, LayerCost, Linear, LogProb, LogitTransform, Loss, OutputError, OutputLayer, Result,
+    TopK, TrainingLoss,
 };
 use tch::{Kind, Tensor};
 
 use crate::FullConfig;
-use crate::transform::{adjust, at_targets, focal, scaled_log_prior, z_loss};
+use crate::terms::{adjust, at_targets, focal, scaled_log_prior, z_loss};
 
 pub(crate) const NAME: &str = "full";
 
 /// Linear layer and softmax over all `V` classes: `p(c | h) = exp(z_c) / sum_j exp(z_j)`, `z = f(W h + b)`.
+///
+/// Under `transform = "sigsoftmax"` that is `exp(x_c) sigmoid(x_c) / sum_j exp(x_j) sigmoid(x_j)` with
+/// `x = W h + b`: log-probabilities that are not linear in `h`, so that their rank is not bounded by
+/// `D`. Unlike in a plain softmax, adding a number to all of `x` changes `p`.
 ///
 /// * Shapes: hidden `[N, D]`, weight `[V, D]`, bias `[V]`.
 /// * Cost: `2 N D V` operations forward, three times that with gradients. Memory: on the fused path at most 32 MiB (on two threads)
@@ -91,7 +95,7 @@ impl Full {
     fn linear<'a>(&'a self, hidden: &'a Tensor) -> Linear<'a> {
         Linear {
             temperature: self.config.temperature.divisor(self.vocab_size),
-            soft_cap: self.config.soft_cap,
+            transform: self.config.logit_transform(),
             ..Linear::new(hidden, &self.weight, self.bias.as_ref())
         }
     }
@@ -176,7 +180,12 @@ impl OutputLayer for Full {
 
     fn cost(&self, rows: u64) -> LayerCost {
         let (n, v, d) = (rows as f64, self.vocab_size as f64, self.hidden_size as f64);
-        let forward = Cost::product(n, d, v, self.weight.kind().elt_size_in_bytes() as f64);
+        let element = self.weight.kind().elt_size_in_bytes() as f64;
+        let mut forward = Cost::product(n, d, v, element);
+        if self.config.logit_transform() != LogitTransform::Identity {
+            // The transform reads and writes the logits once more.
+            forward = forward + Cost { flops: 0.0, bytes: 2.0 * n * v * element };
+        }
         let bias = if self.config.bias { self.vocab_size } else { 0 };
         let parameters = (self.vocab_size * self.hidden_size + bias) as u64;
         LayerCost { train: forward.with_gradients(), eval: forward, parameters }

@@ -1,7 +1,8 @@
 //! What a configuration refuses, and how it says so.
 #![allow(clippy::unwrap_used)]
 
-use lexmax_full::FullConfig;
+use lexmax_full::{FullConfig, SigsoftmaxConfig};
+use lexmax_output::LogitTransform;
 
 #[test]
 fn divisors_lie_within_the_range_of_f32() {
@@ -21,4 +22,44 @@ fn a_temperature_that_is_no_number_is_told_what_words_there_are() {
     let text = toml::from_str::<FullConfig>("temperature = \"sqrt\"").unwrap_err().to_string();
     assert!(text.contains("a number above zero or the word `sqrt-vocab`"), "{text}");
     assert!(toml::from_str::<FullConfig>("temperature = \"sqrt-vocab\"").is_ok());
+}
+
+#[test]
+fn transform_by_name_is_read_written_and_left_out_where_it_is_the_identity() {
+    let config: FullConfig = toml::from_str("transform = \"sigsoftmax\"").unwrap();
+    config.validate(100).unwrap();
+    assert_eq!(config.logit_transform(), LogitTransform::Sigsoftmax);
+    let text = toml::to_string(&config).unwrap();
+    assert!(text.contains("transform = \"sigsoftmax\""), "{text}");
+    assert_eq!(toml::from_str::<FullConfig>(&text).unwrap(), config);
+    assert!(!toml::to_string(&FullConfig::default()).unwrap().contains("transform"));
+}
+
+#[test]
+fn transform_of_unknown_name_is_refused_with_the_names_there_are() {
+    let text = toml::from_str::<FullConfig>("transform = \"sigmoid\"").unwrap_err().to_string();
+    assert!(text.contains("unknown transform `sigmoid`, expected one of `identity`, `sigsoftmax`"), "{text}");
+}
+
+#[test]
+fn two_transforms_are_refused_by_name() {
+    let config: FullConfig = toml::from_str("transform = \"sigsoftmax\"\nsoft_cap = 30.0").unwrap();
+    let text = config.validate(100).unwrap_err().to_string();
+    assert!(text.contains("`soft_cap`") && text.contains("`sigsoftmax`"), "{text}");
+}
+
+#[test]
+fn transform_with_a_number_has_a_key_of_its_own() {
+    let config = FullConfig { transform: LogitTransform::SoftCap(3.0), ..FullConfig::default() };
+    let text = config.validate(100).unwrap_err().to_string();
+    assert!(text.contains("`transform`") && text.contains("`soft_cap`"), "{text}");
+    assert!(toml::to_string(&config).unwrap_err().to_string().contains("`soft_cap`"));
+}
+
+#[test]
+fn sigsoftmax_takes_the_keys_of_its_layer_name_alone() {
+    let config: SigsoftmaxConfig = toml::from_str("bias = false\ntied = true").unwrap();
+    let full = FullConfig::from(&config);
+    assert_eq!((full.bias, full.tied, full.transform), (false, true, LogitTransform::Sigsoftmax));
+    assert!(toml::from_str::<SigsoftmaxConfig>("biass = true").is_err());
 }

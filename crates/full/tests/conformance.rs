@@ -1,6 +1,7 @@
 //! The exact softmax under the laws of `lexmax_output::conformance`, plain and with each of its options.
 
 use lexmax_full::{Full, FullConfig, Temperature};
+use lexmax_output::LogitTransform;
 use lexmax_output::conformance::{Case, check};
 
 fn conforms(name: &str, config: FullConfig, refuses: &[(&str, &str)]) {
@@ -28,6 +29,13 @@ fn temperature_and_soft_cap() {
     let config =
         FullConfig { temperature: Temperature::Value(1.7), soft_cap: Some(3.0), ..FullConfig::default() };
     conforms("full with temperature and soft cap", config, &[]);
+}
+
+#[test]
+fn sigsoftmax() {
+    let config = FullConfig { transform: LogitTransform::Sigsoftmax, ..FullConfig::default() };
+    conforms("sigsoftmax", config.clone(), &[]);
+    conforms("sigsoftmax without bias", FullConfig { bias: false, ..config }, &[]);
 }
 
 #[test]

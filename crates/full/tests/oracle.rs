@@ -5,7 +5,7 @@
 use lexmax_full::{Full, FullConfig};
 use lexmax_kernels::logspace::log_sum_exp;
 use lexmax_kernels::seed::generator;
-use lexmax_output::{BuildContext, LossOptions, OutputLayer, Reduction};
+use lexmax_output::{BuildContext, LogitTransform, LossOptions, OutputLayer, Reduction};
 use proptest::prelude::*;
 use tch::{Device, Kind, Tensor, nn};
 
@@ -15,10 +15,14 @@ struct Built {
 }
 
 fn build(sizes: (i64, i64), loss: LossOptions) -> Built {
+    build_config(sizes, Kind::Double, &FullConfig { loss, ..FullConfig::default() })
+}
+
+fn build_config(sizes: (i64, i64), kind: Kind, config: &FullConfig) -> Built {
     let mut store = nn::VarStore::new(Device::Cpu);
-    store.set_kind(Kind::Double);
+    store.set_kind(kind);
     let context = BuildContext::new(store.root(), sizes.0, sizes.1, 4);
-    let layer = Full::new(&context, &FullConfig { loss, ..FullConfig::default() }).unwrap();
+    let layer = Full::new(&context, config).unwrap();
     Built { layer, store }
 }
 
@@ -30,13 +34,23 @@ fn values(seed: u64, shape: &[i64], scale: f64) -> Tensor {
     Tensor::from_slice(&drawn).view(shape)
 }
 
+/// `f(x)` from its definition.
+fn transformed(transform: LogitTransform, x: f64) -> f64 {
+    match transform {
+        LogitTransform::Identity => x,
+        LogitTransform::SoftCap(cap) => cap * (x / cap).tanh(),
+        // 2 x - log(1 + e^x), with the exponential of a number that is never above zero.
+        LogitTransform::Sigsoftmax => 2.0 * x - x.max(0.0) - (-x.abs()).exp().ln_1p(),
+    }
+}
+
 /// `z_c - log sum_j exp z_j`, one entry at a time.
-fn oracle(hidden: &Tensor, weight: &Tensor, bias: &Tensor) -> Vec<Vec<f64>> {
+fn oracle(hidden: &Tensor, weight: &Tensor, bias: &Tensor, transform: LogitTransform) -> Vec<Vec<f64>> {
     let (rows, width, classes) = (hidden.size()[0], hidden.size()[1], weight.size()[0]);
     let logit = |row: i64, class: i64| {
         let product: f64 =
             (0..width).map(|i| hidden.double_value(&[row, i]) * weight.double_value(&[class, i])).sum();
-        product + bias.double_value(&[class])
+        transformed(transform, product + bias.double_value(&[class]))
     };
     (0..rows)
         .map(|row| {
@@ -51,8 +65,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn log_probs_equal_the_oracle(rows in 1..5_i64, width in 1..7_i64, classes in 1..40_i64, scale in 0.1..50.0_f64) {
-        let built = build((classes, width), LossOptions::default());
+    fn log_probs_equal_the_oracle(rows in 1..5_i64, width in 1..7_i64, classes in 1..40_i64, scale in 0.1..50.0_f64, pick in 0..3_usize) {
+        let soft_cap = (pick == 1).then_some(5.0);
+        let transform = if pick == 2 { LogitTransform::Sigsoftmax } else { LogitTransform::Identity };
+        let config = FullConfig { soft_cap, transform, ..FullConfig::default() };
+        let built = build_config((classes, width), Kind::Double, &config);
         let variables = built.store.variables();
         tch::no_grad(|| {
             variables["weight"].shallow_clone().copy_(&values(1, &[classes, width], scale));
@@ -60,12 +77,46 @@ proptest! {
         });
         let hidden = values(3, &[rows, width], 1.0);
         let dense = built.layer.log_probs(&hidden).unwrap().into_tensor();
-        for (row, expected) in oracle(&hidden, &variables["weight"], &variables["bias"]).iter().enumerate() {
+        let exact = oracle(&hidden, &variables["weight"], &variables["bias"], config.logit_transform());
+        for (row, expected) in exact.iter().enumerate() {
             for (class, expected) in expected.iter().enumerate() {
                 let got = dense.double_value(&[row as i64, class as i64]);
                 prop_assert!((got - expected).abs() <= 1e-12 * expected.abs().max(1.0));
             }
         }
+    }
+}
+
+/// Row 10 of the defect list: the sigmoid underflows long before its logarithm does.
+#[test]
+fn a20_10_sigsoftmax_takes_the_logarithm_of_the_sigmoid_directly() {
+    let transform = LogitTransform::Sigsoftmax;
+    for kind in [Kind::Double, Kind::Float] {
+        let mut built =
+            build_config((5, 1), kind, &FullConfig { bias: false, transform, ..FullConfig::default() });
+        // Class 1 is 60 nats below class 0: the sigmoid of both is one.
+        let weight = Tensor::from_slice(&[1e4, 1e4 - 60.0, 0.0, -800.0, -1e4]).view([5, 1]);
+        let variable = built.store.variables()["weight"].shallow_clone();
+        tch::no_grad(|| variable.shallow_clone().copy_(&weight));
+        let hidden = Tensor::ones([1, 1], (kind, Device::Cpu));
+        let expected = &oracle(&hidden, &weight, &Tensor::zeros_like(&weight.view(-1)), transform)[0];
+        assert!((expected[1] + 60.0).abs() < 1e-9);
+        let roundoff = if kind == Kind::Double { f64::EPSILON } else { f64::from(f32::EPSILON) };
+        let agrees = |log_probs: &Tensor| {
+            let got: Vec<f64> = log_probs.to_kind(Kind::Double).view(-1).try_into().unwrap();
+            got.iter()
+                .zip(expected)
+                .all(|(got, expected)| (got - expected).abs() <= 8.0 * roundoff * expected.abs().max(1.0))
+        };
+        assert!(agrees(&built.layer.log_probs(&hidden).unwrap().into_tensor()), "{kind:?}");
+        let rng = &mut generator(1, "negatives", 0);
+        let loss = built.layer.loss(&hidden, &Tensor::from_slice(&[4_i64]), rng).unwrap();
+        loss.into_tensor().backward();
+        let gradient = variable.grad();
+        assert_eq!(gradient.isfinite().all().int64_value(&[]), 1, "{kind:?}: {gradient}");
+        // The defect: the logarithm of a sigmoid that is zero.
+        let logits = variable.detach().view([1, 5]);
+        assert!(!agrees(&(&logits + logits.sigmoid().log()).log_softmax(-1, kind)));
     }
 }
 

@@ -32,9 +32,11 @@ pub mod rows;
 pub mod seed;
 mod simd;
 mod tile;
+mod transform;
 pub mod two_level;
 
 pub use element::Element;
 pub use error::{KernelError, Result};
 pub use pool::{Runner, set_runner};
 pub use simd::Level;
+pub use transform::LogitTransform;

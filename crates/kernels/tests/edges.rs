@@ -7,10 +7,10 @@ use lexmax_kernels::linear_ce::mixture::{self, Mixture, MixtureGradients};
 use lexmax_kernels::linear_ce::{
     Filter, Gradients, Linear, Options, Upstream, Workspace, gradients, loss, loss_and_gradients,
 };
-use lexmax_kernels::query::{LogitShape, mixture_top_k, sample};
+use lexmax_kernels::query::{mixture_top_k, sample};
 use lexmax_kernels::rows::{self, Gradient, Rule, Tables};
 use lexmax_kernels::two_level::{self, TwoLevel, every_word};
-use lexmax_kernels::{KernelError, Level, paths};
+use lexmax_kernels::{KernelError, Level, LogitTransform, paths};
 
 const LEVELS: [Level; 3] = [Level::Portable, Level::Avx2, Level::Avx512];
 
@@ -19,12 +19,13 @@ const LEVELS: [Level; 3] = [Level::Portable, Level::Avx2, Level::Avx512];
 fn padding_says_nothing_under_large_biases() {
     for (rows, bias, temperature) in [(1, 100.0, 1.0), (17, 100.0, 1.0), (1, 4.6, 0.05), (17, 3e4, 1.0)] {
         for level in LEVELS {
-            for (soft_cap, smoothing) in [(None, 0.0), (Some(1e4), 0.0), (None, 0.1)] {
+            let plain = LogitTransform::Identity;
+            for (transform, smoothing) in [(plain, 0.0), (LogitTransform::SoftCap(1e4), 0.0), (plain, 0.1)] {
                 let (hidden, targets) = (vec![0.0_f32; rows], vec![0_i64; rows]);
                 let linear =
                     Linear { hidden: &hidden, weight: &[0.0; 2], bias: Some(&[bias, 0.0]), hidden_size: 1 };
                 let options =
-                    Options { temperature, soft_cap, label_smoothing: smoothing, ..Options::default() };
+                    Options { temperature, transform, label_smoothing: smoothing, ..Options::default() };
                 // As little memory as there can be: logits are computed again.
                 let mut workspace = Workspace::new(1).with_level(level).with_memory_limit(0);
                 let (mut both, mut alone) = ([0.0; 2], [0.0; 2]);
@@ -35,8 +36,12 @@ fn padding_says_nothing_under_large_biases() {
                 let wanted = Gradients { bias: Some(&mut alone), ..Gradients::default() };
                 gradients(linear, &targets, &options, &known, upstream, wanted, &mut workspace).unwrap();
                 // p of the first class is one.
-                let slope =
-                    soft_cap.map_or(1.0, |cap| 1.0 - (f64::from(bias) / temperature / cap).tanh().powi(2));
+                let slope = match transform {
+                    LogitTransform::SoftCap(cap) => {
+                        1.0 - (f64::from(bias) / temperature / cap).tanh().powi(2)
+                    }
+                    _ => 1.0,
+                };
                 let expected = rows as f64 * slope * smoothing / 2.0 / temperature;
                 for got in [both, alone] {
                     let off = [f64::from(got[0]) - expected, f64::from(got[1]) + expected];
@@ -98,11 +103,16 @@ fn masked_classes_cost_nothing_where_they_weigh_nothing() {
         };
         let plain = Options { logit_offset, ..Options::default() };
         // A target without probability: the loss is infinite, with the factor of focal too, and the gradients are those of its logit.
-        for options in
-            [plain, Options { focal_gamma: 2.0, ..plain }, Options { soft_cap: Some(5.0), ..plain }]
-        {
+        for options in [
+            plain,
+            Options { focal_gamma: 2.0, ..plain },
+            Options { transform: LogitTransform::SoftCap(5.0), ..plain },
+        ] {
             let loss = run(&[0, 1], &options);
-            assert!(loss[0] == f64::INFINITY || by_bias && options.soft_cap.is_some(), "{loss:?}");
+            assert!(
+                loss[0] == f64::INFINITY || by_bias && options.transform != LogitTransform::Identity,
+                "{loss:?}"
+            );
             assert!(loss[1].is_finite());
         }
         let weightless = Options { class_weights: Some(&[0.0, 1.0, 1.0]), ..plain };
@@ -151,7 +161,7 @@ fn draws_refuse_rows_that_are_no_distribution() {
             let mut weight = vec![0.0; 1300];
             weight[class] = bad;
             let linear = Linear { hidden: &[1.0_f32], weight: &weight, bias: None, hidden_size: 1 };
-            let drawn = sample(linear, 1, &LogitShape::default(), &mut Workspace::new(1));
+            let drawn = sample(linear, 1, 1.0, LogitTransform::Identity, &mut Workspace::new(1));
             assert!(matches!(drawn, Err(KernelError::NotFinite { row: 0, .. })), "{drawn:?}");
         }
     }
@@ -216,7 +226,7 @@ fn what_would_become_silence_is_refused() {
 
     let linear = Linear { hidden: &[1.0_f32], weight: &[0.0; 2], bias: None, hidden_size: 1 };
     for options in [
-        Options { soft_cap: Some(1e-40), ..Options::default() },
+        Options { transform: LogitTransform::SoftCap(1e-40), ..Options::default() },
         Options { temperature: 1e-40, ..Options::default() },
     ] {
         let error = loss(linear, &[0], &options, &mut Workspace::new(1)).unwrap_err().to_string();

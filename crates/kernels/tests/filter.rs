@@ -3,12 +3,12 @@
 
 mod common;
 
-use common::{Answer, Problem, Rounded, error, naive_f64};
+use common::{Answer, Problem, Rounded, error, naive_f64, transformed_f64};
 use lexmax_kernels::linear_ce::{
     Filter, Filtered, Gradients, Linear, Options, Upstream, Workspace, gradients, loss, loss_and_gradients,
 };
 use lexmax_kernels::logspace::log_sum_exp;
-use lexmax_kernels::{Element, Level};
+use lexmax_kernels::{Element, Level, LogitTransform};
 use proptest::prelude::*;
 
 /// All gradients of one call, and what was left out.
@@ -78,14 +78,8 @@ fn probabilities(problem: &Problem, options: &Options<'_, f64>) -> Vec<Vec<f64>>
     let size = linear.hidden_size;
     let logit = |hidden: &[f64], class: usize| {
         let dot: f64 = hidden.iter().zip(&linear.weight[class * size..]).map(|(a, b)| a * b).sum();
-        let mut logit = (dot + linear.bias.map_or(0.0, |bias| bias[class])) / options.temperature;
-        if let Some(cap) = options.soft_cap {
-            logit = cap * (logit / cap).tanh();
-        }
-        if options.sigsoftmax {
-            logit -= (-logit).exp().ln_1p();
-        }
-        logit + options.logit_offset.map_or(0.0, |offset| offset[class])
+        let logit = (dot + linear.bias.map_or(0.0, |bias| bias[class])) / options.temperature;
+        transformed_f64(options.transform, logit).0 + options.logit_offset.map_or(0.0, |offset| offset[class])
     };
     let of_row = |hidden: &[f64]| {
         let logits: Vec<f64> = (0..linear.vocab_size()).map(|class| logit(hidden, class)).collect();
@@ -138,8 +132,11 @@ fn oracle(problem: &Problem, options: &Options<'_, f64>, kept: &[bool], exact_we
 fn options<'a>(bits: [bool; 7], offset: Option<&'a [f64]>, weights: Option<&'a [f64]>) -> Options<'a, f64> {
     let [cap, temperature, use_offset, z_loss, focal, use_weights, sigsoftmax] = bits;
     Options {
-        soft_cap: (cap && !sigsoftmax).then_some(6.0),
-        sigsoftmax,
+        transform: match (sigsoftmax, cap) {
+            (true, _) => LogitTransform::Sigsoftmax,
+            (false, true) => LogitTransform::SoftCap(6.0),
+            (false, false) => LogitTransform::Identity,
+        },
         temperature: if temperature { 1.3 } else { 1.0 },
         logit_offset: offset.filter(|_| use_offset),
         z_loss: if z_loss { 0.01 } else { 0.0 },

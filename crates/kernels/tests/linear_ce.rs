@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::{Answer, Problem, Rounded, error, naive_f32, naive_f64};
+use common::{Answer, Problem, Rounded, TRANSFORMS, error, naive_f32, naive_f64};
 use lexmax_kernels::linear_ce::{
     Gradients, Linear, Options, Upstream, Workspace, gradients, loss, loss_and_gradients, workspace_bytes,
 };
-use lexmax_kernels::{Element, KernelError, Level};
+use lexmax_kernels::{Element, KernelError, Level, LogitTransform};
 use proptest::prelude::*;
 
 fn fused<T: Element + Into<f64>>(
@@ -67,21 +67,20 @@ struct Switches {
     class_weights: bool,
     z_loss: bool,
     focal: bool,
-    cap: bool,
-    sigsoftmax: bool,
     temperature: bool,
     offset: bool,
     ignore: bool,
     row_weights: bool,
     part: bool,
+    transform: LogitTransform,
 }
 
 prop_compose! {
-    fn switches()(bits in any::<[bool; 12]>()) -> Switches {
-        let [bias, smoothing, class_weights, z_loss, focal, cap, temperature, offset, ignore, row_weights, part, sigsoftmax] = bits;
-        let (focal, cap) = (focal && !smoothing, cap && !sigsoftmax);
+    fn switches()(bits in any::<[bool; 10]>(), transform in prop::sample::select(TRANSFORMS.to_vec())) -> Switches {
+        let [bias, smoothing, class_weights, z_loss, focal, temperature, offset, ignore, row_weights, part] = bits;
+        let focal = focal && !smoothing;
         Switches {
-            bias, smoothing, class_weights, z_loss, focal, cap, sigsoftmax, temperature, offset, ignore, row_weights, part,
+            bias, smoothing, class_weights, z_loss, focal, temperature, offset, ignore, row_weights, part, transform,
         }
     }
 }
@@ -99,8 +98,7 @@ impl Switches {
             class_weights: class_weights.filter(|_| self.class_weights),
             z_loss: if self.z_loss { 0.01 } else { 0.0 },
             focal_gamma: if self.focal { 2.0 } else { 0.0 },
-            soft_cap: self.cap.then_some(4.0),
-            sigsoftmax: self.sigsoftmax,
+            transform: self.transform,
             temperature: if self.temperature { 1.5 } else { 1.0 },
             logit_offset: offset.filter(|_| self.offset),
             row_weights: self.row_weights.then_some(row_weights),
@@ -218,9 +216,9 @@ fn extreme_logits_stay_finite_and_right() {
     let mut problem = Problem::new(5, rows, size, vocab, 1e5);
     problem.bias = None;
     let rounded = Rounded::of(&problem);
-    for sigsoftmax in [false, true] {
+    for transform in [LogitTransform::Identity, LogitTransform::Sigsoftmax] {
         let (wide, options) =
-            (Options { sigsoftmax, ..Options::default() }, Options { sigsoftmax, ..Options::default() });
+            (Options { transform, ..Options::default() }, Options { transform, ..Options::default() });
         let exact = naive_f64(problem.linear(), &problem.targets, &wide, &problem.upstream);
         assert!(exact.log_normaliser.iter().any(|x| *x > 1e5));
         let plain = naive_f32(rounded.linear(), &problem.targets, &options, &rounded.upstream);
@@ -245,8 +243,8 @@ fn masked_classes_have_no_probability_and_no_gradient() {
     }
     let rounded = Rounded::of(&problem);
     let mut workspace = Workspace::new(1);
-    for sigsoftmax in [false, true] {
-        let options = Options { sigsoftmax, ..Options::default() };
+    for transform in TRANSFORMS {
+        let options = Options { transform, ..Options::default() };
         let got = fused(rounded.linear(), &problem.targets, &options, Upstream::Same(1.0), &mut workspace);
         assert!(got.loss.iter().all(|loss| loss.is_finite()));
         assert!(
@@ -290,8 +288,7 @@ fn bad_input_is_an_error_that_names_it() {
     let cases = [
         Options { label_smoothing: 1.0, ..plain },
         Options { temperature: 0.0, ..plain },
-        Options { soft_cap: Some(-1.0), ..plain },
-        Options { soft_cap: Some(4.0), sigsoftmax: true, ..plain },
+        Options { transform: LogitTransform::SoftCap(-1.0), ..plain },
         Options { z_loss: f64::NAN, ..plain },
         Options { focal_gamma: 1.0, label_smoothing: 0.1, ..plain },
         Options { class_weights: Some(&[1.0; 3]), ..plain },

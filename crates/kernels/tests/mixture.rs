@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{Problem, Rounded, error};
+use common::{Problem, Rounded, TRANSFORMS, error, transformed_f64};
 use lexmax_kernels::linear_ce::mixture::{Mixture, MixtureGradients, loss_and_gradients};
 use lexmax_kernels::linear_ce::{self, Gradients, Linear, Options, Upstream, Workspace};
-use lexmax_kernels::{Element, KernelError, Level};
+use lexmax_kernels::{Element, KernelError, Level, LogitTransform};
 use proptest::prelude::*;
 
 /// Losses, and the gradients of hidden, weight, bias and log prior.
@@ -42,13 +42,8 @@ fn definition(
                     (dot + linear.bias.map_or(0.0, |bias| bias[c])) / options.temperature
                 });
                 let (powers, slopes): (Vec<f64>, Vec<f64>) = logits
-                    .map(|z| match options.soft_cap {
-                        Some(cap) => ((cap * (z / cap).tanh()).exp(), 1.0 - (z / cap).tanh().powi(2)),
-                        None if options.sigsoftmax => {
-                            (z.exp() / (1.0 + (-z).exp()), 1.0 + 1.0 / (1.0 + z.exp()))
-                        }
-                        None => (z.exp(), 1.0),
-                    })
+                    .map(|z| transformed_f64(options.transform, z))
+                    .map(|(logit, slope)| (logit.exp(), slope))
                     .unzip();
                 let masses = powers.into_iter().enumerate();
                 let powers: Vec<f64> = masses
@@ -156,7 +151,8 @@ proptest! {
     fn it_is_the_mixture_of_the_definition(
         seed: u64, tokens in 1..24_usize, components in 1..12_usize, size in 1..40_usize, vocab in 1..1400_usize,
         [bias, weighted, ignore, warm, smoothed] in any::<[bool; 5]>(),
-        [by_row, part, offset, accumulate] in any::<[bool; 4]>(), transform in 0..3, threads in 1..4_usize,
+        [by_row, part, offset, accumulate] in any::<[bool; 4]>(), threads in 1..4_usize,
+        transform in prop::sample::select(TRANSFORMS.to_vec()),
         memory in prop::sample::select(vec![0_usize, 2 << 20, 4 << 20, 32 << 20]),
         level in prop::sample::select(Level::ALL.to_vec()),
     ) {
@@ -174,8 +170,7 @@ proptest! {
             ignore_index: ignore.then_some(-100),
             label_smoothing: if smoothed { 0.2 } else { 0.0 },
             class_weights: problem.class_weights.as_deref().filter(|_| weighted),
-            soft_cap: (transform == 1).then_some(4.0),
-            sigsoftmax: transform == 2,
+            transform,
             temperature: if warm { 1.5 } else { 1.0 },
             row_weights: by_row.then_some(&problem.row_weights[..tokens]),
             smoothed_classes: part.then_some(vocab + 7),
@@ -206,8 +201,7 @@ proptest! {
             ignore_index: options.ignore_index,
             label_smoothing: options.label_smoothing,
             class_weights: rounded.class_weights.as_deref().filter(|_| weighted),
-            soft_cap: options.soft_cap,
-            sigsoftmax: options.sigsoftmax,
+            transform,
             temperature: options.temperature,
             row_weights: options.row_weights,
             smoothed_classes: options.smoothed_classes,
@@ -253,7 +247,8 @@ fn one_class_is_certain() {
     let prior = log_prior(&problem, 3);
     let mixture = Mixture { linear: problem.linear(), log_prior: &prior, components: 3 };
     for label_smoothing in [0.0, 0.2] {
-        let options = Options { label_smoothing, soft_cap: Some(4.0), ..Options::default() };
+        let options =
+            Options { label_smoothing, transform: LogitTransform::SoftCap(4.0), ..Options::default() };
         let got = fused(mixture, &[0; 2], &options, Upstream::Same(1.0), &mut Workspace::new(1));
         // The priors are rounded, so they sum to one by f32's measure.
         assert!(got.0[..4].iter().flatten().all(|x| x.abs() < 1e-6), "{got:?}");

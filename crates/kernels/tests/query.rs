@@ -3,26 +3,28 @@
 
 mod common;
 
-use common::{Problem, Rounded};
+use common::{Problem, Rounded, TRANSFORMS, transformed_f64};
 use lexmax_kernels::linear_ce::mixture::Mixture;
 use lexmax_kernels::linear_ce::{Linear, Workspace};
 use lexmax_kernels::logspace::log_sum_exp;
-use lexmax_kernels::query::{LogitShape, mixture_top_k, sample, top_k};
-use lexmax_kernels::{KernelError, Level};
+use lexmax_kernels::query::{mixture_top_k, sample, top_k};
+use lexmax_kernels::{KernelError, Level, LogitTransform};
 use proptest::prelude::*;
 
+/// Temperature and transform of a question.
+type Softened = (f64, LogitTransform);
+
+const PLAIN: Softened = (1.0, LogitTransform::Identity);
+
 /// Log-probabilities of one row.
-fn log_probs(linear: Linear<'_, f64>, shape: &LogitShape, row: usize) -> Vec<f64> {
+fn log_probs(linear: Linear<'_, f64>, (temperature, transform): Softened, row: usize) -> Vec<f64> {
     let size = linear.hidden_size;
     let hidden = &linear.hidden[row * size..(row + 1) * size];
     let logits: Vec<f64> = (0..linear.vocab_size())
         .map(|class| {
             let dot: f64 = hidden.iter().zip(&linear.weight[class * size..]).map(|(a, b)| a * b).sum();
-            let logit = (dot + linear.bias.map_or(0.0, |bias| bias[class])) / shape.temperature;
-            if shape.sigsoftmax {
-                return logit + logit.min(0.0) - (-logit.abs()).exp().ln_1p();
-            }
-            shape.soft_cap.map_or(logit, |cap| cap * (logit / cap).tanh())
+            let logit = (dot + linear.bias.map_or(0.0, |bias| bias[class])) / temperature;
+            transformed_f64(transform, logit).0
         })
         .collect();
     let normaliser = log_sum_exp(logits.iter().copied());
@@ -33,23 +35,23 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn top_k_is_the_sorted_head(
-        seed: u64, rows in 1..40_usize, vocab in 1..1500_usize, share in 0.0..1.0_f64, transform in 0..3, threads in 1..4_usize,
+        seed: u64, rows in 1..40_usize, vocab in 1..1500_usize, share in 0.0..1.0_f64, threads in 1..4_usize,
+        transform in prop::sample::select(TRANSFORMS.to_vec()),
         level in prop::sample::select(Level::ALL.to_vec()),
     ) {
         let k = 1 + (share * share * (vocab - 1) as f64) as usize;
-        let shape =
-            LogitShape { soft_cap: (transform == 1).then_some(3.0), sigsoftmax: transform == 2, temperature: 0.7 };
         let mut problem = Problem::new(seed, rows, 64, vocab, 1.5);
         // Equal classes: the smaller id comes first, also across blocks.
         let (first, last) = (problem.weight[..64].to_vec(), (vocab - 1) * 64);
         problem.weight[last..].copy_from_slice(&first);
         let bias = problem.bias.as_mut().unwrap();
         bias[vocab - 1] = bias[0];
-        let got = top_k(problem.linear(), k, &shape, &mut Workspace::new(threads)).unwrap();
+        let got = top_k(problem.linear(), k, 0.7, transform, &mut Workspace::new(threads)).unwrap();
         let rounded = Rounded::of(&problem);
-        let got_f32 = top_k(rounded.linear(), k, &shape, &mut Workspace::new(threads).with_level(level)).unwrap();
+        let mut workspace = Workspace::new(threads).with_level(level);
+        let got_f32 = top_k(rounded.linear(), k, 0.7, transform, &mut workspace).unwrap();
         for row in 0..rows {
-            let exact = log_probs(problem.linear(), &shape, row);
+            let exact = log_probs(problem.linear(), (0.7, transform), row);
             let mut ids: Vec<usize> = (0..vocab).collect();
             ids.sort_by(|a, b| exact[*b].total_cmp(&exact[*a]).then(a.cmp(b)));
             let seen = &got.ids[row * k..(row + 1) * k];
@@ -80,7 +82,7 @@ proptest! {
 fn classes_of_probability_zero_fill_up_the_top_k() {
     let bias = [f64::NEG_INFINITY, 0.0, f64::NEG_INFINITY, 1.0, f64::NEG_INFINITY];
     let linear = Linear { hidden: &[0.0], weight: &[0.0; 5], bias: Some(&bias), hidden_size: 1 };
-    let best = top_k(linear, 4, &LogitShape::default(), &mut Workspace::new(1)).unwrap();
+    let best = top_k(linear, 4, 1.0, LogitTransform::Identity, &mut Workspace::new(1)).unwrap();
     assert_eq!(best.ids, [3, 1, 0, 2]);
     assert_eq!(best.log_probs[2], f64::NEG_INFINITY);
 }
@@ -93,16 +95,18 @@ fn draws_follow_the_softmax_and_no_thread_count() {
     let rounded = Rounded::of(&problem);
     let hidden: Vec<f32> = rounded.hidden.iter().copied().cycle().take(draws * 32).collect();
     let linear = Linear { hidden: &hidden, ..rounded.linear() };
-    let plain = LogitShape::default();
-    for shape in [
-        LogitShape { temperature: 1.3, ..plain },
-        LogitShape { soft_cap: Some(2.0), ..plain },
-        LogitShape { sigsoftmax: true, ..plain },
+    for (temperature, transform) in [
+        (1.3, LogitTransform::Identity),
+        (1.0, LogitTransform::SoftCap(2.0)),
+        (1.0, LogitTransform::Sigsoftmax),
     ] {
-        let drawn = sample(linear, 42, &shape, &mut Workspace::new(1)).unwrap();
-        assert_eq!(drawn, sample(linear, 42, &shape, &mut Workspace::new(3)).unwrap());
-        assert_ne!(drawn, sample(linear, 43, &shape, &mut Workspace::new(1)).unwrap());
-        assert_follows(&drawn, &log_probs(problem.linear(), &shape, 0));
+        let draw = |seed, threads| {
+            sample(linear, seed, temperature, transform, &mut Workspace::new(threads)).unwrap()
+        };
+        let drawn = draw(42, 1);
+        assert_eq!(drawn, draw(42, 3));
+        assert_ne!(drawn, draw(43, 1));
+        assert_follows(&drawn, &log_probs(problem.linear(), (temperature, transform), 0));
     }
     // Every other class has no probability, whole blocks of them too; in f64.
     let masked = |class: usize| class % 2 == 1 || class > 900;
@@ -110,9 +114,10 @@ fn draws_follow_the_softmax_and_no_thread_count() {
         (0..vocab).map(|class| if masked(class) { f64::NEG_INFINITY } else { 0.0 }).collect();
     let one = Linear { bias: Some(&bias), ..problem.linear() };
     let hidden: Vec<f64> = problem.hidden.iter().copied().cycle().take(draws * 32).collect();
-    let drawn = sample(Linear { hidden: &hidden, ..one }, 7, &plain, &mut Workspace::new(2)).unwrap();
+    let many = Linear { hidden: &hidden, ..one };
+    let drawn = sample(many, 7, 1.0, LogitTransform::Identity, &mut Workspace::new(2)).unwrap();
     assert!(drawn.iter().all(|class| !masked(*class as usize)));
-    assert_follows(&drawn, &log_probs(one, &plain, 0));
+    assert_follows(&drawn, &log_probs(one, PLAIN, 0));
 }
 
 /// Chi-square of draws from one distribution.
@@ -143,24 +148,26 @@ fn assert_follows(drawn: &[i64], log_probs: &[f64]) {
 #[test]
 fn bad_questions_are_errors() {
     let problem = Problem::new(2, 3, 4, 10, 1.0);
-    let shape = LogitShape::default();
+    let plain = LogitTransform::Identity;
     let mut workspace = Workspace::new(1);
     for k in [0, 11] {
         assert!(
-            top_k(problem.linear(), k, &shape, &mut workspace)
+            top_k(problem.linear(), k, 1.0, plain, &mut workspace)
                 .unwrap_err()
                 .to_string()
                 .contains("1 <= k <= 10")
         );
     }
-    let cold = LogitShape { temperature: 0.0, ..shape };
     assert!(
-        sample(problem.linear(), 1, &cold, &mut workspace).unwrap_err().to_string().contains("temperature")
+        sample(problem.linear(), 1, 0.0, plain, &mut workspace)
+            .unwrap_err()
+            .to_string()
+            .contains("temperature")
     );
     let mut hidden = problem.hidden.clone();
     hidden[5] = f64::NAN;
     let broken = Linear { hidden: &hidden, ..problem.linear() };
-    let refused = sample(broken, 1, &shape, &mut workspace);
+    let refused = sample(broken, 1, 1.0, plain, &mut workspace);
     assert!(matches!(refused, Err(KernelError::NotFinite { row: 1, .. })), "{refused:?}");
 }
 
@@ -187,7 +194,7 @@ proptest! {
         let got_f32 = mixture_top_k(mixture, k, &mut Workspace::new(threads).with_level(level)).unwrap();
         for token in 0..tokens {
             let of_rows: Vec<Vec<f64>> = (token * components..(token + 1) * components)
-                .map(|row| log_probs(problem.linear(), &LogitShape::default(), row))
+                .map(|row| log_probs(problem.linear(), PLAIN, row))
                 .collect();
             let exact: Vec<f64> = (0..vocab)
                 .map(|c| log_sum_exp(of_rows.iter().enumerate().map(|(k, row)| row[c] + prior[token * components + k])))
@@ -218,7 +225,7 @@ fn bounds_decide_where_components_agree_and_not_where_they_do_not() {
     let mixture = Mixture { linear: problem.linear(), log_prior: &prior, components: 3 };
     let got = mixture_top_k(mixture, 5, &mut Workspace::new(2)).unwrap();
     assert_eq!(got.certain, [true; 2]);
-    let alone = top_k(problem.linear(), 5, &LogitShape::default(), &mut Workspace::new(1)).unwrap();
+    let alone = top_k(problem.linear(), 5, 1.0, LogitTransform::Identity, &mut Workspace::new(1)).unwrap();
     assert_eq!(got.ids[..5], alone.ids[..5]);
 
     // Flat ones with states of their own are as likely to be beaten by a class that none of them has high.

@@ -33,9 +33,9 @@ pub enum OutputConfig {
     /// Mixture of softmaxes, [`lexmax_mixture::Mixture`].
     #[cfg(feature = "mixture")]
     Mos(lexmax_mixture::MixtureConfig),
-    /// Sigsoftmax, [`lexmax_mixture::Sigsoftmax`].
-    #[cfg(feature = "mixture")]
-    Sigsoftmax(lexmax_mixture::SigsoftmaxConfig),
+    /// Exact softmax under the transform sigsoftmax, [`lexmax_full::Full`] by another name.
+    #[cfg(feature = "full")]
+    Sigsoftmax(lexmax_full::SigsoftmaxConfig),
 }
 
 impl OutputConfig {
@@ -57,8 +57,8 @@ impl OutputConfig {
             Self::Adaptive(config) => config.validate(vocab_size),
             #[cfg(feature = "mixture")]
             Self::Mos(config) => config.validate(),
-            #[cfg(feature = "mixture")]
-            Self::Sigsoftmax(_) => Ok(()),
+            #[cfg(feature = "full")]
+            Self::Sigsoftmax(config) => lexmax_full::FullConfig::from(config).validate(vocab_size),
         }
     }
 
@@ -78,8 +78,8 @@ impl OutputConfig {
             Self::Adaptive(config) => Ok(Box::new(lexmax_adaptive::Adaptive::new(context, config)?)),
             #[cfg(feature = "mixture")]
             Self::Mos(config) => Ok(Box::new(lexmax_mixture::Mixture::new(context, config)?)),
-            #[cfg(feature = "mixture")]
-            Self::Sigsoftmax(config) => Ok(Box::new(lexmax_mixture::Sigsoftmax::new(context, config)?)),
+            #[cfg(feature = "full")]
+            Self::Sigsoftmax(config) => Ok(Box::new(lexmax_full::Full::new(context, &config.into())?)),
         }
     }
 
@@ -96,7 +96,7 @@ impl OutputConfig {
             Self::Adaptive(_) => "adaptive",
             #[cfg(feature = "mixture")]
             Self::Mos(_) => "mos",
-            #[cfg(feature = "mixture")]
+            #[cfg(feature = "full")]
             Self::Sigsoftmax(_) => "sigsoftmax",
         }
     }

@@ -19,7 +19,7 @@ pub const LAYERS: &[LayerEntry] = &[
     LayerEntry {
         layer: "full",
         family: "full",
-        summary: "exact softmax over all classes, with temperature, soft cap, z-loss, focal loss, logit adjustment",
+        summary: "exact softmax over all classes, with temperature, soft cap, sigsoftmax, z-loss, focal loss, logit adjustment",
         source: "the definition",
     },
     #[cfg(feature = "sampled")]
@@ -50,10 +50,10 @@ pub const LAYERS: &[LayerEntry] = &[
         summary: "mixture of K softmaxes, a distribution of higher rank",
         source: "Breaking the Softmax Bottleneck: A High-Rank RNN Language Model, 2018, arXiv 1711.03953",
     },
-    #[cfg(feature = "mixture")]
+    #[cfg(feature = "full")]
     LayerEntry {
         layer: "sigsoftmax",
-        family: "mixture",
+        family: "full",
         summary: "exp(z) sigmoid(z), normalised: more rank without more parameters",
         source: "Sigsoftmax: Reanalysis of the Softmax Bottleneck, 2018, arXiv 1805.10829",
     },

@@ -1,7 +1,10 @@
 //! The registry and the configuration name the same layers.
 #![allow(clippy::unwrap_used)]
 
+use lexmax::kernels::seed::generator;
+use lexmax::output::BuildContext;
 use lexmax::{LAYERS, OutputConfig};
+use tch::{Device, Kind, Tensor, nn};
 
 #[test]
 fn every_layer_of_the_configuration_has_its_line_in_the_registry() {
@@ -19,4 +22,22 @@ fn every_layer_of_the_configuration_has_its_line_in_the_registry() {
         assert_eq!((config.layer(), config.entry().layer), (entry.layer, entry.layer));
         assert_eq!(config.family(), entry.family);
     }
+}
+
+#[cfg(feature = "full")]
+#[test]
+fn sigsoftmax_is_the_full_layer_under_its_transform() {
+    let losses =
+        ["layer = \"sigsoftmax\"", "layer = \"full\"\ntransform = \"sigsoftmax\"", "layer = \"full\""].map(
+            |text| {
+                let config: OutputConfig = toml::from_str(text).unwrap();
+                config.validate(50).unwrap();
+                let store = nn::VarStore::new(Device::Cpu);
+                let mut layer = config.build(&BuildContext::new(store.root(), 50, 8, 1)).unwrap();
+                let hidden = Tensor::arange(32, (Kind::Float, Device::Cpu)).sin().view([4, 8]);
+                let targets = Tensor::from_slice(&[0_i64, 7, 20, 49]);
+                layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().value().unwrap()
+            },
+        );
+    assert!(losses[0] == losses[1] && losses[0] != losses[2], "{losses:?}");
 }

@@ -1,6 +1,6 @@
-//! One training step of a mixture of softmaxes, and of a sigsoftmax: the fused path, the reference path, and the bare matrix
-//! products of the latter, with the memory that each takes beyond
-//! parameters, input and gradients.
+//! One training step of a mixture of softmaxes: the fused path, the reference path, and the bare
+//! matrix products of the latter, with the memory that each takes beyond parameters, input and
+//! gradients.
 //!
 //! `cargo run --release -p lexmax-mixture --example mixture_step -- [ROWS HIDDEN VOCAB COMPONENTS [THREADS [REPEATS]]]`
 //!
@@ -11,7 +11,7 @@
 use std::time::Instant;
 
 use lexmax_kernels::seed::generator;
-use lexmax_mixture::{Mixture, MixtureConfig, Sigsoftmax, SigsoftmaxConfig};
+use lexmax_mixture::{Mixture, MixtureConfig};
 use lexmax_output::fused::Compute;
 use lexmax_output::{BuildContext, LossOptions, OutputLayer};
 use rand::RngExt;
@@ -30,7 +30,7 @@ struct Sizes {
 /// A layer with its parameters and the way that it takes.
 struct Way {
     name: &'static str,
-    layer: Box<dyn OutputLayer>,
+    layer: Mixture,
     variables: Vec<Tensor>,
 }
 
@@ -40,16 +40,8 @@ impl Way {
         let mut context = BuildContext::new(store.root(), sizes.vocab, sizes.hidden, 1);
         context.compute = compute;
         let loss = LossOptions { label_smoothing: sizes.smoothing, ..LossOptions::default() };
-        let layer: Box<dyn OutputLayer> = match sizes.components {
-            0 => {
-                let config = SigsoftmaxConfig { loss, ..SigsoftmaxConfig::default() };
-                Box::new(Sigsoftmax::new(&context, &config).unwrap())
-            }
-            components => {
-                let config = MixtureConfig { components, loss, ..MixtureConfig::default() };
-                Box::new(Mixture::new(&context, &config).unwrap())
-            }
-        };
+        let config = MixtureConfig { components: sizes.components, loss, ..MixtureConfig::default() };
+        let layer = Mixture::new(&context, &config).unwrap();
         let mut variables: Vec<_> = store.variables().into_iter().collect();
         variables.sort_by(|a, b| a.0.cmp(&b.0));
         Self { name, layer, variables: variables.into_iter().map(|(_, variable)| variable).collect() }
@@ -97,8 +89,7 @@ fn compare(sizes: Sizes, repeats: usize) {
     let hidden = Tensor::from_slice(&draw).view([sizes.rows, sizes.hidden]).set_requires_grad(true);
     let targets: Vec<i64> = (0..sizes.rows).map(|_| rng.random_range(0..sizes.vocab)).collect();
     let targets = Tensor::from_slice(&targets);
-    let products = sizes.components.max(1);
-    let states: Vec<Tensor> = (0..products).map(|_| hidden.detach().tanh()).collect();
+    let states: Vec<Tensor> = (0..sizes.components).map(|_| hidden.detach().tanh()).collect();
 
     let mut ways =
         [Way::new("fused", sizes, Compute::Fastest), Way::new("reference", sizes, Compute::Reference)];
@@ -133,10 +124,9 @@ fn compare(sizes: Sizes, repeats: usize) {
         timed(2, &mut || tch::no_grad(|| bare_products(&states, &weight)));
     }
     let Sizes { rows, hidden, vocab, components, smoothing } = sizes;
-    let what = if components == 0 { "sigsoftmax".to_owned() } else { format!("mos of {components}") };
     let threads = tch::get_num_threads();
     println!(
-        "{what}, label smoothing {smoothing}, N={rows} D={hidden} V={vocab}, {threads} threads, best of {repeats}: time, processor time"
+        "mos of {components}, label smoothing {smoothing}, N={rows} D={hidden} V={vocab}, {threads} threads, best of {repeats}: time, processor time"
     );
     for (index, [time, processor]) in spent.iter().enumerate() {
         let name = ways.get(index).map_or("bare products", |way| way.name);
@@ -203,6 +193,5 @@ fn main() {
     let sizes = Sizes { rows, hidden, vocab, components, smoothing: 0.0 };
     compare(sizes, repeats);
     compare(Sizes { smoothing: 0.1, ..sizes }, repeats);
-    compare(Sizes { components: 0, ..sizes }, repeats);
     top_ten(sizes, repeats);
 }

@@ -1,11 +1,11 @@
-//! Defects of other packages that concern the high-rank heads, by their rows in the list of defects: each test shows
+//! Defects of other packages that concern mixtures, by their rows in the list of defects: each test shows
 //! that the layers are free of one and that its check rejects the defect.
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
 use common::{Built, Head, close, floats, rows, wave};
-use lexmax_mixture::{MixtureConfig, SigsoftmaxConfig};
+use lexmax_mixture::MixtureConfig;
 use lexmax_output::{LossOptions, Reduction};
 use tch::{Device, Kind, Tensor};
 
@@ -83,7 +83,7 @@ fn a20_10_mixture_has_no_floor_under_the_logarithm() {
     for kind in [Kind::Double, Kind::Float] {
         let config =
             MixtureConfig { components: 2, latent_size: Some(1), bias: false, ..MixtureConfig::default() };
-        let head = Head::Mixture(config);
+        let head = Head(config);
         let built = head.build(4, 1, kind);
         // The latent states are tanh(50) = 1 and -1 to the last bit, so the logits are the weights and their negatives.
         built.set("prior.weight", &[0.25, -0.25]);
@@ -107,35 +107,6 @@ fn a20_10_mixture_has_no_floor_under_the_logarithm() {
         // The defect.
         let floored = floats(&(dense.to_kind(Kind::Double).exp() + 1e-8).log());
         assert!(floored[1] > -20.0 && !agrees(&floored));
-    }
-}
-
-/// Row 10 for sigsoftmax: the sigmoid underflows long before its logarithm does.
-#[test]
-fn a20_10_sigsoftmax_takes_the_logarithm_of_the_sigmoid_directly() {
-    for kind in [Kind::Double, Kind::Float] {
-        let head = Head::Sigsoftmax(SigsoftmaxConfig { bias: false, ..SigsoftmaxConfig::default() });
-        let mut built = head.build(5, 1, kind);
-        // Class 1 is 60 nats below class 0: the sigmoid of both is one.
-        built.set("weight", &[1e4, 1e4 - 60.0, 0.0, -800.0, -1e4]);
-        let hidden = Tensor::ones([1, 1], (kind, Device::Cpu));
-        let expected = head.oracle_row(&built.parameters(), &[1.0]);
-        assert!((expected[1] + 60.0).abs() < 1e-9);
-        let roundoff = if kind == Kind::Double { f64::EPSILON } else { f64::from(f32::EPSILON) };
-        let agrees = |log_probs: &[f64]| {
-            log_probs
-                .iter()
-                .zip(&expected)
-                .all(|(got, expected)| (got - expected).abs() <= 8.0 * roundoff * expected.abs().max(1.0))
-        };
-        assert!(agrees(&floats(&built.log_probs(&hidden))), "{kind:?}");
-        built.loss(&hidden, &[4]).backward();
-        let gradient = built.store.variables()["weight"].grad();
-        assert_eq!(gradient.isfinite().all().int64_value(&[]), 1, "{kind:?}: {gradient}");
-        // The defect: the logarithm of a sigmoid that is zero.
-        let logits = built.store.variables()["weight"].detach().view([1, 5]);
-        let naive = (&logits + logits.sigmoid().log()).log_softmax(-1, kind);
-        assert!(!agrees(&floats(&naive)));
     }
 }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use lexmax_kernels::seed::generator;
-use lexmax_mixture::{Mixture, MixtureConfig, Sigsoftmax, SigsoftmaxConfig};
+use lexmax_mixture::{Mixture, MixtureConfig};
 use lexmax_output::{BuildContext, OutputLayer};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -46,7 +46,6 @@ fn a_number_of_components_that_no_memory_holds_is_refused() {
 fn unknown_keys_are_errors() {
     let text = toml::from_str::<MixtureConfig>("component = 3").unwrap_err().to_string();
     assert!(text.contains("component") && text.contains("components"), "{text}");
-    assert!(toml::from_str::<SigsoftmaxConfig>("biass = true").is_err());
     let parsed: MixtureConfig = toml::from_str("components = 3\nlatent_size = 8\nbias = false").unwrap();
     let expected =
         MixtureConfig { components: 3, latent_size: Some(8), bias: false, ..MixtureConfig::default() };
@@ -73,18 +72,12 @@ fn tying_shares_an_embedding_of_the_latent_width() {
     assert!(text.contains("[100, 16]") && text.contains("[100, 8]"), "{text}");
 
     context.path = store.root().sub("mos");
-    let mixture = Mixture::new(&context, &MixtureConfig { latent_size: None, ..narrow }).unwrap();
-    context.path = store.root().sub("sigsoftmax");
-    let tied = SigsoftmaxConfig { tied: true, ..SigsoftmaxConfig::default() };
-    let sigsoftmax = Sigsoftmax::new(&context, &tied).unwrap();
-    assert!(!store.variables().keys().any(|name| name == "mos.weight" || name == "sigsoftmax.weight"));
+    let mut layer = Mixture::new(&context, &MixtureConfig { latent_size: None, ..narrow }).unwrap();
+    assert!(!store.variables().keys().any(|name| name == "mos.weight"));
     let hidden = Tensor::ones([2, 16], (Kind::Float, Device::Cpu));
     let targets = Tensor::from_slice(&[3_i64, 70]);
-    for mut layer in [Box::new(mixture) as Box<dyn OutputLayer>, Box::new(sigsoftmax)] {
-        embedding.shallow_clone().zero_grad();
-        layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().backward().unwrap();
-        assert!(embedding.grad().get(70).abs().max().double_value(&[]) > 0.0, "{}", layer.name());
-    }
+    layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().backward().unwrap();
+    assert!(embedding.grad().get(70).abs().max().double_value(&[]) > 0.0);
 }
 
 #[test]
@@ -98,11 +91,6 @@ fn costs_and_parameters_are_counted_from_the_sizes() {
     assert_eq!(cost.train.flops, 3.0 * cost.eval.flops);
     let entries: usize = store.variables().values().map(Tensor::numel).sum();
     assert_eq!(cost.parameters, entries as u64);
-
-    let store = nn::VarStore::new(Device::Cpu);
-    let sigsoftmax = Sigsoftmax::new(&context(&store), &SigsoftmaxConfig::default()).unwrap();
-    assert_eq!(sigsoftmax.cost(10).eval.flops, 2.0 * 10.0 * 16.0 * 100.0);
-    assert_eq!(sigsoftmax.cost(10).parameters, 1700);
 }
 
 #[test]

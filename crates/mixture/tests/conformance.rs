@@ -1,6 +1,6 @@
-//! The high-rank heads under the laws of `lexmax_output::conformance`.
+//! The mixture of softmaxes under the laws of `lexmax_output::conformance`.
 
-use lexmax_mixture::{Mixture, MixtureConfig, Sigsoftmax, SigsoftmaxConfig};
+use lexmax_mixture::{Mixture, MixtureConfig};
 use lexmax_output::conformance::{Case, check};
 
 fn mixture(name: &str, config: MixtureConfig) {
@@ -10,19 +10,6 @@ fn mixture(name: &str, config: MixtureConfig) {
         hidden_size: 6,
         build: &|context, loss| {
             Ok(Box::new(Mixture::new(context, &MixtureConfig { loss, ..config.clone() })?))
-        },
-        refuses: &[],
-    });
-}
-
-fn sigsoftmax(name: &str, bias: bool) {
-    check(&Case {
-        name,
-        vocab_size: 37,
-        hidden_size: 6,
-        build: &|context, loss| {
-            let config = SigsoftmaxConfig { bias, loss, ..SigsoftmaxConfig::default() };
-            Ok(Box::new(Sigsoftmax::new(context, &config)?))
         },
         refuses: &[],
     });
@@ -43,14 +30,4 @@ fn narrow_latent_without_bias() {
 #[test]
 fn one_component() {
     mixture("mos of 1", MixtureConfig { components: 1, ..MixtureConfig::default() });
-}
-
-#[test]
-fn sigsoftmax_with_bias() {
-    sigsoftmax("sigsoftmax", true);
-}
-
-#[test]
-fn sigsoftmax_without_bias() {
-    sigsoftmax("sigsoftmax without bias", false);
 }

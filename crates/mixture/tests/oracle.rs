@@ -1,25 +1,21 @@
-//! The high-rank heads against slow, obvious f64 oracles, over drawn shapes.
+//! The mixture of softmaxes against a slow, obvious f64 oracle, over drawn shapes.
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
 use common::{Head, Parameters, rows, wave};
-use lexmax_mixture::{MixtureConfig, SigsoftmaxConfig};
+use lexmax_mixture::MixtureConfig;
 use lexmax_output::{LossOptions, Reduction};
 use proptest::prelude::*;
 use tch::Kind;
 
 fn heads() -> impl Strategy<Value = Head> {
-    let loss = || LossOptions { reduction: Reduction::Sum, ..LossOptions::default() };
-    let mixture = (1..5_i64, prop::option::of(1..6_i64), prop::bool::ANY);
-    prop_oneof![
-        3 => mixture.prop_map(move |(components, latent_size, bias)| {
-            Head::Mixture(MixtureConfig { components, latent_size, bias, tied: false, loss: loss() })
-        }),
-        1 => prop::bool::ANY.prop_map(move |bias| {
-            Head::Sigsoftmax(SigsoftmaxConfig { bias, tied: false, loss: loss() })
-        }),
-    ]
+    let loss = LossOptions { reduction: Reduction::Sum, ..LossOptions::default() };
+    (1..5_i64, prop::option::of(1..6_i64), prop::bool::ANY).prop_map(
+        move |(components, latent_size, bias)| {
+            Head(MixtureConfig { components, latent_size, bias, tied: false, loss: loss.clone() })
+        },
+    )
 }
 
 proptest! {

@@ -4,19 +4,14 @@
 mod common;
 
 use common::{Built, Head, floats, wave};
-use lexmax_mixture::{MixtureConfig, SigsoftmaxConfig};
+use lexmax_mixture::MixtureConfig;
 use lexmax_output::fused::Compute;
 use lexmax_output::{LossOptions, Reduction};
 use tch::{Kind, Tensor};
 
-fn heads(loss: &LossOptions) -> [Head; 2] {
-    let loss = || loss.clone();
-    let mixture =
-        MixtureConfig { components: 5, latent_size: Some(20), loss: loss(), ..MixtureConfig::default() };
-    [
-        Head::Mixture(mixture),
-        Head::Sigsoftmax(SigsoftmaxConfig { loss: loss(), ..SigsoftmaxConfig::default() }),
-    ]
+fn head(loss: &LossOptions) -> Head {
+    let loss = loss.clone();
+    Head(MixtureConfig { components: 5, latent_size: Some(20), loss, ..MixtureConfig::default() })
 }
 
 /// Loss and gradients of hidden states and all variables, for a given weight on each row's loss.
@@ -47,7 +42,8 @@ fn the_paths_agree_over_many_tiles() {
             class_weights: Some(weights),
             label_smoothing: smoothing,
         };
-        for (head, kind) in heads(&loss).iter().flat_map(|head| [(head, Kind::Double), (head, Kind::Float)]) {
+        let head = head(&loss);
+        for kind in [Kind::Double, Kind::Float] {
             let hidden = wave(&[rows, size], 0.7, 1.0).to_kind(kind).set_requires_grad(true);
             let run = |compute| {
                 let mut built = head.build_on(compute, vocab, size, kind);
@@ -70,30 +66,28 @@ fn the_paths_agree_over_many_tiles() {
 /// A pass may ask for fewer gradients than were made, and gets those that it asked for.
 #[test]
 fn a_partial_pass_gets_the_gradients_that_it_asks_for() {
-    for head in heads(&LossOptions::default()) {
-        let mut built = head.build(30, 6, Kind::Double);
-        let (hidden, targets) = (wave(&[4, 6], 0.7, 1.0).set_requires_grad(true), [0_i64, 4, 11, 29]);
-        let (_, all) = step(&mut built, &hidden, &targets);
-        for (index, (name, variable)) in built.variables().into_iter().enumerate() {
-            let loss = built.loss(&hidden, &targets) * 1.5;
-            let alone = Tensor::run_backward(&[&loss], &[&variable], false, false);
-            assert_eq!(floats(&alone[0]), floats(&all[index + 1]), "{head:?}: {name}");
-        }
+    let head = head(&LossOptions::default());
+    let mut built = head.build(30, 6, Kind::Double);
+    let (hidden, targets) = (wave(&[4, 6], 0.7, 1.0).set_requires_grad(true), [0_i64, 4, 11, 29]);
+    let (_, all) = step(&mut built, &hidden, &targets);
+    for (index, (name, variable)) in built.variables().into_iter().enumerate() {
+        let loss = built.loss(&hidden, &targets) * 1.5;
+        let alone = Tensor::run_backward(&[&loss], &[&variable], false, false);
+        assert_eq!(floats(&alone[0]), floats(&all[index + 1]), "{name}");
     }
 }
 
 /// Two passes over one graph give the same, though the gradients were made once.
 #[test]
 fn a_kept_graph_gives_the_same_gradients_again() {
-    for head in heads(&LossOptions::default()) {
-        let mut built = head.build(30, 6, Kind::Double);
-        let hidden = wave(&[4, 6], 0.7, 1.0).set_requires_grad(true);
-        let loss = built.loss(&hidden, &[0, 4, 11, 29]) * 2.0;
-        let weight = built.store.variables()["weight"].shallow_clone();
-        let pass = |keep| floats(&Tensor::run_backward(&[&loss], &[&weight], keep, false)[0]);
-        let (first, second) = (pass(true), pass(false));
-        assert_eq!(first, second, "{head:?}");
-    }
+    let head = head(&LossOptions::default());
+    let mut built = head.build(30, 6, Kind::Double);
+    let hidden = wave(&[4, 6], 0.7, 1.0).set_requires_grad(true);
+    let loss = built.loss(&hidden, &[0, 4, 11, 29]) * 2.0;
+    let weight = built.store.variables()["weight"].shallow_clone();
+    let pass = |keep| floats(&Tensor::run_backward(&[&loss], &[&weight], keep, false)[0]);
+    let (first, second) = (pass(true), pass(false));
+    assert_eq!(first, second);
 }
 
 /// A flat mixture, whose bounds decide nothing, and one whose components agree, where they decide all.
@@ -105,7 +99,7 @@ fn the_top_k_of_many_rows_is_that_of_each() {
         [(2, 1.5, Kind::Double), (3, 60.0, Kind::Double), (3, 60.0, Kind::Float), (1, 1.5, Kind::Double)]
     {
         let config = MixtureConfig { components, ..MixtureConfig::default() };
-        let built = Head::Mixture(config).build(vocab, size, kind);
+        let built = Head(config).build(vocab, size, kind);
         let mut weight = built.store.variables()["weight"].shallow_clone();
         tch::no_grad(|| weight.f_mul_scalar_(scale).map(drop)).unwrap();
         let hidden = wave(&[rows, size], 0.9, 1.5).to_kind(kind);

@@ -20,6 +20,7 @@ mod layer;
 mod linear;
 mod options;
 mod pick;
+mod transform;
 mod value;
 
 pub use batch::Batch;
@@ -28,7 +29,10 @@ pub use cost::{Cost, LayerCost};
 pub use counts::WordCounts;
 pub use error::{OutputError, Result};
 pub use layer::OutputLayer;
-pub use linear::{Linear, sigsoftmax, soft_cap};
+pub use linear::Linear;
 pub use options::{Loss, LossOptions, Reduction};
 pub use pick::{check_k, sample_from, sample_logits, top_k_of};
+pub use transform::{transform_logits, transform_name};
 pub use value::{ExactNll, LogProb, TopK, TrainingLoss};
+
+pub use lexmax_kernels::LogitTransform;

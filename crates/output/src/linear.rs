@@ -1,13 +1,13 @@
 //! The softmax over a linear layer, and its exact answers by either path.
 
+use lexmax_kernels::LogitTransform;
 use lexmax_kernels::seed::Generator;
 use tch::Tensor;
 
 use crate::fused::{self, Scratch};
-use crate::{LogProb, Result, TopK, dense, sample_logits};
+use crate::{LogProb, Result, TopK, dense, sample_logits, transform_logits};
 
-/// A linear layer before a softmax, and what happens to its logits: `z = f(W h + b)`, with `f` first the temperature, then at most
-/// one of soft cap and sigsoftmax.
+/// Linear layer before a softmax, with what happens to its logits: `z = f((W h + b) / temperature)`.
 ///
 /// Its queries take the fused kernels where they are given a [`Scratch`], and plain ATen where not.
 #[derive(Debug, Clone, Copy)]
@@ -20,45 +20,17 @@ pub struct Linear<'a> {
     pub bias: Option<&'a Tensor>,
     /// Divides the logits first.
     pub temperature: f64,
-    /// Then they become `cap tanh(z / cap)`.
-    pub soft_cap: Option<f64>,
-    /// Or they become `z + log sigmoid(z)`.
-    pub sigsoftmax: bool,
-}
-
-/// Soft cap `cap tanh(z / cap)`: keeps logits inside `(-cap, cap)` (Gemma 2, 2024, arXiv 2408.00118).
-///
-/// # Errors
-/// libtorch refused.
-pub fn soft_cap(logits: &Tensor, cap: f64) -> Result<Tensor> {
-    Ok(logits.f_div_scalar(cap)?.f_tanh()?.f_mul_scalar(cap)?)
-}
-
-/// `z + log sigmoid(z)`, of any shape: the logits whose softmax is the sigsoftmax of `z` (Kanai et al. 2018, "Sigsoftmax:
-/// Reanalysis of the Softmax Bottleneck", arXiv 1805.10829), since `exp(z) sigmoid(z) = exp(z + log sigmoid(z))`. Stable for
-/// logits of any size.
-///
-/// ```
-/// use tch::Tensor;
-/// let transformed = lexmax_output::sigsoftmax(&Tensor::from_slice(&[0.0_f64, -1e4]))?;
-/// assert!((transformed.double_value(&[0]) - 0.5_f64.ln()).abs() < 1e-12);
-/// assert_eq!(transformed.double_value(&[1]), -2e4);
-/// # Ok::<(), lexmax_output::OutputError>(())
-/// ```
-///
-/// # Errors
-/// libtorch refused.
-pub fn sigsoftmax(logits: &Tensor) -> Result<Tensor> {
-    Ok(logits.f_add(&logits.f_log_sigmoid()?)?)
+    /// Transform `f` of the logits.
+    pub transform: LogitTransform,
 }
 
 impl<'a> Linear<'a> {
     /// Plain logits `W h + b`.
     pub fn new(hidden: &'a Tensor, weight: &'a Tensor, bias: Option<&'a Tensor>) -> Self {
-        Self { hidden, weight, bias, temperature: 1.0, soft_cap: None, sigsoftmax: false }
+        Self { hidden, weight, bias, temperature: 1.0, transform: LogitTransform::Identity }
     }
 
-    /// Logits `[N, V]` after temperature, soft cap and sigsoftmax.
+    /// Logits `[N, V]` after temperature and transform.
     ///
     /// # Errors
     /// Shapes that do not fit.
@@ -67,10 +39,7 @@ impl<'a> Linear<'a> {
         if self.temperature != 1.0 {
             logits = logits.f_div_scalar(self.temperature)?;
         }
-        if let Some(cap) = self.soft_cap {
-            logits = soft_cap(&logits, cap)?;
-        }
-        if self.sigsoftmax { sigsoftmax(&logits) } else { Ok(logits) }
+        transform_logits(&logits, self.transform)
     }
 
     /// Log-probability of one target a row, `[N]`; differentiable on both paths.

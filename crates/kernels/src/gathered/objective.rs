@@ -103,7 +103,7 @@ pub(super) fn sweep<T: Element>(
 /// the target wins, the gradient `m exp(u_s - L)` and, of the target, `-m`.
 fn softmax<T: Element>(level: Level, tile: Tile<'_, T>, rows: Rows<'_>, scratch: &mut Scratch<T>) {
     let Tile { cells, shape, shift, bias, .. } = tile;
-    let transform = Transform { bias: None, scale: 1.0, cap: None, sigsoftmax: false, offset: shift };
+    let transform = Transform { offset: shift, ..Transform::identity() };
     T::normalise(
         level,
         &mut Normalise {

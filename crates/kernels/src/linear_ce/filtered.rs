@@ -320,7 +320,6 @@ fn gather_transform<'a, T: Element>(
         bias: gather(kept, transform.bias, bias),
         offset: gather(kept, transform.offset, offset),
         scale: transform.scale,
-        cap: transform.cap,
-        sigsoftmax: transform.sigsoftmax,
+        function: transform.function,
     }
 }

@@ -5,10 +5,13 @@ use super::input::Linear;
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::tile::Transform;
+use crate::transform::{LogitTransform, check_divisor};
 
-/// Options of the cross-entropy. With `z_c = cap tanh((W_c h + b_c) / (temperature cap)) + offset_c` (without cap: `z_c = (W_c h
-/// + b_c) / temperature + offset_c`; with sigsoftmax `x_c + log sigmoid(x_c)` of that in place of `x_c`), class weights `w` (all one where none are given), smoothing `e` and `p = softmax(z)`,
-/// row `i` with target `y` costs
+/// Options of the cross-entropy.
+///
+/// With `z_c = f((W_c h + b_c) / temperature) + offset_c`, where `f` is the transform, class weights
+/// `w` (all one where none are given), smoothing `e` and `p = softmax(z)`, row `i` with target `y`
+/// costs
 ///
 /// `l_i = -(1 - e) w_y (1 - p_y)^gamma log p_y - e/V sum_c w_c log p_c + z_loss w_y (log sum_c exp z_c)^2`.
 ///
@@ -31,13 +34,10 @@ pub struct Options<'a, T> {
     pub z_loss: f64,
     /// `gamma`, from zero up (Lin et al. 2017, "Focal Loss for Dense Object Detection", arXiv 1708.02002). Not with smoothing.
     pub focal_gamma: f64,
-    /// Logits stay inside `(-cap, cap)` (Gemma 2, 2024, arXiv 2408.00118).
-    pub soft_cap: Option<f64>,
-    /// Logits `z` become `z + log sigmoid(z)`, whose softmax is sigsoftmax (Kanai et al. 2018, "Sigsoftmax: Reanalysis of the
-    /// Softmax Bottleneck", arXiv 1805.10829). Not with a soft cap.
-    pub sigsoftmax: bool,
     /// Divides the logits before anything else; above zero.
     pub temperature: f64,
+    /// Transform `f` of the logits.
+    pub transform: LogitTransform,
     /// Added to the logits, `[V]`: `tau log prior` of the logit-adjusted loss (Menon et al. 2021, arXiv 2007.07314). No gradient.
     pub logit_offset: Option<&'a [T]>,
     /// Leaves classes without probability to speak of out of the gradients. Not with smoothing.
@@ -54,9 +54,8 @@ impl<T> Default for Options<'_, T> {
             smoothed_classes: None,
             z_loss: 0.0,
             focal_gamma: 0.0,
-            soft_cap: None,
-            sigsoftmax: false,
             temperature: 1.0,
+            transform: LogitTransform::Identity,
             logit_offset: None,
             filter: None,
         }
@@ -87,23 +86,18 @@ impl<'a, T: Element> Options<'a, T> {
         Transform {
             bias: linear.bias,
             scale: 1.0 / self.temperature,
-            cap: self.soft_cap,
-            sigsoftmax: self.sigsoftmax,
+            function: self.transform,
             offset: self.logit_offset,
         }
     }
 
-    /// Derivative of the soft cap or of sigsoftmax's transform at a class's logit, as [`Transform`] has it.
+    /// Slope of the transform at the logit of a class, offset included.
     pub(crate) fn slope(&self, logit: f64, class: usize) -> f64 {
         let offset =
             self.logit_offset.and_then(|offset| offset.get(class)).map_or(0.0, |offset| offset.to_f64());
         let transformed = logit - offset;
-        if self.sigsoftmax {
-            return 2.0 - 2.0 / (1.0 + (1.0 + 4.0 * (-transformed).exp()).sqrt());
-        }
         // Of a target that an offset masks nothing is known.
-        let share = self.soft_cap.map_or(0.0, |cap| transformed / cap);
-        if share.is_nan() { 1.0 } else { 1.0 - share * share }
+        if transformed.is_nan() { 1.0 } else { self.transform.slope(transformed) }
     }
 
     pub(crate) fn check(&self, op: &'static str, vocab_size: usize) -> Result<()> {
@@ -118,15 +112,8 @@ impl<'a, T: Element> Options<'a, T> {
         check("label_smoothing", smoothing, (0.0..1.0).contains(&smoothing), "0 <= label_smoothing < 1")?;
         check("z_loss", self.z_loss, self.z_loss >= 0.0, "a finite number from zero up")?;
         check("focal_gamma", self.focal_gamma, self.focal_gamma >= 0.0, "a finite number from zero up")?;
-        // In the numbers that the sweep computes with, where the smallest of f64 are zero and their inverses infinite.
-        let positive = |value: f64| (0.0..f64::INFINITY).contains(&value) && value > 0.0;
-        let usable = |value: f64| [value, 1.0 / value].iter().all(|x| positive(T::from_f64(*x).to_f64()));
-        let expected = "a number above zero that is finite, and its inverse too";
-        check("temperature", self.temperature, usable(self.temperature), expected)?;
-        if let Some(cap) = self.soft_cap {
-            check("soft_cap", cap, usable(cap), expected)?;
-            check("soft_cap", cap, !self.sigsoftmax, "none beside sigsoftmax")?;
-        }
+        check_divisor::<T>(op, "temperature", self.temperature)?;
+        self.transform.check::<T>(op)?;
         if self.focal_gamma > 0.0 && smoothing > 0.0 {
             let expected =
                 "none beside focal_gamma: the focal factor is that of one target, not of a smoothed one";

@@ -49,8 +49,8 @@ impl<'a, T: Element> Call<'a, T> {
         }
     }
 
-    /// What a kept tile holds: exponentials, so that each is computed once; a capped logit is needed again for
-    /// its slope, and so is one of sigsoftmax.
+    /// Content of a kept tile: exponentials, so that each is computed once, or logits where a
+    /// transform's slope needs them again.
     fn keep(&self) -> Keep {
         if self.transform.is_affine() && !self.keeps_logits { Keep::Exponentials } else { Keep::Logits }
     }

@@ -5,7 +5,7 @@
 //! comes last in all of them, `sum_k pi_k p_k(last)`; the classes that are in some list are scored exactly, by `K` dot products each. Where
 //! the `k`-th best of them is above the bound, no other class can be among the `k` best.
 
-use super::{LogitShape, top_k};
+use super::top_k;
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::gathered::rows::Dots;
@@ -14,6 +14,7 @@ use crate::linear_ce::mixture::Mixture;
 use crate::logspace::log_sum_exp;
 use crate::pool;
 use crate::simd::Level;
+use crate::transform::LogitTransform;
 
 /// Classes of each component that are looked at, for each class that is asked for.
 const DEPTH: usize = 4;
@@ -74,7 +75,7 @@ pub fn mixture_top_k<T: Element>(
     let mut out = MixtureTopK::default();
     for (hidden, log_prior) in linear.hidden.chunks(together * size).zip(log_prior.chunks(together)) {
         let part = Mixture { linear: super::Linear { hidden, ..linear }, log_prior, components };
-        let lists = top_k(part.linear, depth, &LogitShape::default(), workspace)?;
+        let lists = top_k(part.linear, depth, 1.0, LogitTransform::Identity, workspace)?;
         let tokens = log_prior.len() / components;
         let share = tokens.div_ceil(workspace.threads).max(1);
         let (level, lists) = (workspace.level, &lists);

@@ -15,29 +15,15 @@ use crate::linear_ce::{Call, Linear, Options, Plan, Sizes, Task, Workspace};
 use crate::pool;
 use crate::tile::Shape;
 use crate::tile::normalise::Keep;
-
-/// What happens to the logits before the softmax, as in [`Options`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LogitShape {
-    /// Logits stay inside `(-cap, cap)`.
-    pub soft_cap: Option<f64>,
-    /// Logits `z` become `z + log sigmoid(z)`.
-    pub sigsoftmax: bool,
-    /// Divides the logits before anything else; above zero.
-    pub temperature: f64,
-}
-
-impl Default for LogitShape {
-    fn default() -> Self {
-        Self { soft_cap: None, sigsoftmax: false, temperature: 1.0 }
-    }
-}
+use crate::transform::LogitTransform;
 
 /// What a sweep is asked.
 pub(crate) struct Question<'a, T> {
     pub op: &'static str,
     pub linear: Linear<'a, T>,
-    pub shape: &'a LogitShape,
+    /// Divides the logits before anything else; above zero.
+    pub temperature: f64,
+    pub transform: LogitTransform,
     pub keep: Keep,
 }
 
@@ -62,10 +48,9 @@ pub(crate) fn for_each_block<T: Element, S: Send>(
     visit: impl Fn(&mut S, usize, &Block<'_, T>) + Sync,
     mut finish: impl FnMut(Vec<S>, usize, &[f64]) -> Result<()>,
 ) -> Result<()> {
-    let Question { op, linear, shape, keep } = question;
+    let Question { op, linear, temperature, transform, keep } = question;
     linear.check(op)?;
-    let LogitShape { soft_cap, sigsoftmax, temperature } = *shape;
-    let options = Options { soft_cap, sigsoftmax, temperature, ..Options::default() };
+    let options = Options { temperature, transform, ..Options::default() };
     let (rows, vocab_size, hidden_size) = (linear.rows(), linear.vocab_size(), linear.hidden_size);
     options.check(op, vocab_size)?;
     let sizes = Sizes { rows, hidden_size, vocab_size, bytes: size_of::<T>(), filtered: false };

@@ -1,15 +1,16 @@
 //! Exact draws from the softmax of each row.
 
-use super::{LogitShape, Question, for_each_block};
+use super::{Question, for_each_block};
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::{Linear, Workspace};
 use crate::tile::normalise::Keep;
+use crate::transform::LogitTransform;
 
 /// The winning block so far: its key and the class drawn from it.
 type Winner = Option<(f64, usize)>;
 
-/// One draw from `softmax(z)` for each row, `[N]`. Cost: `2 N D V` operations.
+/// One draw from `softmax(f(z / temperature))` for each row, `[N]`. Cost: `2 N D V` operations.
 ///
 /// The block is chosen by the Gumbel-max rule, `argmax_b (log sum_{c in b} exp z_c + G_b)` with standard Gumbel numbers, and a class
 /// inside it by inverting its distribution; together that is an exact draw, at two uniform numbers for each block instead of one
@@ -21,22 +22,24 @@ type Winner = Option<(f64, usize)>;
 ///
 /// ```
 /// use lexmax_kernels::linear_ce::{Linear, Workspace};
-/// use lexmax_kernels::query::{LogitShape, sample};
+/// use lexmax_kernels::{LogitTransform, query::sample};
 ///
 /// let linear = Linear { hidden: &[1.0_f32; 4], weight: &[0.0, 99.0, 0.0], bias: None, hidden_size: 1 };
-/// assert_eq!(sample(linear, 7, &LogitShape::default(), &mut Workspace::new(1))?, [1, 1, 1, 1]);
+/// let drawn = sample(linear, 7, 1.0, LogitTransform::Identity, &mut Workspace::new(1))?;
+/// assert_eq!(drawn, [1, 1, 1, 1]);
 /// # Ok::<(), lexmax_kernels::KernelError>(())
 /// ```
 pub fn sample<T: Element>(
     linear: Linear<'_, T>,
     seed: u64,
-    shape: &LogitShape,
+    temperature: f64,
+    transform: LogitTransform,
     workspace: &mut Workspace<T>,
 ) -> Result<Vec<i64>> {
     let op = "query.sample";
     let mut out = Vec::new();
     for_each_block(
-        Question { op, linear, shape, keep: Keep::Exponentials },
+        Question { op, linear, temperature, transform, keep: Keep::Exponentials },
         workspace,
         |rows| vec![Winner::None; rows],
         |winners, first_row, block| {

@@ -3,12 +3,13 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::{LogitShape, Question, for_each_block};
+use super::{Question, for_each_block};
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::{Linear, Workspace};
 use crate::tile::ROW_MULTIPLE;
 use crate::tile::normalise::Keep;
+use crate::transform::LogitTransform;
 
 /// The likeliest classes of each row, likeliest first; among equal logits the smaller id.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -37,7 +38,7 @@ struct Best<T> {
     thresholds: Vec<T>,
 }
 
-/// The `k` likeliest classes of each row, exactly. Cost: `2 N D V` operations and one comparison a logit; on random logits about
+/// The `k` likeliest classes of each row, exactly, of `softmax(f(z / temperature))`. Cost: `2 N D V` operations and one comparison a logit; on random logits about
 /// `k log(V / k)` of a row's classes are news, each for a few operations. Memory: the workspace, and for each thread `k` entries for
 /// each row of a chunk (`2 k` above 64).
 ///
@@ -46,17 +47,18 @@ struct Best<T> {
 ///
 /// ```
 /// use lexmax_kernels::linear_ce::{Linear, Workspace};
-/// use lexmax_kernels::query::{LogitShape, top_k};
+/// use lexmax_kernels::{LogitTransform, query::top_k};
 ///
 /// let linear = Linear { hidden: &[1.0_f32], weight: &[0.0, 2.0, 1.0], bias: None, hidden_size: 1 };
-/// let best = top_k(linear, 2, &LogitShape::default(), &mut Workspace::new(1))?;
+/// let best = top_k(linear, 2, 1.0, LogitTransform::Identity, &mut Workspace::new(1))?;
 /// assert_eq!(best.ids, [1, 2]);
 /// # Ok::<(), lexmax_kernels::KernelError>(())
 /// ```
 pub fn top_k<T: Element>(
     linear: Linear<'_, T>,
     k: usize,
-    shape: &LogitShape,
+    temperature: f64,
+    transform: LogitTransform,
     workspace: &mut Workspace<T>,
 ) -> Result<TopK> {
     let op = "query.top_k";
@@ -72,7 +74,7 @@ pub fn top_k<T: Element>(
     let lowest = T::from_f64(f64::NEG_INFINITY);
     let mut out = TopK::default();
     for_each_block(
-        Question { op, linear, shape, keep: Keep::Logits },
+        Question { op, linear, temperature, transform, keep: Keep::Logits },
         workspace,
         |rows| Best {
             rows: vec![Vec::new(); rows],

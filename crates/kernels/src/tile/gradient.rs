@@ -86,7 +86,7 @@ pub(crate) unsafe fn gradient<V: Vector<Scalar: Element>, const UNROLL: usize>(
                     };
                 }
                 if !job.transform.is_affine() {
-                    result = job.transform.times_slope(result, value);
+                    result = job.transform.function.times_slope(result, value);
                 }
                 result.store(row_of.add(row));
                 sum = sum.add(result);

@@ -16,6 +16,7 @@ pub(crate) mod shares;
 
 use crate::element::Element;
 use crate::simd::Vector;
+use crate::transform::LogitTransform;
 
 /// Rows of a tile are padded to a multiple of this: one cache line of f32, and one register of AVX-512.
 pub(crate) const ROW_MULTIPLE: usize = 16;
@@ -52,8 +53,7 @@ pub(crate) fn stride(rows: usize) -> usize {
     (rows.div_ceil(ROW_MULTIPLE) | 1) * ROW_MULTIPLE
 }
 
-/// From a raw logit `h . W_c` to the one that the softmax sees: `f((raw + bias) scale) + offset` with `f` the soft cap
-/// `cap tanh(z / cap)`, or `z + log sigmoid(z)` for sigsoftmax, or nothing.
+/// Way from a raw logit `h . W_c` to the one that the softmax sees, `f((raw + bias) scale) + offset`.
 ///
 /// Slices hold the classes of one block.
 #[derive(Debug, Clone, Copy)]
@@ -61,12 +61,17 @@ pub struct Transform<'a, T> {
     pub(crate) bias: Option<&'a [T]>,
     /// One over the temperature.
     pub(crate) scale: f64,
-    pub(crate) cap: Option<f64>,
-    pub(crate) sigsoftmax: bool,
+    /// `f`.
+    pub(crate) function: LogitTransform,
     pub(crate) offset: Option<&'a [T]>,
 }
 
 impl<'a, T: Element> Transform<'a, T> {
+    /// Raw logits are those of the softmax.
+    pub(crate) fn identity() -> Self {
+        Transform { bias: None, scale: 1.0, function: LogitTransform::Identity, offset: None }
+    }
+
     /// The same for the classes of a block.
     pub(crate) fn of_block(&self, classes: std::ops::Range<usize>) -> Transform<'a, T> {
         Transform {
@@ -83,7 +88,7 @@ impl<'a, T: Element> Transform<'a, T> {
 
     /// Whether the gradient of a raw logit is that of the transformed one but for the scale, so that it need not be known.
     pub(crate) fn is_affine(&self) -> bool {
-        self.cap.is_none() && !self.sigsoftmax
+        self.function.is_affine()
     }
 
     fn check(&self, classes: usize) {
@@ -106,37 +111,7 @@ impl<'a, T: Element> Transform<'a, T> {
             if self.scale != 1.0 {
                 logit = logit.mul(V::splat(T::from_f64(self.scale)));
             }
-            if let Some(cap) = self.cap {
-                logit = logit.mul(V::splat(T::from_f64(1.0 / cap))).tanh().mul(V::splat(T::from_f64(cap)));
-            }
-            if self.sigsoftmax {
-                logit = logit.add(logit.log_sigmoid());
-            }
-            logit
-        }
-    }
-
-    /// A gradient times the slope of `f`, from the transformed logit: `1 - (t / cap)^2`, or `2 - s` for sigsoftmax, where `s` is the
-    /// sigmoid of the logit before: `exp t = s^2 / (1 - s)` gives `s = 2 / (1 + sqrt(1 + 4 exp(-t)))`, with nothing to cancel.
-    ///
-    /// # Safety
-    /// The processor has the instructions of `V`.
-    #[inline(always)]
-    unsafe fn times_slope<V: Vector<Scalar = T>>(&self, gradient: V, transformed: V) -> V {
-        let number = T::from_f64;
-        // SAFETY: the caller has the instructions.
-        unsafe {
-            if let Some(cap) = self.cap {
-                let share = transformed.mul(V::splat(number(1.0 / cap)));
-                return gradient.mul(V::splat(number(1.0)).sub(share.mul(share)));
-            }
-            if self.sigsoftmax {
-                let (one, two) = (V::splat(number(1.0)), V::splat(number(2.0)));
-                let power = V::splat(number(0.0)).sub(transformed).exp();
-                let sigmoid = two.div(power.mul_add(V::splat(number(4.0)), one).sqrt().add(one));
-                return gradient.mul(two.sub(sigmoid));
-            }
-            gradient
+            self.function.apply(logit)
         }
     }
 

@@ -187,7 +187,7 @@ pub(crate) unsafe fn shares<V: Vector<Scalar: Element>, const UNROLL: usize>(
                             V::load(job.exponentials.as_ptr().add(row)).mul(V::load(mass.as_ptr().add(row)));
                         let mut result = of_all.sub(share.mul(V::load(spread.as_ptr().add(row))));
                         if !job.transform.is_affine() {
-                            result = job.transform.times_slope(result, value);
+                            result = job.transform.function.times_slope(result, value);
                         }
                         result.store(row_of.add(row));
                         sum = sum.add(result);

@@ -1,6 +1,7 @@
 //! Problems by seed, and the obvious computation: all logits, then everything else, in f64 or f32.
 #![allow(dead_code, clippy::unwrap_used)]
 
+use lexmax_kernels::LogitTransform;
 use lexmax_kernels::linear_ce::{Linear, Options};
 use lexmax_kernels::seed::generator;
 use rand::RngExt;
@@ -110,8 +111,34 @@ pub struct Answer {
     pub d_bias: Vec<f64>,
 }
 
-macro_rules! naive {
+/// Every transform of logits, the soft cap with the number that the problems use.
+pub const TRANSFORMS: [LogitTransform; 3] =
+    [LogitTransform::Identity, LogitTransform::SoftCap(4.0), LogitTransform::Sigsoftmax];
+
+macro_rules! transformed {
     ($name:ident, $kind:ty) => {
+        /// Definition of a transform and its derivative, both from the logit before it.
+        pub fn $name(transform: LogitTransform, z: $kind) -> ($kind, $kind) {
+            match transform {
+                LogitTransform::Identity => (z, 1.0),
+                LogitTransform::SoftCap(cap) => {
+                    let t = (z / cap as $kind).tanh();
+                    (cap as $kind * t, 1.0 - t * t)
+                }
+                LogitTransform::Sigsoftmax => {
+                    let log_sigmoid = z.min(0.0) - (-z.abs()).exp().ln_1p();
+                    (z + log_sigmoid, 1.0 + 1.0 / (1.0 + z.exp()))
+                }
+            }
+        }
+    };
+}
+
+transformed!(transformed_f64, f64);
+transformed!(transformed_f32, f32);
+
+macro_rules! naive {
+    ($name:ident, $kind:ty, $transformed:ident) => {
         /// All logits at once, one obvious loop after the other.
         pub fn $name(
             linear: Linear<'_, $kind>,
@@ -144,16 +171,9 @@ macro_rules! naive {
                 let z: Vec<$kind> = (0..vocab)
                     .map(|c| {
                         let dot: $kind = h.iter().zip(&linear.weight[c * size..]).map(|(a, b)| a * b).sum();
-                        let mut z = (dot + linear.bias.map_or(0.0, |b| b[c])) / temperature;
-                        if options.sigsoftmax {
-                            slope[c] *= 1.0 + 1.0 / (1.0 + z.exp());
-                            z += z.min(0.0) - (-z.abs()).exp().ln_1p();
-                        }
-                        if let Some(cap) = options.soft_cap {
-                            let t = (z / cap as $kind).tanh();
-                            slope[c] *= 1.0 - t * t;
-                            z = cap as $kind * t;
-                        }
+                        let z = (dot + linear.bias.map_or(0.0, |b| b[c])) / temperature;
+                        let (z, own_slope) = $transformed(options.transform, z);
+                        slope[c] *= own_slope;
                         z + options.logit_offset.map_or(0.0, |o| o[c])
                     })
                     .collect();
@@ -197,8 +217,8 @@ macro_rules! naive {
     };
 }
 
-naive!(naive_f64, f64);
-naive!(naive_f32, f32);
+naive!(naive_f64, f64, transformed_f64);
+naive!(naive_f32, f32, transformed_f32);
 
 /// The problems' numbers are of order one. A result far below that, as the gradients of one class alone, is a difference of such
 /// numbers, and rounds by their measure.

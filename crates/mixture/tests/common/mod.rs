@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use lexmax_kernels::logspace::log_sum_exp;
 use lexmax_kernels::seed::generator;
-use lexmax_mixture::{Mixture, MixtureConfig, Sigsoftmax, SigsoftmaxConfig};
+use lexmax_mixture::{Mixture, MixtureConfig};
 use lexmax_output::fused::Compute;
 use lexmax_output::{BuildContext, LossOptions, OutputLayer};
 use tch::{Device, Kind, Tensor, nn};
@@ -21,27 +21,17 @@ pub fn wave(shape: &[i64], phase: f64, scale: f64) -> Tensor {
     ((Tensor::arange(count, (Kind::Double, Device::Cpu)) * 1.73 + phase).sin() * scale).view(shape)
 }
 
-/// The layer under test, by its configuration.
+/// Layer under test, by its configuration.
 #[derive(Debug, Clone)]
-pub enum Head {
-    Mixture(MixtureConfig),
-    Sigsoftmax(SigsoftmaxConfig),
-}
+pub struct Head(pub MixtureConfig);
 
 impl Head {
-    /// Every head of this crate at its edges, with given loss options.
+    /// Mixtures at the edges of their configuration, with given loss options.
     pub fn all(loss: &LossOptions) -> Vec<Self> {
         let mixture = |components, latent_size, bias| {
-            Self::Mixture(MixtureConfig { components, latent_size, bias, tied: false, loss: loss.clone() })
+            Self(MixtureConfig { components, latent_size, bias, tied: false, loss: loss.clone() })
         };
-        let sigsoftmax = |bias| Self::Sigsoftmax(SigsoftmaxConfig { bias, tied: false, loss: loss.clone() });
-        vec![
-            mixture(1, None, true),
-            mixture(2, Some(3), false),
-            mixture(4, None, true),
-            sigsoftmax(true),
-            sigsoftmax(false),
-        ]
+        vec![mixture(1, None, true), mixture(2, Some(3), false), mixture(4, None, true)]
     }
 
     pub fn build(&self, vocab_size: i64, hidden_size: i64, kind: Kind) -> Built {
@@ -53,11 +43,7 @@ impl Head {
         store.set_kind(kind);
         let mut context = BuildContext::new(store.root(), vocab_size, hidden_size, 7);
         context.compute = compute;
-        let layer: Box<dyn OutputLayer> = match self {
-            Self::Mixture(config) => Box::new(Mixture::new(&context, config).unwrap()),
-            Self::Sigsoftmax(config) => Box::new(Sigsoftmax::new(&context, config).unwrap()),
-        };
-        let built = Built { layer, store };
+        let built = Built { layer: Box::new(Mixture::new(&context, &self.0).unwrap()), store };
         for (index, (_, variable)) in built.variables().into_iter().enumerate() {
             let values = wave(&variable.size(), 0.37 + index as f64, 0.8).to_kind(kind);
             tch::no_grad(|| variable.shallow_clone().copy_(&values));
@@ -68,34 +54,21 @@ impl Head {
     /// `log p(c | h)` of all classes for one row, straight from the definition.
     pub fn oracle_row(&self, parameters: &Parameters, hidden: &[f64]) -> Vec<f64> {
         let bias = parameters.get("bias");
-        match self {
-            Self::Mixture(config) => {
-                let one = vec![vec![0.0; hidden.len()]];
-                let prior =
-                    log_softmax(&affine(parameters.get("prior.weight").unwrap_or(&one), None, hidden));
-                let latent = affine(&parameters["latent.weight"], Some(&parameters["latent.bias"]), hidden);
-                let width = latent.len() / config.components as usize;
-                let components: Vec<Vec<f64>> = latent
-                    .chunks(width)
-                    .map(|state| {
-                        let state: Vec<f64> = state.iter().map(|value| value.tanh()).collect();
-                        log_softmax(&affine(&parameters["weight"], bias, &state))
-                    })
-                    .collect();
-                let mixed = |class: usize| {
-                    log_sum_exp(
-                        components.iter().zip(&prior).map(|(log_probs, prior)| prior + log_probs[class]),
-                    )
-                };
-                (0..parameters["weight"].len()).map(mixed).collect()
-            }
-            Self::Sigsoftmax(_) => {
-                let logits = affine(&parameters["weight"], bias, hidden);
-                // 2 z - log(1 + e^z), with the exponential of a number that is never above zero.
-                let log_one_plus = |z: &f64| z.max(0.0) + (-z.abs()).exp().ln_1p();
-                log_softmax(&logits.iter().map(|z| 2.0 * z - log_one_plus(z)).collect::<Vec<_>>())
-            }
-        }
+        let one = vec![vec![0.0; hidden.len()]];
+        let prior = log_softmax(&affine(parameters.get("prior.weight").unwrap_or(&one), None, hidden));
+        let latent = affine(&parameters["latent.weight"], Some(&parameters["latent.bias"]), hidden);
+        let width = latent.len() / self.0.components as usize;
+        let components: Vec<Vec<f64>> = latent
+            .chunks(width)
+            .map(|state| {
+                let state: Vec<f64> = state.iter().map(|value| value.tanh()).collect();
+                log_softmax(&affine(&parameters["weight"], bias, &state))
+            })
+            .collect();
+        let mixed = |class: usize| {
+            log_sum_exp(components.iter().zip(&prior).map(|(log_probs, prior)| prior + log_probs[class]))
+        };
+        (0..parameters["weight"].len()).map(mixed).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The fused loss as a node of libtorch's graph.
 
 use lexmax_autograd::{BackwardContext, ForwardContext, Function, apply};
+use lexmax_kernels::LogitTransform;
 use lexmax_kernels::linear_ce::{Options, RowLosses, Upstream};
 use tch::{Kind, Tensor};
 
@@ -36,8 +37,7 @@ pub(super) struct LinearCrossEntropy {
     z_loss: f64,
     focal_gamma: f64,
     temperature: f64,
-    soft_cap: Option<f64>,
-    sigsoftmax: bool,
+    transform: LogitTransform,
     filter: Option<GradientFilter>,
     factor: Factor,
     scratch: Scratch,
@@ -66,8 +66,7 @@ impl LinearCrossEntropy {
             z_loss: terms.z_loss,
             focal_gamma: terms.focal_gamma,
             temperature: linear.temperature,
-            soft_cap: linear.soft_cap,
-            sigsoftmax: linear.sigsoftmax,
+            transform: linear.transform,
             filter: terms.filter.cloned(),
             factor,
             scratch: scratch.clone(),
@@ -96,9 +95,8 @@ impl LinearCrossEntropy {
             class_weights: self.class_weights.as_ref().map(slice).transpose()?,
             z_loss: self.z_loss,
             focal_gamma: self.focal_gamma,
-            soft_cap: self.soft_cap,
-            sigsoftmax: self.sigsoftmax,
             temperature: self.temperature,
+            transform: self.transform,
             logit_offset: self.logit_offset.as_ref().map(slice).transpose()?,
             filter: self.filter.as_ref().map(|filter| filter.rule),
             ..Options::default()

@@ -1,19 +1,12 @@
 //! Exact top-k and exact draws in one sweep.
 
-use lexmax_kernels::query::{self, LogitShape};
-use lexmax_kernels::{linear_ce, seed::Generator};
+use lexmax_kernels::{linear_ce, query, seed::Generator};
 use rand::RngExt;
 use tch::{Kind, Tensor};
 
 use super::scratch::{FusedKind, Scratch};
 use super::sweep::Swept;
 use crate::{Linear, OutputError, Result, TopK, check_k};
-
-impl Linear<'_> {
-    fn shape(&self) -> LogitShape {
-        LogitShape { soft_cap: self.soft_cap, sigsoftmax: self.sigsoftmax, temperature: self.temperature }
-    }
-}
 
 /// The exact `k` most probable classes of each row, and the rows' log-normalisers.
 pub(crate) fn top_k(
@@ -39,10 +32,10 @@ pub(crate) fn sample(linear: Linear<'_>, rng: &mut Generator, scratch: &Scratch)
 }
 
 fn top_k_in<T: FusedKind>(linear: Linear<'_>, k: i64, scratch: &Scratch) -> Result<(TopK, Tensor)> {
-    let shape = linear.shape();
+    let Linear { temperature, transform, .. } = linear;
     let k_usize = usize::try_from(k).unwrap_or(usize::MAX);
     let top = with_slices::<T, _>(linear, |slices| {
-        scratch.with(|workspace| query::top_k(slices, k_usize, &shape, workspace))
+        scratch.with(|workspace| query::top_k(slices, k_usize, temperature, transform, workspace))
     })?;
     let rows = top.log_normaliser.len() as i64;
     let answer = TopK {
@@ -53,9 +46,9 @@ fn top_k_in<T: FusedKind>(linear: Linear<'_>, k: i64, scratch: &Scratch) -> Resu
 }
 
 fn sample_in<T: FusedKind>(linear: Linear<'_>, seed: u64, scratch: &Scratch) -> Result<Tensor> {
-    let shape = linear.shape();
+    let Linear { temperature, transform, .. } = linear;
     let ids = with_slices::<T, _>(linear, |slices| {
-        scratch.with(|workspace| query::sample(slices, seed, &shape, workspace))
+        scratch.with(|workspace| query::sample(slices, seed, temperature, transform, workspace))
     })?;
     Ok(Tensor::f_from_slice(&ids)?)
 }

@@ -1,10 +1,8 @@
-//! Transforms of logits and terms of the loss. Each is a function of tensors, so it can be used and tested alone.
+//! Terms of the loss. Each is a function of tensors, so it can be used and tested alone.
 
 use lexmax_output::Result;
 use lexmax_output::dense::{wide, wide_kind};
 use tch::{Kind, Tensor};
-
-pub use lexmax_output::soft_cap;
 
 /// z-loss of each row, `weight (log sum_c exp z_c)^2`, from logits `[N, V]` to `[N]`: it pulls the normaliser towards 1
 /// (PaLM, 2022, arXiv 2204.02311).
