@@ -1,4 +1,4 @@
-//! The border to the C++ shim.
+//! Nodes of the graph that own a Rust function, and the calls of it.
 
 use std::ffi::{c_char, c_void};
 use std::marker::PhantomData;
@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use tch::Tensor;
 use torch_sys::C_tensor;
 
+use super::Message;
 use crate::error::{contained, with_causes};
 use crate::{AutogradError, BackwardContext, Function, Result};
 
@@ -13,13 +14,6 @@ use crate::{AutogradError, BackwardContext, Function, Result};
 #[repr(C)]
 struct RawCall {
     _opaque: [u8; 0],
-}
-
-/// Where the shim writes an error.
-#[repr(C)]
-struct Message {
-    text: *mut c_void,
-    write: extern "C" fn(text: *mut c_void, bytes: *const c_char, length: usize),
 }
 
 /// A boxed function and what the node does with it.
@@ -54,83 +48,7 @@ unsafe extern "C" {
     fn lexmax_autograd_saved(call: *mut RawCall, index: usize, take: bool, message: Message)
     -> *mut C_tensor;
     fn lexmax_autograd_set_grad_input(call: *mut RawCall, index: usize, grad: *const C_tensor);
-    fn lexmax_autograd_parallel(
-        count: usize,
-        work: *const c_void,
-        run: extern "C" fn(work: *const c_void, index: usize),
-        message: Message,
-    ) -> bool;
-    fn lexmax_autograd_is_strided(tensor: *const C_tensor) -> bool;
-    fn lexmax_autograd_numbers(
-        tensor: *const C_tensor,
-        write: bool,
-        data: *mut *mut c_void,
-        length: *mut usize,
-        message: Message,
-    ) -> bool;
-    fn lexmax_autograd_bump_version(tensor: *const C_tensor, message: Message) -> bool;
     fn lexmax_autograd_fail(call: *mut RawCall, bytes: *const c_char, length: usize);
-    #[cfg(test)]
-    fn lexmax_autograd_use_count(tensor: *const C_tensor) -> usize;
-}
-
-/// Calls `work` once with each of `0..count` on libtorch's threads; `work` must not panic (it would end the process).
-pub(crate) fn parallel(
-    count: usize,
-    work: &(dyn Fn(usize) + Sync),
-) -> std::result::Result<(), AutogradError> {
-    extern "C" fn run(work: *const c_void, index: usize) {
-        // SAFETY: `work` is the reference below, which outlives the call that it is passed to, and may be shared.
-        let work = unsafe { &*work.cast::<&(dyn Fn(usize) + Sync)>() };
-        work(index);
-    }
-    let mut text = String::new();
-    // SAFETY: the pointers live until the call returns, which is after the last use of them; a panic in `run` ends the
-    // process, since it is `extern "C"`, and so never reaches C++.
-    let done = unsafe {
-        lexmax_autograd_parallel(count, std::ptr::from_ref(&work).cast(), run, Message::to(&mut text))
-    };
-    if done { Ok(()) } else { Err(AutogradError::Torch { operation: "parallel loop".into(), message: text }) }
-}
-
-impl Message {
-    /// Appends to the string; the shim must not write after the string is gone.
-    fn to(text: &mut String) -> Self {
-        extern "C" fn write(text: *mut c_void, bytes: *const c_char, length: usize) {
-            // SAFETY: `text` is the string of `to`, which outlives the one call that the message is passed to, and
-            // `bytes` are `length` bytes that nobody changes meanwhile.
-            let (text, bytes) = unsafe {
-                (&mut *text.cast::<String>(), std::slice::from_raw_parts(bytes.cast::<u8>(), length))
-            };
-            text.push_str(&String::from_utf8_lossy(bytes));
-        }
-        Self { text: std::ptr::from_mut(text).cast(), write }
-    }
-}
-
-/// Whether a tensor is defined and strided, on any device.
-pub(crate) fn is_strided(tensor: &Tensor) -> bool {
-    // SAFETY: the tensor lives during the call, which reads what kind of tensor it is.
-    unsafe { lexmax_autograd_is_strided(tensor.as_ptr()) }
-}
-
-/// Where the numbers of a tensor on the CPU begin, and how many there are, to be read or, with `write`, changed. The error
-/// says what the tensor is where its numbers are no slice; their kind is not looked at.
-pub(crate) fn numbers(tensor: &Tensor, write: bool) -> std::result::Result<(*mut c_void, usize), String> {
-    let (mut data, mut length, mut text) = (std::ptr::null_mut(), 0, String::new());
-    // SAFETY: the tensor lives during the call, and so do the two places that it writes to and the text.
-    let found = unsafe {
-        lexmax_autograd_numbers(tensor.as_ptr(), write, &mut data, &mut length, Message::to(&mut text))
-    };
-    if found { Ok((data, length)) } else { Err(text) }
-}
-
-/// Counts a change in place of a tensor.
-pub(crate) fn bump_version(tensor: &mut Tensor) -> std::result::Result<(), AutogradError> {
-    let mut text = String::new();
-    // SAFETY: the tensor lives during the call, which adds one to an atomic counter of it.
-    let done = unsafe { lexmax_autograd_bump_version(tensor.as_ptr(), Message::to(&mut text)) };
-    if done { Ok(()) } else { Err(AutogradError::Torch { operation: "mark_changed".into(), message: text }) }
 }
 
 /// Gradients are off on this thread while it lives.
@@ -304,7 +222,3 @@ impl Call<'_> {
         Ok(unsafe { Tensor::from_ptr(tensor) })
     }
 }
-
-#[cfg(test)]
-#[path = "ffi_tests.rs"]
-mod tests;
