@@ -10,6 +10,7 @@
 
 mod batch;
 mod build;
+mod check;
 pub mod conformance;
 mod cost;
 mod counts;

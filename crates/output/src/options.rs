@@ -97,6 +97,16 @@ impl Loss {
         Ok(Self { options, class_weights, vocab_size, hidden_size, kind, device })
     }
 
+    /// Number of classes, `V`.
+    pub fn vocab_size(&self) -> i64 {
+        self.vocab_size
+    }
+
+    /// Width of the hidden states, `D`.
+    pub fn hidden_size(&self) -> i64 {
+        self.hidden_size
+    }
+
     /// The options as given.
     pub fn options(&self) -> &LossOptions {
         &self.options
