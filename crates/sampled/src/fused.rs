@@ -1,4 +1,5 @@
-//! The fused path: loss and gradients of the touched rows by `lexmax_kernels::gathered`, as one node of libtorch's graph.
+//! The fused path: loss and gradients of the touched rows by `lexmax_kernels::gathered`, as one
+//! node of libtorch's graph.
 
 use lexmax_kernels::gathered::{self, Candidates, Negatives, Workspace};
 use lexmax_kernels::linear_ce::Upstream;
@@ -39,10 +40,15 @@ impl Fused {
         Self { queries, training: ByKind::default(), sparse }
     }
 
+    /// Whether gradients of weight and bias stay rows.
+    pub(crate) fn is_sparse(&self) -> bool {
+        self.sparse
+    }
+
     /// The training loss of a batch with targets `[M]` and the negatives that were drawn for it.
     ///
-    /// For the reductions `mean` and `sum` gradients come from the same call as the loss; for `none` the backward pass computes them,
-    /// since only then the factor of each row is known.
+    /// For the reductions `mean` and `sum` gradients come from the same call as the loss; for
+    /// `none` the backward pass computes them, since only then the factor of each row is known.
     pub(crate) fn loss(
         &self,
         batch: &Batch<'_>,

@@ -255,8 +255,11 @@ impl OutputLayer for Sampled {
             Cost::product(n, d, s, size)
         };
         let parameters = (self.weight.numel() + self.bias.as_ref().map_or(0, Tensor::numel)) as u64;
+        // A dense gradient is written whole.
+        let dense = !self.fused.as_ref().is_some_and(Fused::is_sparse);
+        let dense_gradient = Cost { flops: 0.0, bytes: if dense { size * parameters as f64 } else { 0.0 } };
         LayerCost {
-            train: (targets + negatives).with_gradients(),
+            train: (targets + negatives).with_gradients() + dense_gradient,
             eval: Cost::product(n, d, v, size),
             parameters,
         }
