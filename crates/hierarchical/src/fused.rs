@@ -1,10 +1,12 @@
-//! The fused path of both layers: log-probabilities of targets by the kernels, as nodes of libtorch's graph.
+//! The fused path of both layers: log-probabilities of targets by the kernels, as nodes of
+//! libtorch's graph.
 
 use lexmax_output::fused::{ByKind, Factor, Node, Sweep, Workspaces};
 use lexmax_output::{Batch, BuildContext, Result, TrainingLoss};
 use tch::{Kind, Tensor};
 
-/// State of a layer on the fused path: the workspaces of its kernel, and the layout of its gradients.
+/// State of a layer on the fused path: the workspaces of its kernel, and the layout of its
+/// gradients.
 #[derive(Debug)]
 pub(crate) struct Fused<W: Workspaces> {
     pub workspaces: ByKind<W>,
@@ -24,14 +26,14 @@ impl<W: Workspaces> Fused<W> {
         self.sparse
     }
 
-    /// `log p` of each row's target, `[M]`; differentiable. The backward pass sweeps again, since only then the factor of each row
-    /// is known.
+    /// `log p` of each row's target, `[M]`; differentiable. The backward pass sweeps again, since
+    /// only then the factor of each row is known.
     pub fn log_prob<S: Sweep>(&self, sweep: S, inputs: &[Option<&Tensor>]) -> Result<Tensor> {
         self.node(sweep, Factor::OfEachRow, inputs)
     }
 
-    /// The training loss of a batch. For the reductions `mean` and `sum` its gradients come from the sweeps that make it. `every` is the
-    /// sweep over all words, for label smoothing.
+    /// The training loss of a batch. For the reductions `mean` and `sum` its gradients come from
+    /// the sweeps that make it. `every` is the sweep over all words, for label smoothing.
     pub fn loss<S: Sweep, E: Sweep>(
         &self,
         batch: &Batch<'_>,

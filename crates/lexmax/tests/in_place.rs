@@ -1,5 +1,6 @@
-//! Tensors that are changed in place between the forward and the backward pass: every layer gives the gradients of the forward
-//! pass's values, or libtorch's error, and never gradients of something else.
+//! Tensors that are changed in place between the forward and the backward pass: every layer gives
+//! the gradients of the forward pass's values, or libtorch's error, and never gradients of
+//! something else.
 #![cfg(all(
     feature = "full",
     feature = "sampled",
@@ -44,7 +45,8 @@ enum Answer {
 struct Setting {
     compute: Compute,
     sparse: bool,
-    /// Whether hidden states, targets and embedding have strides, so that a kernel sees copies of them.
+    /// Whether hidden states, targets and embedding have strides, so that a kernel sees copies of
+    /// them.
     strided: bool,
 }
 
@@ -57,7 +59,8 @@ const SETTINGS: [Setting; 4] = [
 
 struct Subject {
     layer: Box<dyn OutputLayer>,
-    /// What a caller holds, by name: targets, hidden states, the embedding, and the layer's parameters.
+    /// Tensors that a caller holds, by name: targets, hidden states, the embedding, and the layer's
+    /// parameters.
     held: Vec<(String, Tensor)>,
 }
 

@@ -16,11 +16,13 @@ const WEIGHT: usize = 1;
 const BIAS: usize = 2;
 const LOG_PRIOR: usize = 3;
 
-/// Latent states `[M K, d]`, class weight `[V, d]`, class bias `[V]` and log weights of the components `[M, K]`.
+/// Latent states `[M K, d]`, class weight `[V, d]`, class bias `[V]` and log weights of the
+/// components `[M, K]`.
 pub(crate) type Given<'a> = [Option<&'a Tensor>; 4];
 
-/// The training loss of a batch. For the reductions `mean` and `sum` all gradients come from the sweeps that make the loss; for `none`
-/// the backward pass sweeps again, since only then the factor of each row is known.
+/// The training loss of a batch. For the reductions `mean` and `sum` all gradients come from the
+/// sweeps that make the loss; for `none` the backward pass sweeps again, since only then the factor
+/// of each row is known.
 pub(crate) fn loss(batch: &Batch<'_>, given: Given<'_>, scratch: &Scratch) -> Result<TrainingLoss> {
     let sweep = MixtureSweep {
         targets: batch.targets.shallow_clone(),
@@ -32,7 +34,8 @@ pub(crate) fn loss(batch: &Batch<'_>, given: Given<'_>, scratch: &Scratch) -> Re
     Ok(TrainingLoss::exact(batch.loss_from_node(&output)?))
 }
 
-/// The `k` likeliest classes of each row as far as bounds show them, and the rows where they do not, `[R]`.
+/// The `k` likeliest classes of each row as far as bounds show them, and the rows where they do
+/// not, `[R]`.
 pub(crate) fn top_k(given: Given<'_>, k: i64, scratch: &Scratch) -> Result<(TopK, Tensor)> {
     let detached = given.map(|tensor| tensor.map(Tensor::f_detach).transpose());
     let detached = detached.into_iter().collect::<std::result::Result<Vec<_>, _>>()?;

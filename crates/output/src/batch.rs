@@ -10,12 +10,13 @@ use crate::{Loss, Reduction, Result};
 
 /// The rows of a batch that count, and how their losses become one number.
 ///
-/// A layer computes on [`Batch::hidden`] and [`Batch::targets`] only, so ignored rows cannot change anything.
+/// A layer computes on [`Batch::hidden`] and [`Batch::targets`] only, so ignored rows cannot change
+/// anything.
 #[derive(Debug)]
 pub struct Batch<'a> {
     /// Hidden states of the `M` rows that count, `[M, D]`.
     pub hidden: Tensor,
-    /// Their targets, `[M]`, i64, each in `0..V`.
+    /// Targets of these rows, `[M]`, i64, each in `0..V`.
     pub targets: Tensor,
     pub(crate) loss: &'a Loss,
     rows: i64,
@@ -26,8 +27,8 @@ impl Loss {
     /// Checks hidden states `[N, D]` and targets `[N]` and drops the ignored rows.
     ///
     /// # Errors
-    /// Shapes, kinds or devices that do not fit, a target that names no class, a hidden state that is not finite in a row that
-    /// counts: each with the row.
+    /// Shapes, kinds or devices that do not fit, a target that names no class, a hidden state that
+    /// is not finite in a row that counts: each with the row.
     pub fn batch(&self, op: &'static str, hidden: &Tensor, targets: &Tensor) -> Result<Batch<'_>> {
         check_shapes(op, hidden, Some(targets), self)?;
         let rows = targets.size()[0];
@@ -59,8 +60,8 @@ impl Batch<'_> {
         self.len() == 0
     }
 
-    /// The loss of an exactly normalised layer from `log p(y_i)`, `[M]`, and, with label smoothing, all
-    /// log-probabilities `[M, V]`, which are asked for only then.
+    /// The loss of an exactly normalised layer from `log p(y_i)`, `[M]`, and, with label smoothing,
+    /// all log-probabilities `[M, V]`, which are asked for only then.
     ///
     /// # Errors
     /// libtorch refused.
@@ -80,8 +81,8 @@ impl Batch<'_> {
         self.smoothed(target_log_prob, Some(&weighted))
     }
 
-    /// The loss of an exactly normalised layer from `log p(y_i)`, `[M]`, and, with label smoothing, `sum_c w_c log p(c)` over all
-    /// classes, `[M]`.
+    /// The loss of an exactly normalised layer from `log p(y_i)`, `[M]`, and, with label smoothing,
+    /// `sum_c w_c log p(c)` over all classes, `[M]`.
     ///
     /// # Errors
     /// libtorch refused.
@@ -98,7 +99,8 @@ impl Batch<'_> {
         Ok(TrainingLoss::exact(self.reduce(&rows)?))
     }
 
-    /// The loss of a layer that trains on a surrogate, from one loss a row, `[M]`, class weights not yet applied.
+    /// The loss of a layer that trains on a surrogate, from one loss a row, `[M]`, class weights
+    /// not yet applied.
     ///
     /// # Errors
     /// libtorch refused.
@@ -134,8 +136,9 @@ impl Batch<'_> {
         self.loss.class_weights.as_ref()
     }
 
-    /// Factor of each row's loss in the reduced number: one for all with [`Reduction::Sum`] and [`Reduction::Mean`], and the
-    /// upstream gradient with [`Reduction::None`]. Class weights are not in it.
+    /// Factor of each row's loss in the reduced number: one for all with [`Reduction::Sum`] and
+    /// [`Reduction::Mean`], and the upstream gradient with [`Reduction::None`]. Class weights are
+    /// not in it.
     ///
     /// # Errors
     /// libtorch refused.
@@ -161,8 +164,9 @@ impl Batch<'_> {
         Ok(Factor::Rows(factors))
     }
 
-    /// The loss from the output of a node that applied [`Batch::factor`] and all other options: a scalar as it is, and one loss
-    /// `[M]` for each row that counts with zeros for the ignored rows.
+    /// The loss from the output of a node that applied [`Batch::factor`] and all other options: a
+    /// scalar as it is, and one loss `[M]` for each row that counts with zeros for the ignored
+    /// rows.
     ///
     /// # Errors
     /// libtorch refused.
@@ -173,8 +177,9 @@ impl Batch<'_> {
         }
     }
 
-    /// A zero of the right shape: the loss when no row counts. It is connected to the hidden states, or, where these need no gradient,
-    /// to one of the layer's parameters, so that its backward pass runs as any other does.
+    /// A zero of the right shape: the loss when no row counts. It is connected to the hidden
+    /// states, or, where these need no gradient, to one of the layer's parameters, so that its
+    /// backward pass runs as any other does.
     ///
     /// # Errors
     /// libtorch refused.
@@ -206,8 +211,8 @@ impl Batch<'_> {
         Ok(reduced.f_to_kind(self.loss.kind)?)
     }
 
-    /// What the mean divides by: the class weights of the rows that count, or their number. It is one where that is zero,
-    /// so that the mean of nothing is zero and not 0/0.
+    /// Divisor of the mean: the class weights of the rows that count, or their number. It is
+    /// one where that is zero, so that the mean of nothing is zero and not 0/0.
     ///
     /// # Errors
     /// libtorch refused.

@@ -1,4 +1,5 @@
-//! Input checks of losses and queries: shapes, dtypes and devices, targets that name classes, finite hidden states.
+//! Input checks of losses and queries: shapes, dtypes and devices, targets that name classes,
+//! finite hidden states.
 
 use lexmax_autograd::cpu::slice;
 use tch::{Kind, Tensor};
@@ -6,10 +7,11 @@ use tch::{Kind, Tensor};
 use crate::{Loss, OutputError, Result};
 
 impl Loss {
-    /// Checks the input of an exact query: hidden states `[N, D]` and, where given, targets `[N]`, none ignored.
+    /// Checks the input of an exact query: hidden states `[N, D]` and, where given, targets `[N]`,
+    /// none ignored.
     ///
     /// # Errors
-    /// As [`Loss::batch`].
+    /// An input that [`Loss::batch`] refuses, or an ignored target outside `0..V`.
     pub fn check(&self, op: &'static str, hidden: &Tensor, targets: Option<&Tensor>) -> Result<()> {
         check_shapes(op, hidden, targets, self)?;
         if let Some(targets) = targets {
@@ -47,13 +49,15 @@ pub(crate) fn check_shapes(
     check_device(op, "targets", targets, layer)
 }
 
-/// Some operations of libtorch move what lies elsewhere without a word and others refuse it, so a layer refuses it first.
+/// Some operations of libtorch move what lies elsewhere without a word and others refuse it, so a
+/// layer refuses it first.
 fn check_device(op: &'static str, what: &'static str, tensor: &Tensor, layer: &Loss) -> Result<()> {
     let (given, expected) = (tensor.device(), layer.device);
     if given == expected { Ok(()) } else { Err(OutputError::Device { op, what, given, expected }) }
 }
 
-/// The smallest and the largest target decide in one pass; the row is looked for only when one is out of range.
+/// The smallest and the largest target decide in one pass; the row is looked for only when one is
+/// out of range.
 pub(crate) fn check_targets(
     op: &'static str,
     targets: &Tensor,
@@ -75,7 +79,8 @@ pub(crate) fn check_targets(
     Err(OutputError::Target { op, row: original_row(kept, position)?, given, vocab_size, or_ignored })
 }
 
-/// A sum is finite when every term is (or overflows, which the second look settles), and costs one pass over `[N, D]`.
+/// A sum is finite when every term is (or overflows, which the second look settles), and costs one
+/// pass over `[N, D]`.
 pub(crate) fn check_finite(op: &'static str, hidden: &Tensor, kept: Option<&Tensor>) -> Result<()> {
     if is_finite_here(hidden) {
         return Ok(());
@@ -92,8 +97,9 @@ pub(crate) fn check_finite(op: &'static str, hidden: &Tensor, kept: Option<&Tens
     Err(OutputError::NotFinite { op, what: "hidden", row })
 }
 
-/// Whether a contiguous f32 or f64 tensor on the CPU is finite, by one pass on this thread (`false`: look again by other means):
-/// libtorch's sum would wake its pool, which then spins for a while and takes a core from the sweep that follows.
+/// Whether a contiguous f32 or f64 tensor on the CPU is finite, by one pass on this thread
+/// (`false`: look again by other means): libtorch's sum would wake its pool, which then spins for a
+/// while and takes a core from the sweep that follows.
 fn is_finite_here(hidden: &Tensor) -> bool {
     match hidden.kind() {
         Kind::Float => slice::<f32>(hidden)

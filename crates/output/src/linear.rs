@@ -9,7 +9,7 @@ use crate::{LogProb, OutputError, Result, TopK, dense, sample_logits, transform_
 
 /// Linear layer before a softmax, with what happens to its logits: `z = f((W h + b) / temperature)`.
 ///
-/// Its queries take the fused kernels where they are given a [`Scratch`], and plain ATen where not.
+/// The queries take the fused kernels if they are given a [`Scratch`], and plain ATen where not.
 #[derive(Debug, Clone, Copy)]
 pub struct Linear<'a> {
     /// Hidden states, `[N, D]`.
@@ -30,7 +30,8 @@ impl<'a> Linear<'a> {
         Self { hidden, weight, bias, temperature: 1.0, transform: LogitTransform::Identity }
     }
 
-    /// Checks that hidden states `[N, D]`, weight `[V, D]` and bias `[V]` fit together: the kernels see lengths alone.
+    /// Checks that hidden states `[N, D]`, weight `[V, D]` and bias `[V]` fit together: the kernels
+    /// see lengths alone.
     ///
     /// # Errors
     /// The first tensor of another shape.
@@ -97,8 +98,8 @@ impl<'a> Linear<'a> {
         }
     }
 
-    /// As [`Linear::top_k`], and the log-normalisers `log sum_c exp z_c` of the rows, `[N]`, f64: with one of them any logit of
-    /// the row is a log-probability.
+    /// The answer of [`Linear::top_k`], and the log-normalisers `log sum_c exp z_c` of the rows,
+    /// `[N]`, f64: with one of them any logit of the row is a log-probability.
     ///
     /// # Errors
     /// `k` outside `1..=V`.

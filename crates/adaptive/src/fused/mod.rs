@@ -1,5 +1,6 @@
-//! The fused path: loss, gradients and log-probabilities of the targets in one sweep over each softmax that a row visits, as
-//! one node of libtorch's graph. Logits `[N, S + m]` or `[M, |C_i|]` are never made whole.
+//! The fused path: loss, gradients and log-probabilities of the targets in one sweep over each
+//! softmax that a row visits, as one node of libtorch's graph. Logits `[N, S + m]` or `[M, |C_i|]`
+//! are never made whole.
 
 mod part;
 mod sweep;
@@ -23,14 +24,15 @@ pub(crate) struct Parts<'a> {
     pub tails: &'a [Tail],
 }
 
-/// What a layer on the fused path keeps.
+/// State of a layer on the fused path.
 #[derive(Debug)]
 pub(crate) struct Fused {
     /// The workspace of all sweeps, head and clusters in turn.
     pub scratch: Scratch,
     sparse_gradients: bool,
     spread: Spread,
-    /// Weights of the entries in the smoothing, of the head and then of each cluster; empty without smoothing.
+    /// Weights of the entries in the smoothing, of the head and then of each cluster; empty without
+    /// smoothing.
     weights: Vec<Option<Tensor>>,
 }
 
@@ -68,8 +70,9 @@ impl Fused {
         Ok(LogProb::from_normalised(losses.f_neg()?))
     }
 
-    /// The rows, targets and weights of each softmax, the head's first. Without smoothing a cluster sees the rows whose target
-    /// it holds; with smoothing it sees all, the others with a weight of zero.
+    /// The rows, targets and weights of each softmax, the head's first. Without smoothing a cluster
+    /// sees the rows whose target it holds; with smoothing it sees all, the others with a weight of
+    /// zero.
     fn visits(
         &self,
         partition: &Partition,
@@ -82,7 +85,8 @@ impl Fused {
         let mut parts: Vec<Part> = Vec::new();
         parts.resize_with(1 + partition.clusters.len(), Part::default);
         let (head, clusters) = parts.split_at_mut(1);
-        // With smoothing the entries have weights of their own, which must not become those of the targets.
+        // With smoothing the entries have weights of their own, which must not become those of the
+        // targets.
         let one_each = smoothed.then(|| vec![1.0; targets.len()]);
         head[0].weights = weights.map(<[f64]>::to_vec).or(one_each);
         for part in clusters.iter_mut() {
@@ -138,7 +142,8 @@ impl Fused {
     }
 }
 
-/// What each entry weighs in the smoothing: a word its class weight, a cluster's entry in the head the sum of its words'.
+/// Weights of the entries in the smoothing: of a word its class weight, of a cluster's entry in the
+/// head the sum of its words'.
 fn smoothing_weights(
     partition: &Partition,
     class_weights: Option<&[f64]>,

@@ -20,26 +20,28 @@ pub(super) enum Pass<'a, T> {
 
 /// The rows that visit a softmax, and what it is to them.
 ///
-/// With smoothing `e` and class weights `w` over all `V` words a row of target `y` costs
-/// `-(1 - e) w_y log p(y) - e/V sum_c w_c log p(c)`. Since `log p(c) = log head(c)` in the shortlist and `log head(S + i) + log
-/// p_i(c)` in cluster `i`, that is a sum over the softmaxes of losses of the same form: the head's target is the word or its
-/// cluster's entry, an entry weighs `sum_{c in C_i} w_c` in the head's smoothing, and a row whose target lies elsewhere
-/// visits a cluster for the smoothing alone.
+/// With smoothing `e` and class weights `w` over all `V` words a row of target `y` costs `-(1 - e)
+/// w_y log p(y) - e/V sum_c w_c log p(c)`. Since `log p(c) = log head(c)` in the shortlist and `log
+/// head(S + i) + log p_i(c)` in cluster `i`, that is a sum over the softmaxes of losses of the same
+/// form: the head's target is the word or its cluster's entry, an entry weighs `sum_{c in C_i} w_c`
+/// in the head's smoothing, and a row whose target lies elsewhere visits a cluster for the
+/// smoothing alone.
 #[derive(Debug, Default)]
 pub(super) struct Part {
     /// Rows of the batch that visit, rising; `None`: all of them.
     pub rows: Option<Vec<usize>>,
-    /// Their targets within this softmax.
+    /// Targets of these rows within this softmax.
     pub targets: Vec<i64>,
-    /// `w_y` of each of them, zero where the target lies elsewhere; `None`, only without smoothing: one each.
+    /// `w_y` of each of them, zero where the target lies elsewhere; `None`, only without smoothing:
+    /// one each.
     pub weights: Option<Vec<f64>>,
     /// `w_c` of this softmax's entries in the smoothing; `None`: one each.
     pub spread: Option<Tensor>,
-    /// What a sweep without gradients found, for the one with gradients.
+    /// Normalisers that a sweep without gradients found, for the one with gradients.
     pub found: RowLosses,
 }
 
-/// What a cluster's projection was given, and the gradient of what it gave.
+/// Inputs of a cluster's projection, and the gradient by its output.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Projected<'a> {
     pub hidden: &'a Tensor,
@@ -74,7 +76,8 @@ impl Part {
         Ok(projected)
     }
 
-    /// The projection's gradient, where it is wanted; the hidden states' is added to `d_hidden` `[N, D]`, row by row.
+    /// The projection's gradient, where it is wanted; the hidden states' is added to `d_hidden`
+    /// `[N, D]`, row by row.
     pub fn project_back<T: FusedKind>(
         &self,
         made: Projected<'_>,
@@ -105,7 +108,8 @@ impl Part {
         })
     }
 
-    /// Sweeps the linear layer `[M, d] x [entries, d]` of this softmax; `wanted` are the gradients of hidden, weight, bias.
+    /// Sweeps the linear layer `[M, d] x [entries, d]` of this softmax; `wanted` are the gradients
+    /// of hidden, weight, bias.
     pub fn sweep<T: FusedKind>(
         &mut self,
         layer: LinearSweep<'_>,

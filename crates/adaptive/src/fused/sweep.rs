@@ -1,4 +1,5 @@
-//! The sweeps of an adaptive softmax for the fused node: the head, then each cluster that a row visits.
+//! The sweeps of an adaptive softmax for the fused node: the head, then each cluster that a row
+//! visits.
 
 use lexmax_kernels::linear_ce::Upstream;
 use lexmax_output::Result;
@@ -7,7 +8,8 @@ use tch::{Device, Kind, Tensor};
 
 use super::part::{Part, Pass, Projected, Spread};
 
-/// Places of the inputs: these and the bias of the head, then projection, weight and bias of each cluster. Biases may be missing.
+/// Places of the inputs: these and the bias of the head, then projection, weight and bias of each
+/// cluster. Biases may be missing.
 const HIDDEN: usize = 0;
 const FIRST_CLUSTER: usize = 3;
 const PER_CLUSTER: usize = 3;
@@ -22,7 +24,8 @@ pub(super) struct AdaptiveSweep {
 }
 
 impl AdaptiveSweep {
-    /// One sweep of the head, then of each cluster that a row visits, in order; the wanted gradients of all inputs.
+    /// One sweep of the head, then of each cluster that a row visits, in order; the wanted
+    /// gradients of all inputs.
     fn run<T: FusedKind>(
         &mut self,
         inputs: &Inputs,
@@ -71,7 +74,8 @@ impl AdaptiveSweep {
     }
 }
 
-/// The gradient by a parameter that no row reads, of no rows: defined, so that no optimizer takes the parameter for a forgotten one.
+/// The gradient by a parameter that no row reads, of no rows: defined, so that no optimizer takes
+/// the parameter for a forgotten one.
 fn nothing(inputs: &Inputs, index: usize, wanted: &[bool]) -> Result<Option<Gradient>> {
     let rows = Tensor::f_empty([0], (Kind::Int64, Device::Cpu))?;
     inputs.gradient(index, wanted, Some(&rows))

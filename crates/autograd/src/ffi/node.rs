@@ -77,7 +77,8 @@ impl Drop for GradModeOff {
     }
 }
 
-/// Makes `outputs` tensors of their own and, with a function, its node their history. Expects gradients off.
+/// Makes `outputs` tensors of their own and, with a function, its node their history. Expects
+/// gradients off.
 pub(crate) fn finish<F: Function>(
     function: Option<F>,
     inputs: &[Option<&Tensor>],
@@ -98,10 +99,11 @@ pub(crate) fn finish<F: Function>(
         name_length: F::name().len(),
     });
     let mut text = String::new();
-    // SAFETY: all pointers are to live tensors of the caller's slices, null only among the inputs, and the lengths are
-    // theirs; `outputs` is borrowed mutably. The shim owns the object of `function` from here on, whether it succeeds or
-    // not, calls `backward` and `drop` with that object only, one at a time (a mutex), and `drop` once, last: F is Send,
-    // so on which thread does not matter. The name is 'static.
+    // SAFETY: all pointers are to live tensors of the caller's slices, null only among the inputs,
+    // and the lengths are theirs; `outputs` is borrowed mutably. The shim owns the object of
+    // `function` from here on, whether it succeeds or not, calls `backward` and `drop` with that
+    // object only, one at a time (a mutex), and `drop` once, last: F is Send, so on which thread
+    // does not matter. The name is 'static.
     let done = unsafe {
         lexmax_autograd_finish(
             inputs.as_ptr(),
@@ -119,7 +121,8 @@ pub(crate) fn finish<F: Function>(
 }
 
 extern "C" fn drop_function<F: Function>(object: *mut c_void) {
-    // A panic in the drop of F must not reach C++; there is nobody to tell, beyond what the panic hook printed.
+    // A panic in the drop of F must not reach C++; there is nobody to tell, beyond what the panic
+    // hook printed.
     let _ = contained(|| {
         // SAFETY: the node drops the box that `finish` made for this F, once.
         drop(unsafe { Box::from_raw(object.cast::<F>()) });
@@ -129,7 +132,8 @@ extern "C" fn drop_function<F: Function>(object: *mut c_void) {
 extern "C" fn backward<F: Function>(object: *mut c_void, call: *mut RawCall) -> bool {
     let call = Call { raw: call, _call: PhantomData };
     let result = contained(|| {
-        // SAFETY: the box that `finish` made for this F; the node's mutex makes this the only reference to it.
+        // SAFETY: the box that `finish` made for this F; the node's mutex makes this the only
+        // reference to it.
         let function = unsafe { &mut *object.cast::<F>() };
         run_backward(function, call)
     });
@@ -159,14 +163,16 @@ fn run_backward<F: Function>(function: &mut F, call: Call<'_>) -> Result<()> {
     }
     for (index, gradient) in gradients.iter().enumerate() {
         if let Some(gradient) = gradient {
-            // SAFETY: the call lives, the index is below the number of inputs; the shim takes a share of the tensor.
+            // SAFETY: the call lives, the index is below the number of inputs; the shim takes a
+            // share of the tensor.
             unsafe { lexmax_autograd_set_grad_input(call.raw, index, gradient.as_ptr()) };
         }
     }
     Ok(())
 }
 
-/// One run of a node's backward. The lifetime is that of the callback, within which alone the pointer is good.
+/// One run of a node's backward. The lifetime is that of the callback, within which alone the
+/// pointer is good.
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'a> {
     raw: *mut RawCall,
@@ -175,8 +181,8 @@ pub(crate) struct Call<'a> {
 
 impl Call<'_> {
     fn grad_outputs(self) -> Vec<Option<Tensor>> {
-        // SAFETY: the call lives while the callback runs; the index is below the number of gradients; `clone_from_ptr`
-        // takes a share of a tensor that the call holds.
+        // SAFETY: the call lives while the callback runs; the index is below the number of
+        // gradients; `clone_from_ptr` takes a share of a tensor that the call holds.
         unsafe {
             let one = |index| {
                 let gradient = lexmax_autograd_grad_output(self.raw, index);
@@ -203,7 +209,8 @@ impl Call<'_> {
 
     /// The index must be below `n_inputs`.
     pub(crate) fn needs_input_grad(self, index: usize) -> bool {
-        // SAFETY: the call lives while the callback runs; an index out of range would throw, so callers check it.
+        // SAFETY: the call lives while the callback runs; an index out of range would throw, so
+        // callers check it.
         unsafe { lexmax_autograd_needs_input_grad(self.raw, index) }
     }
 
@@ -213,7 +220,8 @@ impl Call<'_> {
             return Err(AutogradError::Missing { what: "saved tensor", index, state: "out of range", count });
         }
         let mut text = String::new();
-        // SAFETY: the call lives while the callback runs, and the callback is the only one that uses it.
+        // SAFETY: the call lives while the callback runs, and the callback is the only one that
+        // uses it.
         let tensor = unsafe { lexmax_autograd_saved(self.raw, index, take, Message::to(&mut text)) };
         if tensor.is_null() {
             return Err(AutogradError::Torch { operation: format!("saved tensor {index}"), message: text });

@@ -16,7 +16,7 @@ fn use_count(tensor: &Tensor) -> usize {
     unsafe { lexmax_autograd_use_count(tensor.as_ptr()) }
 }
 
-/// What `Product` does in its backward.
+/// End of `Product`'s backward pass.
 #[derive(Clone, Copy, PartialEq)]
 enum End {
     Gradients,

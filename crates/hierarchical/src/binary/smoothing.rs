@@ -1,4 +1,5 @@
-//! Label smoothing over the words of a binary tree: every node with the weights of the words below its branches.
+//! Label smoothing over the words of a binary tree: every node with the weights of the words below
+//! its branches.
 
 use lexmax_autograd::cpu::slice;
 use lexmax_kernels::linear_ce::choices::value_and_gradients;
@@ -43,7 +44,7 @@ impl EveryNode {
         Ok(Self { branches, scratch: context.scratch(1) })
     }
 
-    /// The same, for one node of libtorch's graph.
+    /// A share for one node of libtorch's graph.
     pub fn share(&self) -> Self {
         let branches = self.branches.each_ref().map(Tensor::shallow_clone);
         Self { branches, scratch: self.scratch.clone() }

@@ -19,7 +19,7 @@ const BIAS: usize = 4;
 /// Makes workspaces of sweeps over two levels.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ClassWorkspaces {
-    /// Bytes of the sweeps over classes, where they were given.
+    /// Limit of the sweeps over classes in bytes, if one was given.
     pub memory_limit: Option<usize>,
 }
 

@@ -12,8 +12,9 @@ impl TwoLevel {
         log_softmax(&logits)
     }
 
-    /// Vectors and biases of the words by class. One split, not a slice for each class: the backward pass of a slice
-    /// writes all `[V, D]`, that of a split writes it once for all classes.
+    /// Vectors and biases of the words by class. One split, not a slice for each class: the
+    /// backward pass of a slice writes all `[V, D]`, that of a split writes it once for all
+    /// classes.
     pub(super) fn words_by_class(&self) -> Result<Vec<(Tensor, Option<Tensor>)>> {
         let sizes = self.classes.sizes();
         let weights = self.weight.f_split_with_sizes(&sizes, 0)?;
@@ -28,8 +29,9 @@ impl TwoLevel {
 
     /// Log-probabilities of targets, `[M]`, from the classes that occur alone, by plain ATen.
     ///
-    /// Measured on a CPU (M = 700, V = 33,278, D = 200, C = 183, bins by square root): one product for each class that
-    /// occurs takes a sixteenth of the time of words gathered for every row and padded to the largest class.
+    /// Measured on a CPU (M = 700, V = 33,278, D = 200, C = 183, bins by square root): one product
+    /// for each class that occurs takes a sixteenth of the time of words gathered for every row and
+    /// padded to the largest class.
     pub(super) fn grouped_log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
         let (classes, places) = self.classes.of(targets)?;
         let of_classes = self.class_log_probs(hidden)?.f_gather(1, &classes.f_unsqueeze(1)?, false)?;

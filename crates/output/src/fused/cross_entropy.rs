@@ -26,7 +26,8 @@ pub(super) struct LinearCrossEntropy {
     transform: LogitTransform,
     filter: Option<GradientFilter>,
     scratch: Scratch,
-    /// Normalisers and target log-probabilities of a sweep without gradients, for the one with gradients.
+    /// Normalisers and target log-probabilities of a sweep without gradients, for the one with
+    /// gradients.
     rows: RowLosses,
 }
 

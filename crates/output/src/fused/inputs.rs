@@ -1,4 +1,5 @@
-//! The inputs of a fused node as the kernels read them, and the gradients by them as the kernels write them.
+//! The inputs of a fused node as the kernels read them, and the gradients by them as the kernels
+//! write them.
 
 use lexmax_autograd::AutogradError;
 use lexmax_autograd::cpu::{slice, slice_mut};
@@ -30,7 +31,7 @@ impl Inputs {
     /// An input that must be there.
     ///
     /// # Errors
-    /// It is not.
+    /// The input is missing.
     pub fn tensor(&self, index: usize) -> Result<&Tensor> {
         let count = self.0.len();
         let state = if index < count { "undefined" } else { "out of range" };
@@ -40,7 +41,7 @@ impl Inputs {
     /// The elements of an input that must be there.
     ///
     /// # Errors
-    /// It is not, or has another dtype than `T`.
+    /// The input is missing, or has another dtype than `T`.
     pub fn slice<T: FusedKind>(&self, index: usize) -> Result<&[T]> {
         Ok(slice(self.tensor(index)?)?)
     }
@@ -53,10 +54,11 @@ impl Inputs {
         Ok(self.get(index).map(slice).transpose()?)
     }
 
-    /// A linear layer of hidden states `[N, D]`, weight `[V, D]` and bias `[V]` at these places; the bias may be missing.
+    /// A linear layer of hidden states `[N, D]`, weight `[V, D]` and bias `[V]` at these places;
+    /// the bias may be missing.
     ///
     /// # Errors
-    /// As [`Inputs::slice`].
+    /// An input is missing, or has another dtype than `T`.
     pub fn linear<T: FusedKind>(&self, [hidden, weight, bias]: [usize; 3]) -> Result<Linear<'_, T>> {
         let width = self.tensor(weight)?.size().get(1).copied().unwrap_or(0);
         debug_assert_eq!(
@@ -72,8 +74,8 @@ impl Inputs {
         })
     }
 
-    /// Memory for the gradient by an input, where that is there and `wanted`: for the given rows or for all. Its elements are not
-    /// set, since the kernels overwrite all of them.
+    /// Memory for the gradient by an input, where that is there and `wanted`: for the given rows or
+    /// for all. Its elements are not set, since the kernels overwrite all of them.
     ///
     /// # Errors
     /// libtorch refused.
@@ -118,7 +120,8 @@ impl From<Tensor> for Gradient {
     }
 }
 
-/// The first three of a node's gradients as those of a linear layer: hidden states, weight and bias, to be overwritten.
+/// The first three of a node's gradients as those of a linear layer: hidden states, weight and
+/// bias, to be overwritten.
 ///
 /// # Errors
 /// Another dtype than `T`.

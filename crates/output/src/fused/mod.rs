@@ -1,7 +1,8 @@
-//! The fused path on a CPU: linear layer, softmax and loss in one sweep by `lexmax-kernels`, as one node of libtorch's
-//! graph by `lexmax-autograd`. Logits `[N, V]` are never made.
+//! The fused path on a CPU: linear layer, softmax and loss in one sweep by `lexmax-kernels`, as one
+//! node of libtorch's graph by `lexmax-autograd`. Logits `[N, V]` are never made.
 //!
-//! Every layer that ends in a softmax over a linear layer can use it; [`Compute`] says when it is taken.
+//! Every layer that ends in a softmax over a linear layer can use it; [`Compute`] says when it is
+//! taken.
 
 mod cross_entropy;
 mod filter;
@@ -27,7 +28,8 @@ use cross_entropy::LinearCrossEntropy;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Compute {
-    /// The fused kernels where the layer has them and the parameters are f32 or f64 on a CPU, plain ATen elsewhere.
+    /// The fused kernels where the layer has them and the parameters are f32 or f64 on a CPU, plain
+    /// ATen elsewhere.
     #[default]
     Fastest,
     /// Plain ATen operations: any device, any kind, and the oracle of the other path.
@@ -50,15 +52,17 @@ pub struct Terms<'a> {
     pub focal_gamma: f64,
     /// Added to the logits of the loss, `[V]`: `tau log prior`.
     pub logit_offset: Option<&'a Tensor>,
-    /// Leaves classes without probability to speak of out of the gradients; the loss stays exact. Not with label smoothing.
+    /// Leaves classes without probability to speak of out of the gradients; the loss stays exact.
+    /// Not with label smoothing.
     pub filter: Option<&'a GradientFilter>,
 }
 
 impl Batch<'_> {
-    /// The training loss of a batch by the fused sweep, with all shared options. It is exact where no term of `terms` is.
+    /// The training loss of a batch by the fused sweep, with all shared options. It is exact where
+    /// no term of `terms` is.
     ///
-    /// For the reductions `mean` and `sum` the gradients come from the same sweep as the loss; for `none` the backward
-    /// pass sweeps again, since only then the factor of each row is known.
+    /// For the reductions `mean` and `sum` the gradients come from the same sweep as the loss; for
+    /// `none` the backward pass sweeps again, since only then the factor of each row is known.
     ///
     /// # Errors
     /// Shapes that do not fit; numbers out of range.

@@ -10,10 +10,12 @@ use super::inputs::{Gradient, Gradients, Inputs};
 use super::workspaces::FusedKind;
 use crate::Result;
 
-/// A kernel with the batch that it was prepared for: one value for each row from the inputs of a node, the hidden states first.
+/// A kernel with the batch that it was prepared for: one value for each row from the inputs of a
+/// node, the hidden states first.
 ///
-/// A sweep must not read a tensor of its own in [`gradients`](Self::gradients) that somebody else can change, unless it is among
-/// the [`watched`](Self::watched): the gradients are those of the values that the forward pass saw.
+/// A sweep must not read a tensor of its own in [`gradients`](Self::gradients) that somebody else
+/// can change, unless it is among the [`watched`](Self::watched): the gradients are those of the
+/// values that the forward pass saw.
 pub trait Sweep: Send + 'static {
     /// Name of the node in errors.
     const NAME: &'static str;
@@ -24,10 +26,11 @@ pub trait Sweep: Send + 'static {
     /// Inputs that the kernel refuses.
     fn values<T: FusedKind>(&mut self, inputs: &Inputs) -> Result<Vec<f64>>;
 
-    /// The value of each row, and the gradients of `sum_i upstream_i value_i` by the inputs that are wanted, one entry for each input.
+    /// The value of each row, and the gradients of `sum_i upstream_i value_i` by the inputs that
+    /// are wanted, one entry for each input.
     ///
     /// # Errors
-    /// As [`Sweep::values`].
+    /// Inputs that the kernel refuses.
     fn values_and_gradients<T: FusedKind>(
         &mut self,
         inputs: &Inputs,
@@ -35,10 +38,11 @@ pub trait Sweep: Send + 'static {
         wanted: &[bool],
     ) -> Result<(Vec<f64>, Gradients)>;
 
-    /// The gradients alone, after [`Sweep::values`] of the same inputs: a sweep that remembers something of that pass saves work.
+    /// The gradients alone, after [`Sweep::values`] of the same inputs: a sweep that remembers
+    /// something of that pass saves work.
     ///
     /// # Errors
-    /// As [`Sweep::values`].
+    /// Inputs that the kernel refuses.
     fn gradients<T: FusedKind>(
         &mut self,
         inputs: &Inputs,
@@ -48,7 +52,8 @@ pub trait Sweep: Send + 'static {
         Ok(self.values_and_gradients::<T>(inputs, upstream, wanted)?.1)
     }
 
-    /// Tensors beside the inputs that [`Sweep::gradients`] reads: a change of them in place between the passes is an error.
+    /// Tensors beside the inputs that [`Sweep::gradients`] reads: a change of them in place between
+    /// the passes is an error.
     fn watched(&self) -> Vec<&Tensor> {
         Vec::new()
     }
@@ -77,15 +82,17 @@ impl Factor {
 
 /// One call of a fused kernel as a node of libtorch's graph.
 ///
-/// Where the factors of the rows are known, the forward pass makes the gradients together with the values, and the backward pass
-/// hands them over. Where they are not, the node saves its inputs as they are (not a contiguous copy, whose changes nobody would
-/// notice), and the backward pass sweeps again.
+/// With known factors of the rows the forward pass makes the gradients together with the
+/// values, and the backward pass hands them over. Where they are not, the node saves its inputs as
+/// they are (not a contiguous copy, whose changes nobody would notice), and the backward pass
+/// sweeps again.
 #[derive(Debug)]
 pub struct Node<S> {
     sweep: S,
     factor: Factor,
     sparse: bool,
-    /// For each input what was saved: the gradient by it, or itself where the backward pass sweeps again.
+    /// For each input what was saved: the gradient by it, or itself where the backward pass sweeps
+    /// again.
     saved: Vec<Option<Saved>>,
     /// Indices of the saved tensors of [`Sweep::watched`].
     watched: Vec<usize>,
@@ -115,7 +122,7 @@ impl<S: Sweep> Node<S> {
     /// Runs the forward pass: a scalar, or one value a row, `[M]`, with [`Factor::OfEachRow`].
     ///
     /// # Errors
-    /// As [`Sweep::values`].
+    /// Inputs that the kernel refuses.
     pub fn apply(self, inputs: &[Option<&Tensor>]) -> Result<Tensor> {
         Ok(apply(self, inputs)?.remove(0))
     }
@@ -151,8 +158,8 @@ impl<S: Sweep> Node<S> {
         Ok(Tensor::f_full([0_i64; 0], total, (T::KIND, Device::Cpu))?)
     }
 
-    /// Gradients that the forward pass made, times the upstream gradient of the one output. They are scaled in place, and become a
-    /// leaf's `grad` without a copy, unless the graph is kept.
+    /// Gradients that the forward pass made, times the upstream gradient of the one output. They
+    /// are scaled in place, and become a leaf's `grad` without a copy, unless the graph is kept.
     fn scale_made(&self, context: &BackwardContext<'_>) -> Result<Vec<Option<Tensor>>> {
         let upstream = context.grad_output(0)?.f_double_value(&[])?;
         let scaled = |(input, saved): (usize, &Option<Saved>)| {

@@ -1,4 +1,5 @@
-//! One sweep over a linear layer inside a node: inputs in, losses of the rows and fresh gradients out.
+//! One sweep over a linear layer inside a node: inputs in, losses of the rows and fresh gradients
+//! out.
 
 use lexmax_kernels::linear_ce::{self, Filtered, Options, RowLosses, Upstream};
 
@@ -6,8 +7,8 @@ use super::inputs::{Gradients, Inputs, linear_gradients};
 use super::workspaces::{FusedKind, Scratch};
 use crate::Result;
 
-/// A softmax over a linear layer, as a node sweeps it: for a [`Sweep`](super::Sweep) that is made of one softmax or of several.
-/// Gradients are off inside a node, so nothing here is recorded.
+/// A softmax over a linear layer, as a node sweeps it: for a [`Sweep`](super::Sweep) that is made
+/// of one softmax or of several. Gradients are off inside a node, so nothing here is recorded.
 ///
 /// ```
 /// use lexmax_kernels::linear_ce::{Options, Upstream};
@@ -28,7 +29,8 @@ use crate::Result;
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct LinearSweep<'a> {
-    /// Hidden states `[N, D]`, weight `[V, D]` and bias `[V]` are the first three; the bias may be missing.
+    /// Hidden states `[N, D]`, weight `[V, D]` and bias `[V]` are the first three; the bias may be
+    /// missing.
     pub inputs: &'a Inputs,
     /// Workspace of the sweep.
     pub scratch: &'a Scratch,
@@ -47,7 +49,8 @@ impl LinearSweep<'_> {
         Ok(self.scratch.with(|workspace| linear_ce::loss(linear, targets, options, workspace))?)
     }
 
-    /// Loss of each row and the wanted gradients (of hidden, weight, bias) of `sum_i upstream_i l_i`: `6 N D V` operations.
+    /// Loss of each row and the wanted gradients (of hidden, weight, bias) of `sum_i upstream_i
+    /// l_i`: `6 N D V` operations.
     ///
     /// # Errors
     /// Another dtype than `T`; as [`linear_ce::loss_and_gradients`].
@@ -66,8 +69,8 @@ impl LinearSweep<'_> {
         Ok((rows, made))
     }
 
-    /// The wanted gradients of `sum_i upstream_i l_i` after [`LinearSweep::loss`] found `rows`, and what a filter left out of them:
-    /// `6 N D V` operations.
+    /// The wanted gradients of `sum_i upstream_i l_i` after [`LinearSweep::loss`] found `rows`, and
+    /// what a filter left out of them: `6 N D V` operations.
     ///
     /// # Errors
     /// Another dtype than `T`; as [`linear_ce::gradients`].

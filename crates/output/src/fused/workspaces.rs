@@ -1,4 +1,5 @@
-//! Workspaces of a layer's fused calls, kept from call to call: fresh memory costs page faults each time.
+//! Workspaces of a layer's fused calls, kept from call to call: fresh memory costs page faults each
+//! time.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,8 +35,8 @@ pub trait Workspaces: Clone + fmt::Debug + Send + Sync + 'static {
     fn for_threads<T: FusedKind>(&self, threads: usize) -> Self::Of<T>;
 }
 
-/// A kernel's workspaces, one for each dtype, made when they are first used and kept from call to call. Clones share them, so the
-/// nodes of the graph use those of the layer that made them.
+/// A kernel's workspaces, one for each dtype, made when they are first used and kept from call to
+/// call. Clones share them, so the nodes of the graph use those of the layer that made them.
 pub struct ByKind<W: Workspaces> {
     made_by: W,
     single: Slot<W::Of<f32>>,
@@ -51,15 +52,18 @@ impl<W: Workspaces> ByKind<W> {
         Self { made_by, single: Slot::default(), double: Slot::default() }
     }
 
-    /// Runs a call with the workspace of a dtype, for as many threads as libtorch has: one setting governs both.
+    /// Runs a call with the workspace of a dtype, for as many threads as libtorch has: one setting
+    /// governs both.
     ///
-    /// The kernels run on libtorch's threads, since these are awake from the operation before: the first call installs them as the
-    /// process's [runner](lexmax_kernels::set_runner), unless the program has chosen another one.
+    /// The kernels run on libtorch's threads, since these are awake from the operation before: the
+    /// first call installs them as the process's [runner](lexmax_kernels::set_runner), unless the
+    /// program has chosen another one.
     pub fn with<T: FusedKind, R>(&self, run: impl FnOnce(&mut W::Of<T>) -> R) -> R {
         // Where libtorch refuses, the pool does what is left on the calling thread.
         set_runner(|count, work| drop(for_each_index(count, work)));
         let threads = lexmax_autograd::threads();
-        // A workspace holds no state between calls, so one that a panic left behind is as good as new.
+        // A workspace holds no state between calls, so one that a panic left behind is as good as
+        // new.
         let mut slot = T::slot(self).lock().unwrap_or_else(PoisonError::into_inner);
         if slot.as_ref().is_none_or(|(made_for, _)| *made_for != threads) {
             *slot = None;
@@ -87,8 +91,8 @@ impl<W: Workspaces> fmt::Debug for ByKind<W> {
     }
 }
 
-/// Workspaces of one layer's sweeps over classes: [`default_memory_limit`] for each dtype that is used (32 MiB for two threads), a
-/// quarter more for a mixture, or the bytes that were given.
+/// Workspaces of one layer's sweeps over classes: [`default_memory_limit`] for each dtype that is
+/// used (32 MiB for two threads), a quarter more for a mixture, or the bytes that were given.
 ///
 /// ```
 /// use lexmax_output::fused::Scratch;
@@ -130,8 +134,9 @@ impl Scratch {
         Self::new(MemoryLimit::Bytes(bytes))
     }
 
-    /// Workspaces for so many rows a token. A mixture has several, so its chunks have fewer tokens; a quarter more memory is still
-    /// little beside `[N, K, V]` (`N = 256`, `K = 10`, `V = 33,278`: a twentieth of what plain libtorch takes), and makes it faster.
+    /// Workspaces for so many rows a token. A mixture has several, so its chunks have fewer tokens;
+    /// a quarter more memory is still little beside `[N, K, V]` (`N = 256`, `K = 10`, `V = 33,278`:
+    /// a twentieth of what plain libtorch takes), and makes it faster.
     pub fn for_components(components: i64) -> Self {
         Self::new(if components > 1 { MemoryLimit::QuarterMore } else { MemoryLimit::Default })
     }
