@@ -3,7 +3,7 @@
 use lexmax_output::{LossOptions, OutputError, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::layer::NAME;
+use crate::NAME;
 
 /// Options of [`crate::Adaptive`]; the defaults, without cutoffs, give the plain softmax with a bias.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -8,12 +8,10 @@ use lexmax_output::{
 };
 use tch::Tensor;
 
-use crate::AdaptiveConfig;
-use crate::fused::Fused;
+use crate::fused::{Fused, Parts};
 use crate::partition::Partition;
 use crate::tail::Tail;
-
-pub(crate) const NAME: &str = "adaptive";
+use crate::{AdaptiveConfig, NAME};
 
 /// Adaptive softmax (Grave et al. 2017, "Efficient softmax approximation for GPUs", arXiv 1609.04309).
 ///
@@ -67,8 +65,6 @@ pub struct Adaptive {
     pub(crate) fused: Option<Fused>,
     /// Expected share of the targets in each cluster, for the cost.
     shares: Vec<f64>,
-    vocab_size: i64,
-    hidden_size: i64,
 }
 
 impl Adaptive {
@@ -90,7 +86,17 @@ impl Adaptive {
         let tails = tails.map(|(index, &cluster)| Tail::new(context, index, cluster, config.tail_bias));
         let tails = tails.collect::<Result<_>>()?;
         let fused = if context.is_fused() { Some(Fused::new(context, &partition, &loss)?) } else { None };
-        Ok(Self { partition, tails, loss, head_weight, head_bias, fused, shares, vocab_size, hidden_size })
+        Ok(Self { partition, tails, loss, head_weight, head_bias, fused, shares })
+    }
+
+    /// What the fused path reads of the layer.
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            partition: &self.partition,
+            head_weight: &self.head_weight,
+            head_bias: self.head_bias.as_ref(),
+            tails: &self.tails,
+        }
     }
 
     /// The workspace of fused queries.
@@ -147,18 +153,18 @@ impl OutputLayer for Adaptive {
     }
 
     fn vocab_size(&self) -> i64 {
-        self.vocab_size
+        self.loss.vocab_size()
     }
 
     fn hidden_size(&self) -> i64 {
-        self.hidden_size
+        self.loss.hidden_size()
     }
 
     fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         // No case of its own for a batch of ignored rows: products with no rows give every parameter its zeros.
         let batch = self.loss.batch("adaptive.loss", hidden, targets)?;
         if let Some(fused) = &self.fused {
-            return fused.loss(self, &batch);
+            return fused.loss(self.parts(), &batch);
         }
         if self.loss.needs_all_classes() {
             let all = self.dense(&batch.hidden)?;
@@ -172,7 +178,7 @@ impl OutputLayer for Adaptive {
     fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("adaptive.log_prob", hidden, Some(targets))?;
         if let Some(fused) = &self.fused {
-            return fused.log_prob(self, hidden, targets);
+            return fused.log_prob(self.parts(), hidden, targets);
         }
         Ok(LogProb::from_normalised(self.sparse(hidden, targets)?))
     }
@@ -194,7 +200,7 @@ impl OutputLayer for Adaptive {
     /// Counted with the expected share of the rows in each cluster: from the training counts that the layer was built
     /// with, or, without them, as if all classes were as likely, which overstates the cost on words.
     fn cost(&self, rows: u64) -> LayerCost {
-        let (n, d) = (rows as f64, self.hidden_size as f64);
+        let (n, d) = (rows as f64, self.hidden_size() as f64);
         let element = self.head_weight.kind().elt_size_in_bytes() as f64;
         let head_products = Cost::product(n, d, self.partition.head_size() as f64, element);
         let tails = |share: &dyn Fn(f64) -> f64| {

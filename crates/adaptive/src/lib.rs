@@ -17,3 +17,6 @@ mod tail;
 
 pub use config::AdaptiveConfig;
 pub use layer::Adaptive;
+
+/// Name of the family in configurations and messages.
+pub(crate) const NAME: &str = "adaptive";

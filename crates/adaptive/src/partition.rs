@@ -3,8 +3,7 @@
 use lexmax_output::{OutputError, Result, WordCounts};
 use tch::{Device, Kind, Tensor};
 
-use crate::AdaptiveConfig;
-use crate::layer::NAME;
+use crate::{AdaptiveConfig, NAME};
 
 /// Elements of a cluster's weights beyond which no machine holds them: a divisor far below one asks for that.
 const MOST_ELEMENTS: f64 = (1_u64 << 40) as f64;

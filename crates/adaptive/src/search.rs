@@ -23,9 +23,7 @@ impl Adaptive {
     pub(crate) fn search(&self, op: &'static str, hidden: &Tensor, k: i64) -> Result<Search> {
         self.loss.check(op, hidden, None)?;
         let _guard = tch::no_grad_guard();
-        let vocab_size =
-            self.partition.clusters.last().map_or(self.partition.shortlist, |c| c.start + c.size);
-        check_k(op, k, vocab_size)?;
+        check_k(op, k, self.loss.vocab_size())?;
         let clusters = self.tails.len() as i64;
         let scratch = self.scratch();
         let (shortlist, bounds) = match scratch {

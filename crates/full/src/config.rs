@@ -146,7 +146,7 @@ impl FullConfig {
     /// # Errors
     /// The first option out of its range, or two that do not go together, by name.
     pub fn validate(&self, vocab_size: i64) -> Result<()> {
-        let layer = crate::layer::NAME;
+        let layer = crate::NAME;
         let check = |name, value: f64, fits: bool, expected: &str| {
             if fits && value.is_finite() {
                 Ok(())

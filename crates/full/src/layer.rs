@@ -9,10 +9,8 @@ use lexmax_output::{
 };
 use tch::{Kind, Tensor};
 
-use crate::FullConfig;
 use crate::terms::{adjust, at_targets, focal, scaled_log_prior, z_loss};
-
-pub(crate) const NAME: &str = "full";
+use crate::{FullConfig, NAME};
 
 /// Linear layer and softmax over all `V` classes: `p(c | h) = exp(z_c) / sum_j exp(z_j)`, `z = f(W h + b)`.
 ///
@@ -55,8 +53,6 @@ pub struct Full {
     scratch: Option<Scratch>,
     /// Where gradients are filtered: the rule.
     filter: Option<GradientFilter>,
-    vocab_size: i64,
-    hidden_size: i64,
 }
 
 impl Full {
@@ -80,11 +76,10 @@ impl Full {
         };
         let weight = context.class_weight(NAME, config.tied, context.hidden_size)?;
         let bias = if config.bias { Some(context.bias("bias", context.vocab_size)?) } else { None };
-        let (vocab_size, hidden_size) = (context.vocab_size, context.hidden_size);
         let scratch = context.is_fused().then(|| context.scratch(1));
         let filter = config.gradient_filter.map(|eps| GradientFilter::new(eps, !config.filter_weight));
         let config = config.clone();
-        Ok(Self { weight, bias, config, adjustment, loss, scratch, filter, vocab_size, hidden_size })
+        Ok(Self { weight, bias, config, adjustment, loss, scratch, filter })
     }
 
     /// Whether the loss is the negative log-probability of the targets and no surrogate.
@@ -94,7 +89,7 @@ impl Full {
 
     fn linear<'a>(&'a self, hidden: &'a Tensor) -> Linear<'a> {
         Linear {
-            temperature: self.config.temperature.divisor(self.vocab_size),
+            temperature: self.config.temperature.divisor(self.loss.vocab_size()),
             transform: self.config.logit_transform(),
             ..Linear::new(hidden, &self.weight, self.bias.as_ref())
         }
@@ -107,11 +102,11 @@ impl OutputLayer for Full {
     }
 
     fn vocab_size(&self) -> i64 {
-        self.vocab_size
+        self.loss.vocab_size()
     }
 
     fn hidden_size(&self) -> i64 {
-        self.hidden_size
+        self.loss.hidden_size()
     }
 
     fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
@@ -179,15 +174,14 @@ impl OutputLayer for Full {
     }
 
     fn cost(&self, rows: u64) -> LayerCost {
-        let (n, v, d) = (rows as f64, self.vocab_size as f64, self.hidden_size as f64);
+        let (n, v, d) = (rows as f64, self.vocab_size() as f64, self.hidden_size() as f64);
         let element = self.weight.kind().elt_size_in_bytes() as f64;
         let mut forward = Cost::product(n, d, v, element);
         if self.config.logit_transform() != LogitTransform::Identity {
             // The transform reads and writes the logits once more.
             forward = forward + Cost { flops: 0.0, bytes: 2.0 * n * v * element };
         }
-        let bias = if self.config.bias { self.vocab_size } else { 0 };
-        let parameters = (self.vocab_size * self.hidden_size + bias) as u64;
+        let parameters = (self.weight.numel() + self.bias.as_ref().map_or(0, Tensor::numel)) as u64;
         LayerCost { train: forward.with_gradients(), eval: forward, parameters }
     }
 }

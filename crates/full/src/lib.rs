@@ -11,3 +11,6 @@ pub mod terms;
 
 pub use config::{FullConfig, SigsoftmaxConfig, Temperature};
 pub use layer::Full;
+
+/// Name of the family in configurations and messages.
+pub(crate) const NAME: &str = "full";

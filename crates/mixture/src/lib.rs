@@ -12,3 +12,6 @@ mod top_k;
 
 pub use mos::Mixture;
 pub use mos_config::MixtureConfig;
+
+/// Name of [`Mixture`] in configurations and messages.
+pub(crate) const MOS: &str = "mos";

@@ -9,10 +9,9 @@ use lexmax_output::{
 };
 use tch::{Kind, Tensor};
 
+use crate::MOS as NAME;
 use crate::MixtureConfig;
-use crate::fused::{self, Inputs};
-
-pub(crate) const NAME: &str = "mos";
+use crate::fused::{self, Given};
 
 /// Mixture of `K` softmaxes (Yang et al. 2018, "Breaking the Softmax Bottleneck: A High-Rank RNN Language Model",
 /// arXiv 1711.03953), in log space throughout:
@@ -58,9 +57,7 @@ pub struct Mixture {
     pub(crate) scratch: Option<Scratch>,
     components: i64,
     latent_size: i64,
-    loss: Loss,
-    pub(crate) vocab_size: i64,
-    hidden_size: i64,
+    pub(crate) loss: Loss,
 }
 
 impl Mixture {
@@ -86,8 +83,6 @@ impl Mixture {
             components,
             latent_size,
             loss,
-            vocab_size,
-            hidden_size,
         })
     }
 
@@ -106,6 +101,11 @@ impl Mixture {
     /// The linear layer under all components, over latent states `[rows, d]`.
     pub(crate) fn linear<'a>(&'a self, latent: &'a Tensor) -> Linear<'a> {
         Linear::new(latent, &self.weight, self.bias.as_ref())
+    }
+
+    /// Inputs of the fused path.
+    pub(crate) fn given<'a>(&'a self, latent: &'a Tensor, log_prior: &'a Tensor) -> Given<'a> {
+        [Some(latent), Some(&self.weight), self.bias.as_ref(), Some(log_prior)]
     }
 
     /// Logits `[N, V]` of component `k`. Made one component at a time, so that without gradients only one lives.
@@ -177,11 +177,11 @@ impl OutputLayer for Mixture {
     }
 
     fn vocab_size(&self) -> i64 {
-        self.vocab_size
+        self.loss.vocab_size()
     }
 
     fn hidden_size(&self) -> i64 {
-        self.hidden_size
+        self.loss.hidden_size()
     }
 
     fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
@@ -194,8 +194,7 @@ impl OutputLayer for Mixture {
             let Some(log_prior) = &states.log_prior else {
                 return batch.fused(self.linear(&latent), Terms::default(), scratch);
             };
-            let (weight, bias) = (&self.weight, self.bias.as_ref());
-            return fused::loss(&batch, Inputs { latent: &latent, weight, bias, log_prior }, scratch);
+            return fused::loss(&batch, self.given(&latent, log_prior), scratch);
         }
         if self.loss.needs_all_classes() {
             let all = self.mixed(&batch.hidden)?;
@@ -218,7 +217,7 @@ impl OutputLayer for Mixture {
 
     fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         self.loss.check("mos.top_k", hidden, None)?;
-        check_k("mos.top_k", k, self.vocab_size)?;
+        check_k("mos.top_k", k, self.vocab_size())?;
         let _guard = tch::no_grad_guard();
         Ok(self.search(hidden, k)?.0)
     }
@@ -238,8 +237,8 @@ impl OutputLayer for Mixture {
     }
 
     fn cost(&self, rows: u64) -> LayerCost {
-        let (n, k, v) = (rows as f64, self.components as f64, self.vocab_size as f64);
-        let (d, width) = (self.hidden_size as f64, self.latent_size as f64);
+        let (n, k, v) = (rows as f64, self.components as f64, self.vocab_size() as f64);
+        let (d, width) = (self.hidden_size() as f64, self.latent_size as f64);
         let element = self.weight.kind().elt_size_in_bytes() as f64;
         let prior = if self.prior.is_some() { Cost::product(n, d, k, element) } else { Cost::default() };
         let latent = Cost::product(n, d, k * width, element);

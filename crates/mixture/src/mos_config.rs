@@ -3,7 +3,7 @@
 use lexmax_output::{LossOptions, OutputError, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::mos::NAME;
+use crate::MOS as NAME;
 
 /// Options of [`crate::Mixture`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,8 +4,7 @@ use lexmax_output::fused::Scratch;
 use lexmax_output::{Result, TopK, top_k_of};
 use tch::Tensor;
 
-use crate::Mixture;
-use crate::fused::{self, Inputs};
+use crate::{Mixture, fused};
 
 /// Bytes that a dense top-k takes for the log-probabilities of the rows that it looks at together.
 const DENSE_BYTES: i64 = 32 << 20;
@@ -36,8 +35,7 @@ impl Mixture {
         let Some(log_prior) = &states.log_prior else {
             return Ok((self.linear(&latent).top_k("mos.top_k", k, Some(scratch))?, 0));
         };
-        let (weight, bias) = (&self.weight, self.bias.as_ref());
-        let (mut top, open) = fused::top_k(Inputs { latent: &latent, weight, bias, log_prior }, k, scratch)?;
+        let (mut top, open) = fused::top_k(self.given(&latent, log_prior), k, scratch)?;
         if open.numel() > 0 {
             let dense = self.dense(&hidden.f_index_select(0, &open)?, k)?;
             top.log_probs = top.log_probs.f_index_copy(0, &open, &dense.log_probs)?;
@@ -48,7 +46,7 @@ impl Mixture {
 
     /// From all log-probabilities, of a few rows at a time.
     fn dense(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
-        let of_row = self.vocab_size * self.weight.kind().elt_size_in_bytes() as i64 * DENSE_TENSORS;
+        let of_row = self.loss.vocab_size() * self.weight.kind().elt_size_in_bytes() as i64 * DENSE_TENSORS;
         let parts = hidden.f_split((DENSE_BYTES / of_row).max(1), 0)?;
         let parts = parts.iter().map(|rows| top_k_of("mos.top_k", &self.mixed(rows)?, k));
         joined(parts.collect::<Result<Vec<_>>>()?)

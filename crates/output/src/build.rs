@@ -7,7 +7,8 @@ use tch::{Device, Kind, Tensor, nn};
 use crate::fused::{Compute, Scratch};
 use crate::{Loss, LossOptions, OutputError, Result, WordCounts};
 
-/// Sizes, variables, counts and seed for building a layer. Element type and device are those of the variable store.
+/// Sizes, variables, counts and seed for building a layer. Element type and device are those of the
+/// variable store.
 #[derive(Debug)]
 pub struct BuildContext<'a> {
     /// Where the parameters are registered; their names there are part of the saved format.
@@ -24,11 +25,13 @@ pub struct BuildContext<'a> {
     pub init_range: Option<f64>,
     /// Fused kernels where there are any, or plain ATen.
     pub compute: Compute,
-    /// Whether weights of which a step reads a few rows get row-sparse gradients (COO) on the fused path, so that no `[V, D]` is
-    /// made. The optimizer must take them, as `lexmax-optim` does; dense by default.
+    /// Whether weights of which a step reads a few rows get row-sparse gradients (COO) on the fused
+    /// path, so that no `[V, D]` is made. The optimizer must take them, as `lexmax-optim` does;
+    /// dense by default.
     pub sparse_gradients: bool,
-    /// Memory of a layer's fused sweeps over classes, in bytes; where it is not given, what [`Scratch`] says. With more of it logits
-    /// of large vocabularies are kept instead of computed twice. Results differ by rounding only.
+    /// Memory of a layer's fused sweeps over classes, in bytes; where it is not given, what
+    /// [`Scratch`] says. With more of it logits of large vocabularies are kept instead of computed
+    /// twice. Results differ by rounding only.
     pub workspace_bytes: Option<usize>,
     /// Root seed; every parameter has a generator of its own.
     pub seed: u64,
@@ -66,7 +69,8 @@ impl<'a> BuildContext<'a> {
         self.compute.is_fused(self.kind(), self.device())
     }
 
-    /// Workspaces for a fused layer that sweeps `components` rows for each token (one, but for mixtures).
+    /// Workspaces for a fused layer that sweeps `components` rows for each token (one, but for
+    /// mixtures).
     pub fn scratch(&self, components: i64) -> Scratch {
         self.workspace_bytes.map_or_else(|| Scratch::for_components(components), Scratch::with_memory_limit)
     }
@@ -96,11 +100,12 @@ impl<'a> BuildContext<'a> {
         }
     }
 
-    /// A trainable weight `[rows, columns]`, uniform(-r, r) with `r` the start range or `1 / sqrt(columns)`. Dots in the
-    /// name lead through sub-paths.
+    /// A trainable weight `[rows, columns]`, uniform(-r, r) with `r` the start range or `1 /
+    /// sqrt(columns)`. Dots in the name lead through sub-paths.
     ///
     /// # Errors
-    /// libtorch refused, a start range that is not positive, or more elements than a computer has room for.
+    /// libtorch refused, a start range that is not positive, or more elements than a computer has
+    /// room for.
     pub fn weight(&self, name: &str, rows: i64, columns: i64) -> Result<Tensor> {
         let range = self.init_range.unwrap_or(1.0 / (columns.max(1) as f64).sqrt());
         let (distribution, mut rng) = (uniform(range)?, self.generator(name));
@@ -124,7 +129,8 @@ impl<'a> BuildContext<'a> {
         self.zeros(name, &[size])
     }
 
-    /// The class weight `[V, D]`: the input embedding where `tied`, a new parameter `weight` elsewhere.
+    /// The class weight `[V, D]`: the input embedding where `tied`, a new parameter `weight`
+    /// elsewhere.
     ///
     /// # Errors
     /// Tied, and there is no embedding of that shape, of the parameters' kind and on their device.

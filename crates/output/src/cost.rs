@@ -5,15 +5,16 @@ use serde::{Deserialize, Serialize};
 /// Arithmetic and memory traffic of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Cost {
-    /// Floating-point operations in the matrix products, a multiplication with its addition counted as 2.
+    /// Floating-point operations in the matrix products, a multiplication with its addition counted
+    /// as 2.
     pub flops: f64,
     /// Bytes of parameters, activations and gradients that must be read or written at least once.
     pub bytes: f64,
 }
 
 impl Cost {
-    /// A product of `[n, inner]` with `[inner, m]`, elements of `size` bytes: `2 n m inner` operations, each matrix
-    /// read or written once.
+    /// A product of `[n, inner]` with `[inner, m]`, elements of `size` bytes: `2 n m inner`
+    /// operations, each matrix read or written once.
     pub fn product(n: f64, inner: f64, m: f64, size: f64) -> Self {
         Self { flops: 2.0 * n * inner * m, bytes: size * (n * inner + inner * m + n * m) }
     }
@@ -43,7 +44,8 @@ impl std::iter::Sum for Cost {
     }
 }
 
-/// Cost of one training step and of exact scoring over the same rows, with the number of parameters.
+/// Cost of one training step and of exact scoring over the same rows, with the number of
+/// parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct LayerCost {
     /// Loss and all gradients.

@@ -2,7 +2,8 @@
 
 use crate::{OutputError, Result};
 
-/// How often each class occurs in training: `V` counts that never rise (class 0 is the most frequent).
+/// How often each class occurs in training: `V` counts that never rise (class 0 is the most
+/// frequent).
 #[derive(Debug, Clone, PartialEq)]
 pub struct WordCounts {
     counts: Vec<u64>,
@@ -45,8 +46,8 @@ impl WordCounts {
         self.total
     }
 
-    /// Log of the empirical prior, `log(count / total)`. A class that was never seen counts as half an occurrence, so
-    /// that every logarithm is finite.
+    /// Log of the empirical prior, `log(count / total)`. A class that was never seen counts as half
+    /// an occurrence, so that every logarithm is finite.
     pub fn log_prior(&self) -> Vec<f64> {
         self.counts.iter().map(|&count| ((count as f64).max(0.5) / self.total).ln()).collect()
     }

@@ -1,16 +1,19 @@
-//! Exact answers from the logits of all classes, `[N, V]`: what every layer that ends in one softmax shares.
+//! Exact answers from the logits of all classes, `[N, V]`: what every layer that ends in one
+//! softmax shares.
 //!
-//! With [`crate::sample_logits`] these are the four queries of [`crate::OutputLayer`] that follow from
-//! `p(c | h) = exp(z_c) / sum_j exp(z_j)`. Cost: a few passes over `[N, V]`, beside the product that made the logits.
+//! With [`crate::sample_logits`] these are the four queries of [`crate::OutputLayer`] that follow
+//! from `p(c | h) = exp(z_c) / sum_j exp(z_j)`. Cost: a few passes over `[N, V]`, beside the
+//! product that made the logits.
 //!
-//! Logits of half precision are normalised in f32, and the answers are f32: a log-probability of -10 in bf16 has neighbours 0.06 away,
-//! and probabilities rounded so do not sum to one.
+//! Logits of half precision are normalised in f32, and the answers are f32: a log-probability of
+//! -10 in bf16 has neighbours 0.06 away, and probabilities rounded so do not sum to one.
 
 use tch::{Kind, Tensor};
 
 use crate::{LogProb, Result, TopK, top_k_of};
 
-/// Log-probability of one target a row, `z_y - log sum_j exp(z_j)`, `[N]`, from logits `[N, V]` and targets `[N]`.
+/// Log-probability of one target a row, `z_y - log sum_j exp(z_j)`, `[N]`, from logits `[N, V]` and
+/// targets `[N]`.
 ///
 /// # Errors
 /// libtorch refused.

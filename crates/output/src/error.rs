@@ -1,5 +1,7 @@
 //! Errors of output layers: the operation, what was given and what was expected.
 
+use lexmax_autograd::AutogradError;
+use lexmax_kernels::KernelError;
 use tch::TchError;
 
 /// Result with an [`OutputError`].
@@ -91,9 +93,12 @@ pub enum OutputError {
         /// Why the layer cannot honour it.
         why: String,
     },
-    /// A fused kernel, or its node in the graph, reported an error.
+    /// A kernel of the fused path refused its input.
     #[error("fused path: {0}")]
-    Fused(Box<dyn std::error::Error + Send + Sync>),
+    Kernel(#[from] KernelError),
+    /// A node of the fused path could not be put into libtorch's graph.
+    #[error("fused path: {0}")]
+    Autograd(#[from] AutogradError),
     /// A tensor that the fused path cannot read.
     #[error("fused path: {0}")]
     NotASlice(#[from] lexmax_autograd::cpu::NotASlice),
@@ -111,11 +116,6 @@ impl OutputError {
         expected: impl Into<String>,
     ) -> Self {
         Self::Argument { op, name, given: given.to_string(), expected: expected.into() }
-    }
-
-    /// A fused kernel, or its node in the graph, reported an error.
-    pub fn fused(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Fused(error.into())
     }
 
     /// An option that makes no sense for this layer.

@@ -11,13 +11,17 @@ use crate::{LayerCost, LogProb, Result, TopK, TrainingLoss};
 /// An implementation answers for these laws, which [`crate::conformance`] tests:
 /// * `log_probs` sums to 1 in every row, and `log_prob` is its entry at the target;
 /// * where [`TrainingLoss::is_exact`], the loss of row `i` without options is `-log_prob[i]`;
-/// * rows do not influence each other's `log_prob`, and rows with the ignored target influence nothing;
+/// * rows do not influence each other's `log_prob`, and rows with the ignored target influence
+///   nothing;
 /// * `top_k` and `sample` follow `log_probs` exactly;
 /// * `log_prob` and `log_probs` are differentiable, `top_k` and `sample` record no graph;
-/// * draws come from the given generator alone: the same seed gives the same bits with any number of threads;
-/// * bad input is an error that names the operation, the value and what was expected, never a panic.
+/// * draws come from the given generator alone: the same seed gives the same bits with any number
+///   of threads;
+/// * bad input is an error that names the operation, the value and what was expected, never a
+///   panic.
 ///
-/// Log-probabilities have the kind of the parameters; where that is of half precision they are f32, the loss is not.
+/// Log-probabilities have the kind of the parameters; where that is of half precision they are f32,
+/// the loss is not.
 ///
 /// Ids are ranks of falling frequency: class 0 is the most frequent one.
 pub trait OutputLayer: std::fmt::Debug {
@@ -30,8 +34,8 @@ pub trait OutputLayer: std::fmt::Debug {
     /// Width of the hidden states, `D`.
     fn hidden_size(&self) -> i64;
 
-    /// Training loss of hidden states `[N, D]` and targets `[N]` (i64): a scalar, or `[N]` with the reduction `none`.
-    /// It may be a surrogate; layers that draw negatives take them from `rng`.
+    /// Training loss of hidden states `[N, D]` and targets `[N]` (i64): a scalar, or `[N]` with the
+    /// reduction `none`. It may be a surrogate; layers that draw negatives take them from `rng`.
     ///
     /// # Errors
     /// Shapes that do not fit, a target that names no class, hidden states that are not finite.
@@ -49,7 +53,8 @@ pub trait OutputLayer: std::fmt::Debug {
     /// Shapes that do not fit, hidden states that are not finite.
     fn log_probs(&self, hidden: &Tensor) -> Result<LogProb>;
 
-    /// The exact `k` most probable classes of each row. Where a bound prunes (clusters, trees), not all `V` are scored.
+    /// The exact `k` most probable classes of each row. Where a bound prunes (clusters, trees), not
+    /// all `V` are scored.
     ///
     /// # Errors
     /// As [`OutputLayer::log_probs`], and `k` outside `1..=V`.
@@ -69,7 +74,8 @@ pub trait OutputLayer: std::fmt::Debug {
         Ok(())
     }
 
-    /// What the gradients of the last step left out, for a layer that filters them; `None` where gradients are exact.
+    /// What the gradients of the last step left out, for a layer that filters them; `None` where
+    /// gradients are exact.
     fn left_out(&self) -> Option<Filtered> {
         None
     }

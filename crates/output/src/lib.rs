@@ -1,8 +1,11 @@
-//! One trait for every output layer: hidden states `[N, D]` in, a distribution over `V` classes out.
+//! One trait for every output layer: hidden states `[N, D]` in, a distribution over `V` classes
+//! out.
 //!
 //! * [`OutputLayer`]: the trait. Every family of lexmax implements it.
-//! * [`LossOptions`] and [`Reduction`]: options with one meaning for all families; [`Loss`] and [`Batch`] carry them out.
-//! * [`TrainingLoss`], [`LogProb`], [`TopK`], [`ExactNll`]: values whose types keep surrogate losses and perplexities apart.
+//! * [`LossOptions`] and [`Reduction`]: options with one meaning for all families; [`Loss`] and
+//!   [`Batch`] carry them out.
+//! * [`TrainingLoss`], [`LogProb`], [`TopK`], [`ExactNll`]: values whose types keep surrogate
+//!   losses and perplexities apart.
 //! * [`BuildContext`], [`WordCounts`]: what a layer is built from.
 //! * [`dense`]: exact answers from the logits of all classes.
 //! * [`conformance`]: the laws that every layer is tested against.
@@ -10,6 +13,7 @@
 
 mod batch;
 mod build;
+mod check;
 pub mod conformance;
 mod cost;
 mod counts;

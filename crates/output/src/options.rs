@@ -11,8 +11,8 @@ use crate::{OutputError, Result};
 pub enum Reduction {
     /// One loss a row, `[N]`; ignored rows are zero.
     None,
-    /// The sum of the rows' losses divided by the sum of their class weights (by the number of rows that count,
-    /// where there are no weights). A batch with no row that counts has the loss zero.
+    /// The sum of the rows' losses divided by the sum of their class weights (by the number of rows
+    /// that count, where there are no weights). A batch with no row that counts has the loss zero.
     #[default]
     Mean,
     /// The sum of the rows' losses.
@@ -21,16 +21,19 @@ pub enum Reduction {
 
 /// Options of the training loss that all families share.
 ///
-/// With targets `y_i`, class weights `w` (all one where none are given), smoothing `e` and `V` classes, row `i` costs
+/// With targets `y_i`, class weights `w` (all one where none are given), smoothing `e` and `V`
+/// classes, row `i` costs
 ///
 /// `l_i = -(1 - e) w[y_i] log p(y_i) - e/V sum_c w[c] log p(c)`
 ///
-/// so the smoothing spreads over all `V` classes, whatever clusters or trees a layer has. This is what PyTorch's
-/// `cross_entropy` computes. A layer that cannot honour an option refuses it by name when it is built.
+/// so the smoothing spreads over all `V` classes, whatever clusters or trees a layer has. This is
+/// what PyTorch's `cross_entropy` computes. A layer that cannot honour an option refuses it by name
+/// when it is built.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LossOptions {
-    /// Rows with this target count for nothing: no loss, no gradient, not in the mean. May lie outside `0..V`.
+    /// Rows with this target count for nothing: no loss, no gradient, not in the mean. May lie
+    /// outside `0..V`.
     pub ignore_index: Option<i64>,
     /// How rows become one number.
     pub reduction: Reduction,
@@ -52,7 +55,8 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// Checks the options for a layer of `vocab_size` classes over hidden states of width `hidden_size`.
+    /// Checks the options for a layer of `vocab_size` classes over hidden states of width
+    /// `hidden_size`.
     ///
     /// # Errors
     /// A smoothing outside `0..1`; class weights that are not `V` finite numbers from zero up.
@@ -95,6 +99,16 @@ impl Loss {
             }
         };
         Ok(Self { options, class_weights, vocab_size, hidden_size, kind, device })
+    }
+
+    /// Number of classes, `V`.
+    pub fn vocab_size(&self) -> i64 {
+        self.vocab_size
+    }
+
+    /// Width of the hidden states, `D`.
+    pub fn hidden_size(&self) -> i64 {
+        self.hidden_size
     }
 
     /// The options as given.

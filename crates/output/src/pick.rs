@@ -27,8 +27,8 @@ pub fn top_k_of(op: &'static str, log_probs: &Tensor, k: i64) -> Result<TopK> {
     Ok(TopK { log_probs, ids })
 }
 
-/// One draw from each row of log-probabilities `[N, V]`, by inverting the distribution function: one uniform a row,
-/// from the generator alone, so the draw does not depend on threads or device.
+/// One draw from each row of log-probabilities `[N, V]`, by inverting the distribution function:
+/// one uniform a row, from the generator alone, so the draw does not depend on threads or device.
 ///
 /// # Errors
 /// Not two dimensions, or no class.
@@ -42,7 +42,8 @@ pub fn sample_from(log_probs: &Tensor, rng: &mut Generator) -> Result<Tensor> {
     let _guard = tch::no_grad_guard();
     let uniforms: Vec<f64> = (0..rows).map(|_| rng.random::<f64>()).collect();
     let cumulative = log_probs.f_to_kind(Kind::Double)?.f_exp()?.f_cumsum(-1, None::<Kind>)?;
-    // Rounding leaves the last sum a little off 1: scaling the uniform by it keeps every draw inside.
+    // Rounding leaves the last sum a little off 1: scaling the uniform by it keeps every draw
+    // inside.
     let total = cumulative.f_narrow(-1, last, 1)?;
     let threshold =
         Tensor::f_from_slice(&uniforms)?.f_view([rows, 1])?.f_to(log_probs.device())?.f_mul(&total)?;

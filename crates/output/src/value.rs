@@ -1,12 +1,16 @@
 //! Values whose types keep training losses and exact log-probabilities apart.
 
-use tch::{Kind, Tensor};
+use std::iter::Sum;
+use std::ops::AddAssign;
+
+use tch::{Device, Kind, Tensor};
 
 use crate::{OutputError, Result};
 
-/// A differentiable training loss: a scalar, or `[N]` with the reduction `none`. It may be a surrogate (sampled softmax,
-/// NCE), so it has no way to become a perplexity: only [`LogProb`] has (packages that printed `exp` of such a loss as a
-/// perplexity are row 19 of the defect list in the tests).
+/// A differentiable training loss: a scalar, or `[N]` with the reduction `none`. It may be a
+/// surrogate (sampled softmax, NCE), so it has no way to become a perplexity: only [`LogProb`] has
+/// (packages that printed `exp` of such a loss as a perplexity are row 19 of the defect list in the
+/// tests).
 ///
 /// ```compile_fail,E0599
 /// fn a20_19_a_surrogate_is_no_perplexity(loss: lexmax_output::TrainingLoss) -> f64 {
@@ -26,8 +30,8 @@ pub struct TrainingLoss {
 }
 
 impl TrainingLoss {
-    /// The exact (smoothed, weighted) negative log-likelihood. For authors of layers: the conformance suite tests the
-    /// claim. [`crate::Batch::exact`] makes one from log-probabilities.
+    /// The exact (smoothed, weighted) negative log-likelihood. For authors of layers: the
+    /// conformance suite tests the claim. [`crate::Batch::exact`] makes one from log-probabilities.
     pub fn exact(tensor: Tensor) -> Self {
         Self { tensor, exact: true }
     }
@@ -45,7 +49,8 @@ impl TrainingLoss {
         Ok(Self { tensor: self.tensor.f_add(regulariser)?, exact: false })
     }
 
-    /// Whether this is the exact (smoothed, weighted) negative log-likelihood of the layer's distribution.
+    /// Whether this is the exact (smoothed, weighted) negative log-likelihood of the layer's
+    /// distribution.
     pub fn is_exact(&self) -> bool {
         self.exact
     }
@@ -79,13 +84,14 @@ impl TrainingLoss {
 
 /// Exactly normalised natural-log probabilities, `[N]` (of targets) or `[N, V]`.
 ///
-/// A layer makes one only where the probabilities of all `V` classes sum to 1; the conformance suite holds it to that.
+/// A layer makes one only where the probabilities of all `V` classes sum to 1; the conformance
+/// suite holds it to that.
 #[derive(Debug)]
 pub struct LogProb(Tensor);
 
 impl LogProb {
-    /// Declares a tensor to be exactly normalised log-probabilities. For authors of layers: the conformance suite tests
-    /// the claim.
+    /// Declares a tensor to be exactly normalised log-probabilities. For authors of layers: the
+    /// conformance suite tests the claim.
     pub fn from_normalised(tensor: Tensor) -> Self {
         Self(tensor)
     }
@@ -110,55 +116,80 @@ pub struct TopK {
     pub ids: Tensor,
 }
 
-/// A sum of exact negative log-likelihoods in nats, in f64, from which alone a perplexity is computed.
+/// Exact negative log-likelihood of some tokens: a sum in nats, in f64, and the number of tokens.
+///
+/// The sum is made from [`LogProb`] alone, one token at a time, and added up: over a batch, over a
+/// frequency band, over bands. A perplexity is computed from such a sum, and from nothing else.
 ///
 /// ```
 /// use lexmax_output::{ExactNll, LogProb};
 /// use tch::Tensor;
 ///
 /// # fn main() -> lexmax_output::Result<()> {
-/// let mut nll = ExactNll::default();
-/// nll.add(&LogProb::from_normalised(Tensor::from_slice(&[0.25_f64.ln(), 0.25_f64.ln()])))?;
-/// assert!((nll.perplexity() - 4.0).abs() < 1e-12);
+/// let of_targets = LogProb::from_normalised(Tensor::from_slice(&[0.5_f64.ln(), 0.125_f64.ln()]));
+/// let [frequent, rare] = ExactNll::of_targets(&of_targets)?[..] else { unreachable!() };
+/// assert!((rare.perplexity() - 8.0).abs() < 1e-12);
+/// let whole: ExactNll = [frequent, rare].into_iter().sum();
+/// assert!((whole.perplexity() - 4.0).abs() < 1e-12);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ExactNll {
-    /// Sum over tokens, in nats.
-    pub nats: f64,
-    /// Tokens scored.
-    pub tokens: u64,
+    nats: f64,
+    tokens: u64,
 }
 
 impl ExactNll {
-    /// Adds the log-probabilities of targets, `[N]`.
+    /// One value for each target, in order, from their log-probabilities `[N]`; synchronises with
+    /// the device.
     ///
     /// # Errors
     /// Log-probabilities of all classes, `[N, V]`, of which only one a row is a target's.
-    pub fn add(&mut self, targets: &LogProb) -> Result<()> {
+    pub fn of_targets(targets: &LogProb) -> Result<Vec<Self>> {
         let given = targets.tensor().size();
         if given.len() != 1 {
+            let (op, what) = ("ExactNll::of_targets", "log-probabilities");
             let expected = "[N], one target a row".to_owned();
-            return Err(OutputError::Shape {
-                op: "ExactNll::add",
-                what: "log-probabilities",
-                given,
-                expected,
-            });
+            return Err(OutputError::Shape { op, what, given, expected });
         }
-        self.nats -= targets.tensor().f_sum(Kind::Double)?.f_double_value(&[])?;
-        self.tokens += targets.tensor().numel() as u64;
-        Ok(())
+        let log_probs = Vec::<f64>::try_from(targets.tensor().f_to_kind(Kind::Double)?.f_to(Device::Cpu)?)?;
+        Ok(log_probs.into_iter().map(|log_prob| Self { nats: -log_prob, tokens: 1 }).collect())
     }
 
-    /// Mean in nats per token; NaN when nothing was scored.
+    /// Sum over the tokens, in nats.
+    pub fn nats(&self) -> f64 {
+        self.nats
+    }
+
+    /// Number of tokens.
+    pub fn tokens(&self) -> u64 {
+        self.tokens
+    }
+
+    /// Mean in nats per token; NaN without tokens.
     pub fn mean(&self) -> f64 {
         self.nats / self.tokens as f64
     }
 
-    /// `exp(mean)`.
+    /// Perplexity `exp(mean)`; NaN without tokens.
     pub fn perplexity(&self) -> f64 {
         self.mean().exp()
+    }
+}
+
+impl AddAssign for ExactNll {
+    fn add_assign(&mut self, other: Self) {
+        self.nats += other.nats;
+        self.tokens = self.tokens.saturating_add(other.tokens);
+    }
+}
+
+impl Sum for ExactNll {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Self::default(), |mut sum, part| {
+            sum += part;
+            sum
+        })
     }
 }

@@ -49,13 +49,20 @@ fn a_change_between_the_passes_is_refused() {
         assert!(rows.tensor().sum(Kind::Double).f_backward().is_err(), "input {changed}");
     }
     for bias in [None, Some(wave(&[6], 0.3))] {
-        let [hidden, weight] = [wave(&[3, 4], 0.1), wave(&[6, 4], 0.2)].map(|x| x.set_requires_grad(true));
-        let mut targets = Tensor::from_slice(&[5_i64, 0, 2]);
-        let batch = loss.batch("test", &hidden, &targets).unwrap();
-        let linear = Linear::new(&batch.hidden, &weight, bias.as_ref());
-        let rows = batch.fused(linear, Terms::default(), &Scratch::default()).unwrap();
-        targets.copy_(&Tensor::from_slice(&[1_i64, 1, 1]));
-        assert!(rows.tensor().sum(Kind::Double).f_backward().is_err(), "{bias:?}");
+        for changed in ["targets", "logit_offset"] {
+            let [hidden, weight] =
+                [wave(&[3, 4], 0.1), wave(&[6, 4], 0.2)].map(|x| x.set_requires_grad(true));
+            let (mut targets, mut offset) = (Tensor::from_slice(&[5_i64, 0, 2]), wave(&[6], 0.4));
+            let batch = loss.batch("test", &hidden, &targets).unwrap();
+            let linear = Linear::new(&batch.hidden, &weight, bias.as_ref());
+            let terms = Terms { logit_offset: Some(&offset), ..Terms::default() };
+            let rows = batch.fused(linear, terms, &Scratch::default()).unwrap();
+            match changed {
+                "targets" => targets.copy_(&Tensor::from_slice(&[1_i64, 1, 1])),
+                _ => offset.copy_(&wave(&[6], 0.5)),
+            }
+            assert!(rows.tensor().sum(Kind::Double).f_backward().is_err(), "{changed}, {bias:?}");
+        }
     }
 }
 

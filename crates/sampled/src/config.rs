@@ -125,7 +125,7 @@ impl SampledConfig {
     /// # Errors
     /// The first option out of its range, or one that the proposal cannot honour, by name.
     pub fn validate(&self, vocab_size: i64) -> Result<()> {
-        let layer = crate::layer::NAME;
+        let layer = crate::NAME;
         if self.proposal == ProposalKind::InBatch {
             let refuse = |option, why: &str| Err(OutputError::refused(layer, option, why));
             if self.samples.is_some() {

@@ -12,9 +12,7 @@ use crate::fused::Fused;
 use crate::negatives::Negatives;
 use crate::objective::{Scored, rows_of};
 use crate::source::{Counting, Source};
-use crate::{Objective, ProposalKind, SampledConfig};
-
-pub(crate) const NAME: &str = "sampled";
+use crate::{NAME, Objective, ProposalKind, SampledConfig};
 
 /// Linear layer and softmax, `p(c | h) = exp(z_c) / sum_j exp(z_j)`, `z = W h + b`, trained on the target and `S` sampled
 /// classes of each row, and evaluated exactly.
@@ -177,11 +175,11 @@ impl OutputLayer for Sampled {
     }
 
     fn vocab_size(&self) -> i64 {
-        self.weight.size()[0]
+        self.loss.vocab_size()
     }
 
     fn hidden_size(&self) -> i64 {
-        self.weight.size()[1]
+        self.loss.hidden_size()
     }
 
     fn loss(&mut self, hidden: &Tensor, targets: &Tensor, rng: &mut Generator) -> Result<TrainingLoss> {
@@ -256,10 +254,12 @@ impl OutputLayer for Sampled {
         } else {
             Cost::product(n, d, s, size)
         };
-        let bias = if self.config.bias { self.vocab_size() } else { 0 };
-        let parameters = (self.vocab_size() * self.hidden_size() + bias) as u64;
+        let parameters = (self.weight.numel() + self.bias.as_ref().map_or(0, Tensor::numel)) as u64;
+        // A dense gradient is written whole.
+        let dense = !self.fused.as_ref().is_some_and(Fused::is_sparse);
+        let dense_gradient = Cost { flops: 0.0, bytes: if dense { size * parameters as f64 } else { 0.0 } };
         LayerCost {
-            train: (targets + negatives).with_gradients(),
+            train: (targets + negatives).with_gradients() + dense_gradient,
             eval: Cost::product(n, d, v, size),
             parameters,
         }

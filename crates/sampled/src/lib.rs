@@ -26,3 +26,6 @@ pub use negatives::Negatives;
 pub use objective::Objective;
 pub use proposal::Proposal;
 pub use sampler::Sampler;
+
+/// Name of the family in configurations and messages.
+pub(crate) const NAME: &str = "sampled";

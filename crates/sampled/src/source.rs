@@ -20,7 +20,7 @@ pub(crate) enum Source {
 impl Source {
     /// The source that a checked configuration names.
     pub(crate) fn new(context: &BuildContext<'_>, config: &SampledConfig) -> Result<Self> {
-        let (vocab_size, layer) = (context.vocab_size, crate::layer::NAME);
+        let (vocab_size, layer) = (context.vocab_size, crate::NAME);
         let proposal: Box<dyn Proposal> = match config.proposal {
             ProposalKind::Uniform => Box::new(Uniform::new(vocab_size)?),
             ProposalKind::LogUniform => Box::new(LogUniform::new(vocab_size)?),

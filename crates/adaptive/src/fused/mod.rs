@@ -1,27 +1,38 @@
-//! The fused path: loss, gradients and log-probabilities of the targets in one sweep over each softmax that a row visits, as
-//! one node of libtorch's graph. Logits `[N, S + m]` or `[M, |C_i|]` are never made whole.
+//! The fused path: loss, gradients and log-probabilities of the targets in one sweep over each
+//! softmax that a row visits, as one node of libtorch's graph. Logits `[N, S + m]` or `[M, |C_i|]`
+//! are never made whole.
 
-mod node;
 mod part;
+mod sweep;
 
 use lexmax_autograd::cpu::slice;
-use lexmax_output::fused::{Factor, Scratch};
+use lexmax_output::fused::{Factor, Node, Scratch};
 use lexmax_output::{Batch, BuildContext, LogProb, Loss, Result, TrainingLoss};
 use tch::{Kind, Tensor};
 
-use crate::Adaptive;
 use crate::partition::Partition;
-use node::AdaptiveCrossEntropy;
+use crate::tail::Tail;
 use part::{Part, Spread};
+use sweep::AdaptiveSweep;
 
-/// What a layer on the fused path keeps.
+/// The softmaxes of a layer: how the classes are divided among them, and their parameters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parts<'a> {
+    pub partition: &'a Partition,
+    pub head_weight: &'a Tensor,
+    pub head_bias: Option<&'a Tensor>,
+    pub tails: &'a [Tail],
+}
+
+/// State of a layer on the fused path.
 #[derive(Debug)]
 pub(crate) struct Fused {
     /// The workspace of all sweeps, head and clusters in turn.
     pub scratch: Scratch,
     sparse_gradients: bool,
     spread: Spread,
-    /// Weights of the entries in the smoothing, of the head and then of each cluster; empty without smoothing.
+    /// Weights of the entries in the smoothing, of the head and then of each cluster; empty without
+    /// smoothing.
     weights: Vec<Option<Tensor>>,
 }
 
@@ -43,25 +54,26 @@ impl Fused {
     }
 
     /// The training loss with all shared options.
-    pub fn loss(&self, layer: &Adaptive, batch: &Batch<'_>) -> Result<TrainingLoss> {
+    pub fn loss(&self, of: Parts<'_>, batch: &Batch<'_>) -> Result<TrainingLoss> {
         let weights = batch.row_weights()?.map(|weights| weights.f_to_kind(Kind::Double)).transpose()?;
         let weights = weights.as_ref().map(slice::<f64>).transpose()?;
-        let parts = self.parts(&layer.partition, &batch.targets, weights, self.spread.smoothing > 0.0)?;
-        let output = self.run(layer, &batch.hidden, parts, self.spread, batch.factor()?)?;
-        batch.exact_from_node(&output)
+        let parts = self.visits(of.partition, &batch.targets, weights, self.spread.smoothing > 0.0)?;
+        let output = self.run(of, &batch.hidden, parts, self.spread, batch.factor()?)?;
+        Ok(TrainingLoss::exact(batch.loss_from_node(&output)?))
     }
 
     /// Log-probabilities of the targets, `[N]`.
-    pub fn log_prob(&self, layer: &Adaptive, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
-        let parts = self.parts(&layer.partition, targets, None, false)?;
+    pub fn log_prob(&self, of: Parts<'_>, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
+        let parts = self.visits(of.partition, targets, None, false)?;
         let spread = Spread { smoothing: 0.0, ..self.spread };
-        let losses = self.run(layer, hidden, parts, spread, Factor::OfEachRow)?;
+        let losses = self.run(of, hidden, parts, spread, Factor::OfEachRow)?;
         Ok(LogProb::from_normalised(losses.f_neg()?))
     }
 
-    /// The rows, targets and weights of each softmax, the head's first. Without smoothing a cluster sees the rows whose target
-    /// it holds; with smoothing it sees all, the others with a weight of zero.
-    fn parts(
+    /// The rows, targets and weights of each softmax, the head's first. Without smoothing a cluster
+    /// sees the rows whose target it holds; with smoothing it sees all, the others with a weight of
+    /// zero.
+    fn visits(
         &self,
         partition: &Partition,
         targets: &Tensor,
@@ -73,7 +85,8 @@ impl Fused {
         let mut parts: Vec<Part> = Vec::new();
         parts.resize_with(1 + partition.clusters.len(), Part::default);
         let (head, clusters) = parts.split_at_mut(1);
-        // With smoothing the entries have weights of their own, which must not become those of the targets.
+        // With smoothing the entries have weights of their own, which must not become those of the
+        // targets.
         let one_each = smoothed.then(|| vec![1.0; targets.len()]);
         head[0].weights = weights.map(<[f64]>::to_vec).or(one_each);
         for part in clusters.iter_mut() {
@@ -115,30 +128,22 @@ impl Fused {
 
     fn run(
         &self,
-        layer: &Adaptive,
+        of: Parts<'_>,
         hidden: &Tensor,
         mut parts: Vec<Part>,
         spread: Spread,
         factor: Factor,
     ) -> Result<Tensor> {
         let clusters = parts.split_off(1);
-        let node = AdaptiveCrossEntropy {
-            head: parts.remove(0),
-            clusters,
-            spread,
-            factor,
-            scratch: self.scratch.clone(),
-            sparse: self.sparse_gradients,
-            saved: Vec::new(),
-            shapes: Vec::new(),
-        };
-        let mut inputs = vec![Some(hidden), Some(&layer.head_weight), layer.head_bias.as_ref()];
-        inputs.extend(layer.tails.iter().flat_map(|tail| tail.parameters()));
-        node.apply(&inputs)
+        let sweep = AdaptiveSweep { head: parts.remove(0), clusters, spread, scratch: self.scratch.clone() };
+        let mut inputs = vec![Some(hidden), Some(of.head_weight), of.head_bias];
+        inputs.extend(of.tails.iter().flat_map(Tail::parameters));
+        Node::new(sweep, factor).with_sparse_gradients(self.sparse_gradients).apply(&inputs)
     }
 }
 
-/// What each entry weighs in the smoothing: a word its class weight, a cluster's entry in the head the sum of its words'.
+/// Weights of the entries in the smoothing: of a word its class weight, of a cluster's entry in the
+/// head the sum of its words'.
 fn smoothing_weights(
     partition: &Partition,
     class_weights: Option<&[f64]>,

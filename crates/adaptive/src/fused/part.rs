@@ -3,43 +3,45 @@
 use lexmax_autograd::cpu::{slice, slice_mut};
 use lexmax_kernels::linear_ce::{Options, RowLosses, Upstream};
 use lexmax_kernels::projection::Projection;
-use lexmax_output::fused::{FusedKind, Scratch, Swept, SweptGradients};
-use lexmax_output::{OutputError, Result};
+use lexmax_output::Result;
+use lexmax_output::fused::{FusedKind, Gradients, LinearSweep, Scratch};
 use tch::{Device, Tensor};
 
-/// What is computed, and what each row of the batch counts for in it.
+/// Sweeps of a pass, and the factor of each row of the batch in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pass<'a, T> {
     /// Losses alone.
     Loss,
-    /// Losses, and the gradients where each row counts for the same factor.
-    Both(f64),
-    /// Gradients after [`Pass::Loss`], with one factor for each row of the batch.
-    Again(&'a [T]),
+    /// Losses and gradients.
+    Both(Upstream<'a, T>),
+    /// Gradients after [`Pass::Loss`].
+    Again(Upstream<'a, T>),
 }
 
 /// The rows that visit a softmax, and what it is to them.
 ///
-/// With smoothing `e` and class weights `w` over all `V` words a row of target `y` costs
-/// `-(1 - e) w_y log p(y) - e/V sum_c w_c log p(c)`. Since `log p(c) = log head(c)` in the shortlist and `log head(S + i) + log
-/// p_i(c)` in cluster `i`, that is a sum over the softmaxes of losses of the same form: the head's target is the word or its
-/// cluster's entry, an entry weighs `sum_{c in C_i} w_c` in the head's smoothing, and a row whose target lies elsewhere
-/// visits a cluster for the smoothing alone.
+/// With smoothing `e` and class weights `w` over all `V` words a row of target `y` costs `-(1 - e)
+/// w_y log p(y) - e/V sum_c w_c log p(c)`. Since `log p(c) = log head(c)` in the shortlist and `log
+/// head(S + i) + log p_i(c)` in cluster `i`, that is a sum over the softmaxes of losses of the same
+/// form: the head's target is the word or its cluster's entry, an entry weighs `sum_{c in C_i} w_c`
+/// in the head's smoothing, and a row whose target lies elsewhere visits a cluster for the
+/// smoothing alone.
 #[derive(Debug, Default)]
 pub(super) struct Part {
     /// Rows of the batch that visit, rising; `None`: all of them.
     pub rows: Option<Vec<usize>>,
-    /// Their targets within this softmax.
+    /// Targets of these rows within this softmax.
     pub targets: Vec<i64>,
-    /// `w_y` of each of them, zero where the target lies elsewhere; `None`, only without smoothing: one each.
+    /// `w_y` of each of them, zero where the target lies elsewhere; `None`, only without smoothing:
+    /// one each.
     pub weights: Option<Vec<f64>>,
     /// `w_c` of this softmax's entries in the smoothing; `None`: one each.
     pub spread: Option<Tensor>,
-    /// What a sweep without gradients found, for the one with gradients.
+    /// Normalisers that a sweep without gradients found, for the one with gradients.
     pub found: RowLosses,
 }
 
-/// What a cluster's projection was given, and the gradient of what it gave.
+/// Inputs of a cluster's projection, and the gradient by its output.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Projected<'a> {
     pub hidden: &'a Tensor,
@@ -70,11 +72,12 @@ impl Part {
         let size = [self.targets.len() as i64, projection.size()[0]];
         let mut projected = Tensor::f_empty(size, (T::KIND, Device::Cpu))?;
         let (into, of) = (slice_mut(&mut projected)?, self.projection::<T>(hidden, projection)?);
-        scratch.with(|workspace| of.forward(into, workspace)).map_err(OutputError::fused)?;
+        scratch.with(|workspace| of.forward(into, workspace))?;
         Ok(projected)
     }
 
-    /// The projection's gradient, where it is wanted; the hidden states' is added to `d_hidden` `[N, D]`, row by row.
+    /// The projection's gradient, where it is wanted; the hidden states' is added to `d_hidden`
+    /// `[N, D]`, row by row.
     pub fn project_back<T: FusedKind>(
         &self,
         made: Projected<'_>,
@@ -88,9 +91,7 @@ impl Part {
         let of = self.projection::<T>(hidden, projection)?;
         let (d_projected, d_hidden) = (slice(d_projected)?, d_hidden.map(slice_mut).transpose()?);
         let d_projection = gradient.as_mut().map(slice_mut).transpose()?;
-        scratch
-            .with(|workspace| of.gradients(d_projected, d_projection, d_hidden, workspace))
-            .map_err(OutputError::fused)?;
+        scratch.with(|workspace| of.gradients(d_projected, d_projection, d_hidden, workspace))?;
         Ok(gradient)
     }
 
@@ -107,15 +108,15 @@ impl Part {
         })
     }
 
-    /// Sweeps the linear layer `[M, d] x [entries, d]` of this softmax; `wanted` are the gradients of hidden, weight, bias.
+    /// Sweeps the linear layer `[M, d] x [entries, d]` of this softmax; `wanted` are the gradients
+    /// of hidden, weight, bias.
     pub fn sweep<T: FusedKind>(
         &mut self,
-        layer: &Swept,
+        layer: LinearSweep<'_>,
         spread: Spread,
         pass: Pass<'_, T>,
-        wanted: [bool; 3],
-        scratch: &Scratch,
-    ) -> Result<SweptGradients> {
+        wanted: &[bool],
+    ) -> Result<Gradients> {
         let options = Options {
             label_smoothing: spread.smoothing,
             class_weights: self.spread.as_ref().map(slice).transpose()?,
@@ -123,31 +124,21 @@ impl Part {
             smoothed_classes: Some(spread.classes),
             ..Options::default()
         };
+        let mut own = Vec::new();
         match pass {
             Pass::Loss => {
-                self.found = layer.loss(&self.targets, &options, scratch)?;
-                Ok(SweptGradients::default())
+                self.found = layer.loss(&self.targets, &options)?;
+                Ok(Gradients::new())
             }
-            Pass::Both(factor) => {
-                let upstream = Upstream::Same(factor);
-                let (found, gradients) =
-                    layer.loss_and_gradients(&self.targets, &options, upstream, wanted, scratch)?;
+            Pass::Both(upstream) => {
+                let upstream = of_visitors(self.rows.as_deref(), upstream, &mut own);
+                let (found, made) = layer.loss_and_gradients(&self.targets, &options, upstream, wanted)?;
                 self.found = found;
-                Ok(gradients)
+                Ok(made)
             }
-            Pass::Again(factors) => {
-                let own: Vec<T>;
-                let factors = match &self.rows {
-                    None => factors,
-                    Some(rows) => {
-                        own = rows.iter().map(|row| factors[*row]).collect();
-                        &own
-                    }
-                };
-                let upstream = Upstream::Rows(factors);
-                layer
-                    .gradients(&self.targets, &options, &self.found, upstream, wanted, scratch)
-                    .map(|(_, made)| made)
+            Pass::Again(upstream) => {
+                let upstream = of_visitors(self.rows.as_deref(), upstream, &mut own);
+                Ok(layer.gradients(&self.targets, &options, &self.found, upstream, wanted)?.1)
             }
         }
     }
@@ -159,4 +150,15 @@ impl Part {
             Some(rows) => rows.iter().zip(&self.found.loss).for_each(|(row, loss)| losses[*row] += loss),
         }
     }
+}
+
+/// The factors of the rows that visit, from those of all rows of the batch; `memory` holds them.
+fn of_visitors<'a, T: FusedKind>(
+    rows: Option<&[usize]>,
+    upstream: Upstream<'a, T>,
+    memory: &'a mut Vec<T>,
+) -> Upstream<'a, T> {
+    let (Some(rows), Upstream::Rows(factors)) = (rows, upstream) else { return upstream };
+    memory.extend(rows.iter().map(|row| factors[*row]));
+    Upstream::Rows(memory)
 }

@@ -1,71 +1,81 @@
 //! The sweep over paths for the fused node.
 
-use lexmax_autograd::Result as NodeResult;
-use lexmax_autograd::cpu::{slice, slice_mut};
-use lexmax_kernels::linear_ce::{Linear, Upstream};
+use lexmax_autograd::cpu::slice;
+use lexmax_kernels::linear_ce::Upstream;
 use lexmax_kernels::paths::{self, Batch, Gradients, Table};
-use lexmax_output::{OutputError, Result};
+use lexmax_output::Result;
+use lexmax_output::fused::{self, ByKind, FusedKind, Gradient, Inputs, Sweep, Workspaces, in_kind};
 use tch::Tensor;
 
 use super::nodes::Nodes;
-use crate::fused::{Gradient, Inputs, Sweep, TreeKind, Workspaces};
 use crate::tree::Paths;
 
-/// Inputs of the node, in this order; the bias may be missing.
+/// Places of the inputs; the bias may be missing.
 pub(super) const HIDDEN: usize = 0;
 pub(super) const WEIGHT: usize = 1;
 pub(super) const BIAS: usize = 2;
 
-/// The paths of a batch's targets.
-pub(super) struct PathSweep(Batch);
+/// Makes workspaces of sweeps over paths.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PathWorkspaces;
 
-impl PathSweep {
-    pub fn new(paths: &Paths, nodes: &Nodes, targets: &Tensor) -> Result<Self> {
-        let table = Table { offsets: slice(paths.offsets())?, steps: slice(paths.steps())? };
-        let targets = targets.f_contiguous()?;
-        let node_count = usize::try_from(nodes.weight().size()[0]).unwrap_or(0);
-        Ok(Self(Batch::new(table, slice(&targets)?, node_count).map_err(OutputError::fused)?))
+impl Workspaces for PathWorkspaces {
+    type Of<T: FusedKind> = paths::Workspace<T>;
+
+    fn for_threads<T: FusedKind>(&self, threads: usize) -> paths::Workspace<T> {
+        paths::Workspace::new(threads)
     }
 }
 
-pub(super) fn linear<T: TreeKind>(inputs: &Inputs) -> Result<Linear<'_, T>> {
-    Ok(Linear {
-        hidden: inputs.slice(HIDDEN)?,
-        weight: inputs.slice(WEIGHT)?,
-        bias: inputs.optional(BIAS)?,
-        hidden_size: usize::try_from(inputs.tensor(WEIGHT)?.size()[1]).unwrap_or(0),
-    })
+/// `log p` of each row's target by the nodes on its path.
+#[derive(Debug)]
+pub(super) struct PathSweep {
+    batch: Batch,
+    workspaces: ByKind<PathWorkspaces>,
+}
+
+impl PathSweep {
+    pub fn new(
+        paths: &Paths,
+        nodes: &Nodes,
+        targets: &Tensor,
+        workspaces: &ByKind<PathWorkspaces>,
+    ) -> Result<Self> {
+        let table = Table { offsets: slice(paths.offsets())?, steps: slice(paths.steps())? };
+        let targets = targets.f_contiguous()?;
+        let node_count = usize::try_from(nodes.weight().size()[0]).unwrap_or(0);
+        let batch = Batch::new(table, slice(&targets)?, node_count)?;
+        Ok(Self { batch, workspaces: workspaces.clone() })
+    }
 }
 
 impl Sweep for PathSweep {
     const NAME: &'static str = "fused log-probabilities over paths";
 
-    fn log_prob<T: TreeKind>(&self, inputs: &Inputs, workspaces: &Workspaces<T>) -> NodeResult<Vec<f64>> {
-        let linear = linear(inputs)?;
-        workspaces
-            .paths
-            .with(paths::Workspace::new, |workspace| Ok(paths::log_prob(linear, &self.0, workspace)?))
+    fn values<T: FusedKind>(&mut self, inputs: &Inputs) -> Result<Vec<f64>> {
+        let linear = inputs.linear::<T>([HIDDEN, WEIGHT, BIAS])?;
+        Ok(self.workspaces.with(|workspace| paths::log_prob(linear, &self.batch, workspace))?)
     }
 
-    fn gradients<T: TreeKind>(
-        &self,
+    fn values_and_gradients<T: FusedKind>(
+        &mut self,
         inputs: &Inputs,
-        upstream: Upstream<'_, T>,
+        upstream: Upstream<'_, f64>,
         wanted: &[bool],
-        workspaces: &Workspaces<T>,
-    ) -> NodeResult<(Vec<f64>, Vec<Option<Gradient>>)> {
-        let linear = linear(inputs)?;
-        let rows = Tensor::f_from_slice(self.0.nodes())?;
-        let mut hidden = inputs.room(HIDDEN, wanted, None)?;
-        let mut weight = inputs.room(WEIGHT, wanted, Some(&rows))?;
-        let mut bias = inputs.room(BIAS, wanted, Some(&rows))?;
+    ) -> Result<(Vec<f64>, fused::Gradients)> {
+        let (linear, mut factors) = (inputs.linear::<T>([HIDDEN, WEIGHT, BIAS])?, Vec::new());
+        let upstream = in_kind(upstream, &mut factors);
+        let rows = Tensor::f_from_slice(self.batch.nodes())?;
+        let mut hidden = inputs.gradient(HIDDEN, wanted, None)?;
+        let mut weight = inputs.gradient(WEIGHT, wanted, Some(&rows))?;
+        let mut bias = inputs.gradient(BIAS, wanted, Some(&rows))?;
         let into = Gradients {
-            hidden: hidden.as_mut().map(|hidden| slice_mut(&mut hidden.values)).transpose()?,
-            weight: weight.as_mut().map(|weight| slice_mut(&mut weight.values)).transpose()?,
-            bias: bias.as_mut().map(|bias| slice_mut(&mut bias.values)).transpose()?,
+            hidden: Gradient::elements(&mut hidden)?,
+            weight: Gradient::elements(&mut weight)?,
+            bias: Gradient::elements(&mut bias)?,
         };
-        let log_prob = workspaces.paths.with(paths::Workspace::new, |workspace| {
-            paths::log_prob_and_gradients(linear, &self.0, upstream, into, workspace)
+        let log_prob = self.workspaces.with(|workspace| {
+            paths::log_prob_and_gradients(linear, &self.batch, upstream, into, workspace)
         })?;
         Ok((log_prob, vec![hidden, weight, bias]))
     }

@@ -19,7 +19,7 @@ use crate::fused::Fused;
 use crate::layer::counts_if;
 use crate::tree::{CodeTree, Paths};
 use crate::{HierarchicalConfig, NAME, TreeKind};
-use fused::PathSweep;
+use fused::{PathSweep, PathWorkspaces};
 use nodes::Nodes;
 use smoothing::EveryNode;
 
@@ -72,9 +72,8 @@ pub struct BinaryTree {
     /// Expected length of a target's path.
     mean_length: f64,
     loss: Loss,
-    hidden_size: i64,
     /// Where the fused path is taken: not for one word, which has no choices.
-    fused: Option<Fused>,
+    fused: Option<Fused<PathWorkspaces>>,
     /// There with label smoothing on the fused path.
     every: Option<EveryNode>,
 }
@@ -98,14 +97,14 @@ impl BinaryTree {
         let paths = Paths::new(NAME, &tree, context.device())?;
         let nodes = Nodes::new(context, config.bias)?;
         let mean_length = tree.mean_length(counts);
-        let fused = Fused::of(context).filter(|_| tree.vocab_size() > 1);
+        let fused = Fused::new(context, PathWorkspaces).filter(|_| tree.vocab_size() > 1);
         let every = match &fused {
             Some(_) if loss.needs_all_classes() => {
                 Some(EveryNode::new(&tree, config.loss.class_weights.as_deref(), context)?)
             }
             _ => None,
         };
-        Ok(Self { tree, paths, nodes, mean_length, loss, hidden_size: context.hidden_size, fused, every })
+        Ok(Self { tree, paths, nodes, mean_length, loss, fused, every })
     }
 
     /// The tree.
@@ -113,8 +112,8 @@ impl BinaryTree {
         &self.tree
     }
 
-    fn sweep(&self, targets: &Tensor) -> Result<PathSweep> {
-        PathSweep::new(&self.paths, &self.nodes, targets)
+    fn sweep(&self, targets: &Tensor, fused: &Fused<PathWorkspaces>) -> Result<PathSweep> {
+        PathSweep::new(&self.paths, &self.nodes, targets, &fused.workspaces)
     }
 
     fn inputs<'a>(&'a self, hidden: &'a Tensor) -> [Option<&'a Tensor>; 3] {
@@ -124,7 +123,7 @@ impl BinaryTree {
     /// Log-probabilities of targets, `[M]`, by either path; differentiable.
     fn target_log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
         match &self.fused {
-            Some(fused) => fused.log_prob(self.sweep(targets)?, &self.inputs(hidden)),
+            Some(fused) => fused.log_prob(self.sweep(targets, fused)?, &self.inputs(hidden)),
             None => self.path_log_prob(hidden, targets),
         }
     }
@@ -149,11 +148,11 @@ impl OutputLayer for BinaryTree {
     }
 
     fn vocab_size(&self) -> i64 {
-        self.tree.vocab_size()
+        self.loss.vocab_size()
     }
 
     fn hidden_size(&self) -> i64 {
-        self.hidden_size
+        self.loss.hidden_size()
     }
 
     fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
@@ -163,7 +162,8 @@ impl OutputLayer for BinaryTree {
         }
         if let Some(fused) = &self.fused {
             let every = self.every.as_ref().map(EveryNode::share);
-            return fused.loss(&batch, self.sweep(&batch.targets)?, every, &self.inputs(&batch.hidden));
+            let of_targets = self.sweep(&batch.targets, fused)?;
+            return fused.loss(&batch, of_targets, every, &self.inputs(&batch.hidden));
         }
         let of_targets = self.target_log_prob(&batch.hidden, &batch.targets)?;
         batch.exact(&of_targets, || dense::log_probs(&self.tree, &self.nodes, &batch.hidden))
@@ -171,7 +171,7 @@ impl OutputLayer for BinaryTree {
 
     fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("hierarchical.log_prob", hidden, Some(targets))?;
-        let rows = (GATHERED / (self.hidden_size * self.tree.depth().max(1) as i64)).max(1);
+        let rows = (GATHERED / (self.hidden_size() * self.tree.depth().max(1) as i64)).max(1);
         if self.fused.is_some() || hidden.size()[0] <= rows {
             return Ok(LogProb::from_normalised(self.target_log_prob(hidden, targets)?));
         }
@@ -198,7 +198,7 @@ impl OutputLayer for BinaryTree {
     }
 
     fn cost(&self, rows: u64) -> LayerCost {
-        let (n, d) = (rows as f64, self.hidden_size as f64);
+        let (n, d) = (rows as f64, self.hidden_size() as f64);
         let size = self.nodes.weight().kind().elt_size_in_bytes() as f64;
         let steps = n * self.mean_length;
         let touched = steps.min(self.vocab_size() as f64 - 1.0);

@@ -1,15 +1,14 @@
-//! Label smoothing over the words of a binary tree: every node with the weights of the words below its branches.
+//! Label smoothing over the words of a binary tree: every node with the weights of the words below
+//! its branches.
 
-use lexmax_autograd::Result as NodeResult;
-use lexmax_autograd::cpu::{slice, slice_mut};
+use lexmax_autograd::cpu::slice;
 use lexmax_kernels::linear_ce::choices::value_and_gradients;
-use lexmax_kernels::linear_ce::{Gradients, Upstream};
-use lexmax_output::fused::Scratch;
+use lexmax_kernels::linear_ce::{self, Upstream};
+use lexmax_output::fused::{FusedKind, Gradients, Inputs, Scratch, Sweep, in_kind, linear_gradients};
 use lexmax_output::{BuildContext, Result};
 use tch::Tensor;
 
-use super::fused::{BIAS, HIDDEN, WEIGHT, linear};
-use crate::fused::{Gradient, Inputs, Sweep, TreeKind, Workspaces};
+use super::fused::{BIAS, HIDDEN, WEIGHT};
 use crate::tree::CodeTree;
 
 /// `sum_w c_w log p(w)` over all words `w`.
@@ -45,48 +44,42 @@ impl EveryNode {
         Ok(Self { branches, scratch: context.scratch(1) })
     }
 
-    /// The same, for one node of libtorch's graph.
+    /// A share for one node of libtorch's graph.
     pub fn share(&self) -> Self {
         let branches = self.branches.each_ref().map(Tensor::shallow_clone);
         Self { branches, scratch: self.scratch.clone() }
     }
 }
 
-impl Sweep for EveryNode {
-    const NAME: &'static str = "fused smoothing over a tree";
-
-    fn log_prob<T: TreeKind>(&self, inputs: &Inputs, _: &Workspaces<T>) -> NodeResult<Vec<f64>> {
-        self.run::<T>(inputs, Upstream::Same(0.0), Gradients::default())
-    }
-
-    fn gradients<T: TreeKind>(
+impl EveryNode {
+    fn run<T: FusedKind>(
         &self,
         inputs: &Inputs,
         upstream: Upstream<'_, T>,
-        wanted: &[bool],
-        _: &Workspaces<T>,
-    ) -> NodeResult<(Vec<f64>, Vec<Option<Gradient>>)> {
-        let mut hidden = inputs.room(HIDDEN, wanted, None)?;
-        let mut weight = inputs.room(WEIGHT, wanted, None)?;
-        let mut bias = inputs.room(BIAS, wanted, None)?;
-        let into = Gradients {
-            hidden: hidden.as_mut().map(|hidden| slice_mut(&mut hidden.values)).transpose()?,
-            weight: weight.as_mut().map(|weight| slice_mut(&mut weight.values)).transpose()?,
-            bias: bias.as_mut().map(|bias| slice_mut(&mut bias.values)).transpose()?,
-            accumulate: false,
-        };
-        Ok((self.run(inputs, upstream, into)?, vec![hidden, weight, bias]))
+        into: linear_ce::Gradients<'_, T>,
+    ) -> Result<Vec<f64>> {
+        let linear = inputs.linear([HIDDEN, WEIGHT, BIAS])?;
+        let branches = [slice(&self.branches[0])?, slice(&self.branches[1])?];
+        Ok(self.scratch.with(|workspace| value_and_gradients(linear, branches, upstream, into, workspace))?)
     }
 }
 
-impl EveryNode {
-    fn run<T: TreeKind>(
-        &self,
+impl Sweep for EveryNode {
+    const NAME: &'static str = "fused smoothing over a tree";
+
+    fn values<T: FusedKind>(&mut self, inputs: &Inputs) -> Result<Vec<f64>> {
+        self.run::<T>(inputs, Upstream::Same(0.0), linear_ce::Gradients::default())
+    }
+
+    fn values_and_gradients<T: FusedKind>(
+        &mut self,
         inputs: &Inputs,
-        upstream: Upstream<'_, T>,
-        into: Gradients<'_, T>,
-    ) -> NodeResult<Vec<f64>> {
-        let (linear, branches) = (linear(inputs)?, [slice(&self.branches[0])?, slice(&self.branches[1])?]);
-        self.scratch.with(|workspace| Ok(value_and_gradients(linear, branches, upstream, into, workspace)?))
+        upstream: Upstream<'_, f64>,
+        wanted: &[bool],
+    ) -> Result<(Vec<f64>, Gradients)> {
+        let made = [HIDDEN, WEIGHT, BIAS].map(|index| inputs.gradient(index, wanted, None));
+        let (mut made, mut factors) = (made.into_iter().collect::<Result<Gradients>>()?, Vec::new());
+        let upstream = in_kind::<T>(upstream, &mut factors);
+        Ok((self.run(inputs, upstream, linear_gradients(&mut made)?)?, made))
     }
 }

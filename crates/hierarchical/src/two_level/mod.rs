@@ -2,15 +2,16 @@
 
 mod bins;
 mod classes;
+mod cost;
 mod fused;
+mod reference;
 mod search;
 mod smoothing;
 
 use lexmax_kernels::seed::Generator;
-use lexmax_output::dense::log_softmax;
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, LogProb, Loss, OutputError, OutputLayer, Result, TopK, TrainingLoss,
-    WordCounts, check_k, sample_from, sample_logits,
+    BuildContext, LayerCost, LogProb, Loss, OutputError, OutputLayer, Result, TopK, TrainingLoss, WordCounts,
+    check_k, sample_from, sample_logits,
 };
 use tch::Tensor;
 
@@ -18,7 +19,7 @@ use crate::fused::Fused;
 use crate::layer::counts_if;
 use crate::{Bins, HierarchicalConfig, NAME, TreeKind};
 use classes::Classes;
-use fused::ClassSweep;
+use fused::{ClassSweep, ClassWorkspaces};
 use smoothing::EveryWord;
 
 /// Two softmaxes: `log p(w | h) = log softmax(A h + a)_{c(w)} + log softmax(B_{c(w)} h + b_{c(w)})_w`, where `c(w)` is the
@@ -74,9 +75,7 @@ pub struct TwoLevel {
     /// How likely a target lies in each class, `[C]`.
     class_probs: Vec<f64>,
     loss: Loss,
-    vocab_size: i64,
-    hidden_size: i64,
-    fused: Option<Fused>,
+    fused: Option<Fused<ClassWorkspaces>>,
 }
 
 impl TwoLevel {
@@ -109,9 +108,7 @@ impl TwoLevel {
             bias,
             class_probs,
             loss,
-            vocab_size,
-            hidden_size,
-            fused: Fused::of(context),
+            fused: Fused::new(context, ClassWorkspaces { memory_limit: context.workspace_bytes }),
         })
     }
 
@@ -120,27 +117,8 @@ impl TwoLevel {
         self.classes.sizes()
     }
 
-    fn class_log_probs(&self, hidden: &Tensor) -> Result<Tensor> {
-        let logits = hidden.f_linear(&self.class_weight, self.class_bias.as_ref())?;
-        log_softmax(&logits)
-    }
-
-    /// Vectors and biases of the words by class. One split, not a slice for each class: the backward pass of a slice
-    /// writes all `[V, D]`, that of a split writes it once for all classes.
-    fn words_by_class(&self) -> Result<Vec<(Tensor, Option<Tensor>)>> {
-        let sizes = self.classes.sizes();
-        let weights = self.weight.f_split_with_sizes(&sizes, 0)?;
-        Ok(match &self.bias {
-            Some(bias) => {
-                let biases = bias.f_split_with_sizes(&sizes, 0)?;
-                weights.into_iter().zip(biases.into_iter().map(Some)).collect()
-            }
-            None => weights.into_iter().map(|weight| (weight, None)).collect(),
-        })
-    }
-
-    fn sweep(&self, targets: &Tensor) -> Result<ClassSweep> {
-        ClassSweep::new(&self.classes, targets)
+    fn sweep(&self, targets: &Tensor, fused: &Fused<ClassWorkspaces>) -> Result<ClassSweep> {
+        ClassSweep::new(&self.classes, targets, &fused.workspaces)
     }
 
     fn inputs<'a>(&'a self, hidden: &'a Tensor) -> [Option<&'a Tensor>; 5] {
@@ -151,36 +129,9 @@ impl TwoLevel {
     /// Log-probabilities of targets, `[M]`, by either path; differentiable.
     fn target_log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
         match &self.fused {
-            Some(fused) => fused.log_prob(self.sweep(targets)?, &self.inputs(hidden)),
+            Some(fused) => fused.log_prob(self.sweep(targets, fused)?, &self.inputs(hidden)),
             None => self.grouped_log_prob(hidden, targets),
         }
-    }
-
-    /// Log-probabilities of targets, `[M]`, from the classes that occur alone, by plain ATen.
-    ///
-    /// Measured on a CPU (M = 700, V = 33,278, D = 200, C = 183, bins by square root): one product for each class that
-    /// occurs takes a sixteenth of the time of words gathered for every row and padded to the largest class.
-    fn grouped_log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
-        let (classes, places) = self.classes.of(targets)?;
-        let of_classes = self.class_log_probs(hidden)?.f_gather(1, &classes.f_unsqueeze(1)?, false)?;
-        let grouped = self.classes.group(&classes)?;
-        let words = self.words_by_class()?;
-        let (hidden, places) = (grouped.split(hidden)?, grouped.split(&places)?);
-        let mut of_words = Vec::with_capacity(grouped.groups.len());
-        for ((&(class, _), hidden), places) in grouped.groups.iter().zip(&hidden).zip(&places) {
-            let (weight, bias) = &words[class];
-            let log_probs = log_softmax(&hidden.f_linear(weight, bias.as_ref())?)?;
-            of_words.push(log_probs.f_gather(1, &places.f_unsqueeze(1)?, false)?);
-        }
-        Ok(of_classes.f_add(&grouped.join(&of_words)?)?.f_squeeze_dim(1)?)
-    }
-
-    fn dense_log_probs(&self, hidden: &Tensor) -> Result<Tensor> {
-        let of_classes = self.class_log_probs(hidden)?.f_split(1, 1)?;
-        let logits = hidden.f_linear(&self.weight, self.bias.as_ref())?;
-        let by_class = logits.f_split_with_sizes(self.classes.sizes(), 1)?.into_iter().zip(of_classes);
-        let log_probs = by_class.map(|(logits, class)| Ok(log_softmax(&logits)?.f_add(&class)?));
-        Ok(Tensor::f_cat(&log_probs.collect::<Result<Vec<_>>>()?, 1)?)
     }
 }
 
@@ -190,11 +141,11 @@ impl OutputLayer for TwoLevel {
     }
 
     fn vocab_size(&self) -> i64 {
-        self.vocab_size
+        self.loss.vocab_size()
     }
 
     fn hidden_size(&self) -> i64 {
-        self.hidden_size
+        self.loss.hidden_size()
     }
 
     fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
@@ -203,9 +154,10 @@ impl OutputLayer for TwoLevel {
             return Ok(TrainingLoss::exact(batch.nothing(&self.inputs(&batch.hidden)[1..])?));
         }
         if let Some(fused) = &self.fused {
-            let every = || EveryWord::new(&self.classes, batch.class_weights());
+            let every = || EveryWord::new(&self.classes, batch.class_weights(), &fused.workspaces);
             let every = self.loss.needs_all_classes().then(every);
-            return fused.loss(&batch, self.sweep(&batch.targets)?, every, &self.inputs(&batch.hidden));
+            let of_targets = self.sweep(&batch.targets, fused)?;
+            return fused.loss(&batch, of_targets, every, &self.inputs(&batch.hidden));
         }
         let of_targets = self.target_log_prob(&batch.hidden, &batch.targets)?;
         batch.exact(&of_targets, || self.dense_log_probs(&batch.hidden))
@@ -227,7 +179,7 @@ impl OutputLayer for TwoLevel {
     fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         let op = "hierarchical.top_k";
         self.loss.check(op, hidden, None)?;
-        check_k(op, k, self.vocab_size)?;
+        check_k(op, k, self.vocab_size())?;
         Ok(self.search(hidden, k)?.0)
     }
 
@@ -251,33 +203,7 @@ impl OutputLayer for TwoLevel {
     }
 
     fn cost(&self, rows: u64) -> LayerCost {
-        let (n, d, c) = (rows as f64, self.hidden_size as f64, self.classes.count() as f64);
-        let size = self.weight.kind().elt_size_in_bytes() as f64;
-        let (mut mean_size, mut touched) = (0.0, 0.0);
-        for (words, prob) in self.classes.sizes().into_iter().zip(&self.class_probs) {
-            mean_size += prob * words as f64;
-            // A class is read when one of the n targets lies in it.
-            touched += words as f64 * (1.0 - (1.0 - prob).powf(n));
-        }
-        let words =
-            Cost { flops: 2.0 * n * d * mean_size, bytes: size * (n * d + touched * d + n * mean_size) };
-        let forward = Cost::product(n, d, c, size) + words;
-        let numel = |bias: &Option<Tensor>| bias.as_ref().map_or(0, Tensor::numel);
-        let of_words = self.weight.numel() + numel(&self.bias);
-        let parameters = of_words + self.class_weight.numel() + numel(&self.class_bias);
-        // A dense gradient is written whole.
-        let dense = !self.fused.as_ref().is_some_and(Fused::is_sparse);
-        let dense_gradient = Cost { flops: 0.0, bytes: if dense { size * of_words as f64 } else { 0.0 } };
-        // Label smoothing looks at every word of every class with every row.
-        let every = match self.loss.needs_all_classes() {
-            true => Cost::product(n, d, c + self.vocab_size as f64, size),
-            false => Cost::default(),
-        };
-        LayerCost {
-            train: (forward + every).with_gradients() + dense_gradient,
-            eval: forward,
-            parameters: parameters as u64,
-        }
+        self.counted(rows)
     }
 }
 

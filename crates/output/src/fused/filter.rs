@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lexmax_kernels::linear_ce::Filter;
 pub use lexmax_kernels::linear_ce::Filtered;
 
-/// A rule of [`Filter`] that remembers what the last gradient sweep left out; clones share the memory, so the nodes of the graph
-/// can tell the layer that made them.
+/// A rule of [`Filter`] that remembers what the last gradient sweep left out; clones share the
+/// memory, so the nodes of the graph can tell the layer that made them.
 #[derive(Debug, Clone)]
 pub struct GradientFilter {
     pub(super) rule: Filter,
@@ -14,13 +14,14 @@ pub struct GradientFilter {
 }
 
 impl GradientFilter {
-    /// Leaves out classes to which no row of a chunk gives more than `eps`; with `exact_weight` only from the gradient of the
-    /// hidden states.
+    /// Leaves out classes to which no row of a chunk gives more than `eps`; with `exact_weight`
+    /// only from the gradient of the hidden states.
     pub fn new(eps: f64, exact_weight: bool) -> Self {
         Self { rule: Filter { eps, exact_weight }, last: Arc::default() }
     }
 
-    /// What the last gradient sweep left out. With the reduction `none` that sweep is part of the backward pass.
+    /// Entries and probability that the last gradient sweep left out. With the reduction `none`
+    /// that sweep is part of the backward pass.
     pub fn last(&self) -> Option<Filtered> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }

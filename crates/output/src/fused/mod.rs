@@ -1,32 +1,35 @@
-//! The fused path on a CPU: linear layer, softmax and loss in one sweep by `lexmax-kernels`, as one node of libtorch's
-//! graph by `lexmax-autograd`. Logits `[N, V]` are never made.
+//! The fused path on a CPU: linear layer, softmax and loss in one sweep by `lexmax-kernels`, as one
+//! node of libtorch's graph by `lexmax-autograd`. Logits `[N, V]` are never made.
 //!
-//! Every layer that ends in a softmax over a linear layer can use it; [`Compute`] says when it is taken.
+//! Every layer that ends in a softmax over a linear layer can use it; [`Compute`] says when it is
+//! taken.
 
+mod cross_entropy;
 mod filter;
-mod function;
-mod made;
+mod inputs;
+mod node;
 mod queries;
-mod scratch;
 mod sweep;
+mod workspaces;
 
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 pub use filter::{Filtered, GradientFilter};
-pub use function::Factor;
-pub use made::{scale_made, take_made};
-pub use scratch::{FusedKind, Kept, Scratch};
-pub use sweep::{Swept, SweptGradients};
+pub use inputs::{Gradient, Gradients, Inputs, linear_gradients};
+pub use node::{Factor, Node, Sweep, in_kind};
+pub use sweep::LinearSweep;
+pub use workspaces::{ByKind, FusedKind, MemoryLimit, Scratch, Workspaces};
 
-use crate::{Batch, Linear, Reduction, Result, TrainingLoss};
-use function::LinearCrossEntropy;
+use crate::{Batch, Linear, Result, TrainingLoss};
+use cross_entropy::LinearCrossEntropy;
 
 /// Which of two ways to the same numbers a layer takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Compute {
-    /// The fused kernels where the layer has them and the parameters are f32 or f64 on a CPU, plain ATen elsewhere.
+    /// The fused kernels where the layer has them and the parameters are f32 or f64 on a CPU, plain
+    /// ATen elsewhere.
     #[default]
     Fastest,
     /// Plain ATen operations: any device, any kind, and the oracle of the other path.
@@ -49,20 +52,23 @@ pub struct Terms<'a> {
     pub focal_gamma: f64,
     /// Added to the logits of the loss, `[V]`: `tau log prior`.
     pub logit_offset: Option<&'a Tensor>,
-    /// Leaves classes without probability to speak of out of the gradients; the loss stays exact. Not with label smoothing.
+    /// Leaves classes without probability to speak of out of the gradients; the loss stays exact.
+    /// Not with label smoothing.
     pub filter: Option<&'a GradientFilter>,
 }
 
 impl Batch<'_> {
-    /// The training loss of a batch by the fused sweep, with all shared options. It is exact where no term of `terms` is.
+    /// The training loss of a batch by the fused sweep, with all shared options. It is exact where
+    /// no term of `terms` is.
     ///
-    /// For the reductions `mean` and `sum` the gradients come from the same sweep as the loss; for `none` the backward
-    /// pass sweeps again, since only then the factor of each row is known.
+    /// For the reductions `mean` and `sum` the gradients come from the same sweep as the loss; for
+    /// `none` the backward pass sweeps again, since only then the factor of each row is known.
     ///
     /// # Errors
     /// Shapes that do not fit; numbers out of range.
     pub fn fused(&self, linear: Linear<'_>, terms: Terms<'_>, scratch: &Scratch) -> Result<TrainingLoss> {
-        let function = LinearCrossEntropy::new(
+        linear.check("fused loss")?;
+        let output = LinearCrossEntropy::apply(
             linear,
             &self.targets,
             self.loss.options.label_smoothing,
@@ -70,42 +76,18 @@ impl Batch<'_> {
             terms,
             self.factor()?,
             scratch,
-        );
-        let loss = self.exact_from_node(&function.apply(linear)?)?;
+        )?;
+        let loss = self.loss_from_node(&output)?;
         let exact = terms.z_loss == 0.0 && terms.focal_gamma == 0.0 && terms.logit_offset.is_none();
-        Ok(if exact { loss } else { TrainingLoss::surrogate(loss.into_tensor()) })
-    }
-
-    /// What a node of this batch makes of the losses of its rows.
-    ///
-    /// # Errors
-    /// libtorch refused.
-    pub fn factor(&self) -> Result<Factor> {
-        Ok(match self.loss.options.reduction {
-            Reduction::None => Factor::OfEachRow,
-            Reduction::Sum => Factor::Known(1.0),
-            Reduction::Mean => Factor::Known(1.0 / self.mean_divisor()?),
-        })
-    }
-
-    /// The exact training loss from the output of a node that applied [`Batch::factor`] and all other options: a scalar, or
-    /// one loss `[M]` for each row that counts.
-    ///
-    /// # Errors
-    /// libtorch refused.
-    pub fn exact_from_node(&self, output: &Tensor) -> Result<TrainingLoss> {
-        Ok(TrainingLoss::exact(match self.loss.options.reduction {
-            Reduction::None => self.reduce(output)?,
-            _ => output.shallow_clone(),
-        }))
+        Ok(if exact { TrainingLoss::exact(loss) } else { TrainingLoss::surrogate(loss) })
     }
 }
 
 /// Log-probability of one target a row, `[N]`, by one sweep; differentiable.
 pub(crate) fn log_prob(linear: Linear<'_>, targets: &Tensor, scratch: &Scratch) -> Result<crate::LogProb> {
-    let terms = Terms::default();
-    let function = LinearCrossEntropy::new(linear, targets, 0.0, None, terms, Factor::OfEachRow, scratch);
-    Ok(crate::LogProb::from_normalised(function.apply(linear)?.f_neg()?))
+    let (terms, factor) = (Terms::default(), Factor::OfEachRow);
+    let losses = LinearCrossEntropy::apply(linear, targets, 0.0, None, terms, factor, scratch)?;
+    Ok(crate::LogProb::from_normalised(losses.f_neg()?))
 }
 
 pub(crate) use queries::{sample, top_k};

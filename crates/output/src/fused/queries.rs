@@ -4,9 +4,9 @@ use lexmax_kernels::{linear_ce, query, seed::Generator};
 use rand::RngExt;
 use tch::{Kind, Tensor};
 
-use super::scratch::{FusedKind, Scratch};
-use super::sweep::Swept;
-use crate::{Linear, OutputError, Result, TopK, check_k};
+use super::inputs::Inputs;
+use super::workspaces::{FusedKind, Scratch};
+use crate::{Linear, Result, TopK, check_k};
 
 /// The exact `k` most probable classes of each row, and the rows' log-normalisers.
 pub(crate) fn top_k(
@@ -57,10 +57,8 @@ fn with_slices<T: FusedKind, R>(
     linear: Linear<'_>,
     run: impl FnOnce(linear_ce::Linear<'_, T>) -> std::result::Result<R, lexmax_kernels::KernelError>,
 ) -> Result<R> {
-    let detached = Swept::new(
-        &linear.hidden.f_detach()?,
-        &linear.weight.f_detach()?,
-        linear.bias.map(Tensor::f_detach).transpose()?.as_ref(),
-    )?;
-    run(detached.linear()?).map_err(|error| OutputError::Fused(Box::new(error)))
+    let Linear { hidden, weight, bias, .. } = linear;
+    let bias = bias.map(Tensor::f_detach).transpose()?;
+    let detached = Inputs::new([Some(&hidden.f_detach()?), Some(&weight.f_detach()?), bias.as_ref()])?;
+    Ok(run(detached.linear([0, 1, 2])?)?)
 }

@@ -9,6 +9,7 @@ mod draws;
 mod estimator;
 mod expectation;
 mod fixture;
+mod in_place;
 mod optimum;
 mod oracle;
 mod paths;

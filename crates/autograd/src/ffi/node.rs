@@ -1,4 +1,4 @@
-//! The border to the C++ shim.
+//! Nodes of the graph that own a Rust function, and the calls of it.
 
 use std::ffi::{c_char, c_void};
 use std::marker::PhantomData;
@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use tch::Tensor;
 use torch_sys::C_tensor;
 
+use super::Message;
 use crate::error::{contained, with_causes};
 use crate::{AutogradError, BackwardContext, Function, Result};
 
@@ -13,13 +14,6 @@ use crate::{AutogradError, BackwardContext, Function, Result};
 #[repr(C)]
 struct RawCall {
     _opaque: [u8; 0],
-}
-
-/// Where the shim writes an error.
-#[repr(C)]
-struct Message {
-    text: *mut c_void,
-    write: extern "C" fn(text: *mut c_void, bytes: *const c_char, length: usize),
 }
 
 /// A boxed function and what the node does with it.
@@ -54,83 +48,7 @@ unsafe extern "C" {
     fn lexmax_autograd_saved(call: *mut RawCall, index: usize, take: bool, message: Message)
     -> *mut C_tensor;
     fn lexmax_autograd_set_grad_input(call: *mut RawCall, index: usize, grad: *const C_tensor);
-    fn lexmax_autograd_parallel(
-        count: usize,
-        work: *const c_void,
-        run: extern "C" fn(work: *const c_void, index: usize),
-        message: Message,
-    ) -> bool;
-    fn lexmax_autograd_is_strided(tensor: *const C_tensor) -> bool;
-    fn lexmax_autograd_numbers(
-        tensor: *const C_tensor,
-        write: bool,
-        data: *mut *mut c_void,
-        length: *mut usize,
-        message: Message,
-    ) -> bool;
-    fn lexmax_autograd_bump_version(tensor: *const C_tensor, message: Message) -> bool;
     fn lexmax_autograd_fail(call: *mut RawCall, bytes: *const c_char, length: usize);
-    #[cfg(test)]
-    fn lexmax_autograd_use_count(tensor: *const C_tensor) -> usize;
-}
-
-/// Calls `work` once with each of `0..count` on libtorch's threads; `work` must not panic (it would end the process).
-pub(crate) fn parallel(
-    count: usize,
-    work: &(dyn Fn(usize) + Sync),
-) -> std::result::Result<(), AutogradError> {
-    extern "C" fn run(work: *const c_void, index: usize) {
-        // SAFETY: `work` is the reference below, which outlives the call that it is passed to, and may be shared.
-        let work = unsafe { &*work.cast::<&(dyn Fn(usize) + Sync)>() };
-        work(index);
-    }
-    let mut text = String::new();
-    // SAFETY: the pointers live until the call returns, which is after the last use of them; a panic in `run` ends the
-    // process, since it is `extern "C"`, and so never reaches C++.
-    let done = unsafe {
-        lexmax_autograd_parallel(count, std::ptr::from_ref(&work).cast(), run, Message::to(&mut text))
-    };
-    if done { Ok(()) } else { Err(AutogradError::Torch { operation: "parallel loop".into(), message: text }) }
-}
-
-impl Message {
-    /// Appends to the string; the shim must not write after the string is gone.
-    fn to(text: &mut String) -> Self {
-        extern "C" fn write(text: *mut c_void, bytes: *const c_char, length: usize) {
-            // SAFETY: `text` is the string of `to`, which outlives the one call that the message is passed to, and
-            // `bytes` are `length` bytes that nobody changes meanwhile.
-            let (text, bytes) = unsafe {
-                (&mut *text.cast::<String>(), std::slice::from_raw_parts(bytes.cast::<u8>(), length))
-            };
-            text.push_str(&String::from_utf8_lossy(bytes));
-        }
-        Self { text: std::ptr::from_mut(text).cast(), write }
-    }
-}
-
-/// Whether a tensor is defined and strided, on any device.
-pub(crate) fn is_strided(tensor: &Tensor) -> bool {
-    // SAFETY: the tensor lives during the call, which reads what kind of tensor it is.
-    unsafe { lexmax_autograd_is_strided(tensor.as_ptr()) }
-}
-
-/// Where the numbers of a tensor on the CPU begin, and how many there are, to be read or, with `write`, changed. The error
-/// says what the tensor is where its numbers are no slice; their kind is not looked at.
-pub(crate) fn numbers(tensor: &Tensor, write: bool) -> std::result::Result<(*mut c_void, usize), String> {
-    let (mut data, mut length, mut text) = (std::ptr::null_mut(), 0, String::new());
-    // SAFETY: the tensor lives during the call, and so do the two places that it writes to and the text.
-    let found = unsafe {
-        lexmax_autograd_numbers(tensor.as_ptr(), write, &mut data, &mut length, Message::to(&mut text))
-    };
-    if found { Ok((data, length)) } else { Err(text) }
-}
-
-/// Counts a change in place of a tensor.
-pub(crate) fn bump_version(tensor: &mut Tensor) -> std::result::Result<(), AutogradError> {
-    let mut text = String::new();
-    // SAFETY: the tensor lives during the call, which adds one to an atomic counter of it.
-    let done = unsafe { lexmax_autograd_bump_version(tensor.as_ptr(), Message::to(&mut text)) };
-    if done { Ok(()) } else { Err(AutogradError::Torch { operation: "mark_changed".into(), message: text }) }
 }
 
 /// Gradients are off on this thread while it lives.
@@ -159,7 +77,8 @@ impl Drop for GradModeOff {
     }
 }
 
-/// Makes `outputs` tensors of their own and, with a function, its node their history. Expects gradients off.
+/// Makes `outputs` tensors of their own and, with a function, its node their history. Expects
+/// gradients off.
 pub(crate) fn finish<F: Function>(
     function: Option<F>,
     inputs: &[Option<&Tensor>],
@@ -180,10 +99,11 @@ pub(crate) fn finish<F: Function>(
         name_length: F::name().len(),
     });
     let mut text = String::new();
-    // SAFETY: all pointers are to live tensors of the caller's slices, null only among the inputs, and the lengths are
-    // theirs; `outputs` is borrowed mutably. The shim owns the object of `function` from here on, whether it succeeds or
-    // not, calls `backward` and `drop` with that object only, one at a time (a mutex), and `drop` once, last: F is Send,
-    // so on which thread does not matter. The name is 'static.
+    // SAFETY: all pointers are to live tensors of the caller's slices, null only among the inputs,
+    // and the lengths are theirs; `outputs` is borrowed mutably. The shim owns the object of
+    // `function` from here on, whether it succeeds or not, calls `backward` and `drop` with that
+    // object only, one at a time (a mutex), and `drop` once, last: F is Send, so on which thread
+    // does not matter. The name is 'static.
     let done = unsafe {
         lexmax_autograd_finish(
             inputs.as_ptr(),
@@ -201,7 +121,8 @@ pub(crate) fn finish<F: Function>(
 }
 
 extern "C" fn drop_function<F: Function>(object: *mut c_void) {
-    // A panic in the drop of F must not reach C++; there is nobody to tell, beyond what the panic hook printed.
+    // A panic in the drop of F must not reach C++; there is nobody to tell, beyond what the panic
+    // hook printed.
     let _ = contained(|| {
         // SAFETY: the node drops the box that `finish` made for this F, once.
         drop(unsafe { Box::from_raw(object.cast::<F>()) });
@@ -211,7 +132,8 @@ extern "C" fn drop_function<F: Function>(object: *mut c_void) {
 extern "C" fn backward<F: Function>(object: *mut c_void, call: *mut RawCall) -> bool {
     let call = Call { raw: call, _call: PhantomData };
     let result = contained(|| {
-        // SAFETY: the box that `finish` made for this F; the node's mutex makes this the only reference to it.
+        // SAFETY: the box that `finish` made for this F; the node's mutex makes this the only
+        // reference to it.
         let function = unsafe { &mut *object.cast::<F>() };
         run_backward(function, call)
     });
@@ -241,14 +163,16 @@ fn run_backward<F: Function>(function: &mut F, call: Call<'_>) -> Result<()> {
     }
     for (index, gradient) in gradients.iter().enumerate() {
         if let Some(gradient) = gradient {
-            // SAFETY: the call lives, the index is below the number of inputs; the shim takes a share of the tensor.
+            // SAFETY: the call lives, the index is below the number of inputs; the shim takes a
+            // share of the tensor.
             unsafe { lexmax_autograd_set_grad_input(call.raw, index, gradient.as_ptr()) };
         }
     }
     Ok(())
 }
 
-/// One run of a node's backward. The lifetime is that of the callback, within which alone the pointer is good.
+/// One run of a node's backward. The lifetime is that of the callback, within which alone the
+/// pointer is good.
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'a> {
     raw: *mut RawCall,
@@ -257,8 +181,8 @@ pub(crate) struct Call<'a> {
 
 impl Call<'_> {
     fn grad_outputs(self) -> Vec<Option<Tensor>> {
-        // SAFETY: the call lives while the callback runs; the index is below the number of gradients; `clone_from_ptr`
-        // takes a share of a tensor that the call holds.
+        // SAFETY: the call lives while the callback runs; the index is below the number of
+        // gradients; `clone_from_ptr` takes a share of a tensor that the call holds.
         unsafe {
             let one = |index| {
                 let gradient = lexmax_autograd_grad_output(self.raw, index);
@@ -285,7 +209,8 @@ impl Call<'_> {
 
     /// The index must be below `n_inputs`.
     pub(crate) fn needs_input_grad(self, index: usize) -> bool {
-        // SAFETY: the call lives while the callback runs; an index out of range would throw, so callers check it.
+        // SAFETY: the call lives while the callback runs; an index out of range would throw, so
+        // callers check it.
         unsafe { lexmax_autograd_needs_input_grad(self.raw, index) }
     }
 
@@ -295,7 +220,8 @@ impl Call<'_> {
             return Err(AutogradError::Missing { what: "saved tensor", index, state: "out of range", count });
         }
         let mut text = String::new();
-        // SAFETY: the call lives while the callback runs, and the callback is the only one that uses it.
+        // SAFETY: the call lives while the callback runs, and the callback is the only one that
+        // uses it.
         let tensor = unsafe { lexmax_autograd_saved(self.raw, index, take, Message::to(&mut text)) };
         if tensor.is_null() {
             return Err(AutogradError::Torch { operation: format!("saved tensor {index}"), message: text });
@@ -304,7 +230,3 @@ impl Call<'_> {
         Ok(unsafe { Tensor::from_ptr(tensor) })
     }
 }
-
-#[cfg(test)]
-#[path = "ffi_tests.rs"]
-mod tests;

@@ -2,16 +2,21 @@
 #![allow(clippy::unwrap_used)]
 
 use tch::{Kind, Tensor};
+use torch_sys::C_tensor;
 
-use super::lexmax_autograd_use_count;
 use crate::{BackwardContext, ForwardContext, Function, Result, apply};
+
+// SAFETY: the signature is that of shim.cpp, where the function states what it expects.
+unsafe extern "C" {
+    fn lexmax_autograd_use_count(tensor: *const C_tensor) -> usize;
+}
 
 fn use_count(tensor: &Tensor) -> usize {
     // SAFETY: the tensor lives during the call, which reads its count only.
     unsafe { lexmax_autograd_use_count(tensor.as_ptr()) }
 }
 
-/// What `Product` does in its backward.
+/// End of `Product`'s backward pass.
 #[derive(Clone, Copy, PartialEq)]
 enum End {
     Gradients,
