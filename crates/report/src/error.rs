@@ -11,10 +11,15 @@ pub enum ReportError {
     #[error(transparent)]
     Records(#[from] RecordError),
     /// There is nothing to report on.
-    #[error("{folder}: no run records (expected files *.json there; `lexmax run` writes them)")]
+    #[error(
+        "{folder}: no run records (expected files *.json there; `lexmax run` writes them){}",
+        left_out.iter().map(|sentence| format!("\n{sentence}")).collect::<String>()
+    )]
     NoRecords {
         /// The folder that was looked into.
         folder: PathBuf,
+        /// A sentence for each file there that is no usable record.
+        left_out: Vec<String>,
     },
     /// The options name a reference output that never ran.
     #[error(
@@ -35,16 +40,6 @@ pub enum ReportError {
     Tolerance {
         /// The number that was given.
         given: f64,
-    },
-    /// A file of a comparison with other packages is not what it should be.
-    #[error("{path}, line {line}: {problem} (`cargo xtask peers` writes it)")]
-    PeerLine {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong, and what was expected.
-        problem: String,
     },
     /// The file system refused.
     #[error("{action} {path}: {source}")]
