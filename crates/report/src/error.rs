@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lexmax_records::RecordError;
 
-/// What can keep a report from being written.
+/// Failures that keep a report from being written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// A record could not be read.
@@ -44,7 +44,7 @@ pub enum ReportError {
     /// The file system refused.
     #[error("{action} {path}: {source}")]
     Io {
-        /// What was tried, as in `write`.
+        /// Operation that was tried, as in `write`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,

@@ -4,7 +4,7 @@ use crate::stats::Estimate;
 use crate::stats::paired::Verdict;
 use crate::summary::Standing;
 
-/// What stands where there is no number.
+/// Dash that stands where there is no number.
 pub const NONE: &str = "–";
 
 /// A number with `digits` significant digits and thousands separators, never in scientific

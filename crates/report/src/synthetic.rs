@@ -155,7 +155,7 @@ pub fn set_loss(record: &mut RunRecord, nll: f64) {
     result.test = BandedNll::from_exact(alike.collect());
 }
 
-/// The same run, broken at a step.
+/// Breaks a run at a step.
 pub fn broken(mut record: RunRecord, step: u64) -> RunRecord {
     record.status =
         RunStatus::Failed { error: format!("loss is not finite at step {step}"), step: Some(step) };

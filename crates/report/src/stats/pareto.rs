@@ -3,9 +3,9 @@
 /// One candidate: `gain` is better when larger, `cost` when smaller.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// What should be large.
+    /// Quantity that should be large.
     pub gain: f64,
-    /// What should be small.
+    /// Quantity that should be small.
     pub cost: f64,
 }
 
