@@ -1,13 +1,15 @@
-//! Every output layer on both paths beside the floor: the bare matrix products that an exact softmax cannot do without.
+//! Every output layer on both paths beside the floor: the bare matrix products that an exact
+//! softmax cannot do without.
 //!
-//! Timed: a training step, which is loss, all gradients and the SGD update (`step`; row-sparse gradients where the fused path
-//! gives them); exact log-probabilities of the targets (`evaluate`); the exact ten best classes (`top-10`). Not timed:
-//! building the layer, dropping the gradients. Each answer is compared with the definition in f64 first, and the bench
-//! ends where one is wrong. Freed memory stays in the process, as in a run of the lab.
+//! Timed: a training step, which is loss, all gradients and the SGD update (`step`; row-sparse
+//! gradients where the fused path gives them); exact log-probabilities of the targets (`evaluate`);
+//! the exact ten best classes (`top-10`). Not timed: building the layer, dropping the gradients.
+//! Each answer is compared with the definition in f64 first, and the bench ends where one is wrong.
+//! Freed memory stays in the process, as in a run of the lab.
 //!
-//! `cargo bench -p lexmax-benches` runs one small size; `LEXMAX_BENCH=grid` runs all of V, D and N, but for what the machine has
-//! no memory for, which it names. A name chooses, as in
-//! `cargo bench -p lexmax-benches -- step/full`.
+//! `cargo bench -p lexmax-benches` runs one small size; `LEXMAX_BENCH=grid` runs all of V, D and N,
+//! but for what the machine has no memory for, which it names. A name chooses, as in `cargo bench
+//! -p lexmax-benches -- step/full`.
 
 #![allow(missing_docs)] // criterion's macros make undocumented items
 

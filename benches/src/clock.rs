@@ -10,17 +10,19 @@ const LEAST: usize = 7;
 const LEAST_OF_ALL: usize = 3;
 /// And at most so often.
 const MOST: usize = 300;
-/// The limit of a case, in budgets: a case whose repetitions take long ends there with fewer of them.
+/// The limit of a case, in budgets: a case whose repetitions take long ends there with fewer of
+/// them.
 const LIMIT: u32 = 4;
 
 /// A call that takes longer is warm enough: what it finds cold is little beside what it does.
 const WARM: Duration = Duration::from_secs(20);
 
-/// Milliseconds of each repetition of `run`, each after a `prepare` that does not count. `first` is what one call took that
-/// has been made already, perhaps under other settings of the allocator: one more warms the memory up, and does not count.
+/// Milliseconds of each repetition of `run`, each after a `prepare` that does not count. `first` is
+/// what one call took that has been made already, perhaps under other settings of the allocator:
+/// one more warms the memory up, and does not count.
 ///
 /// # Errors
-/// Those of the calls.
+/// Errors of the calls.
 pub fn repeat<S>(
     budget: Duration,
     first: Duration,
@@ -77,7 +79,8 @@ mod tests {
         let ms = Duration::from_millis;
         assert!((LEAST..=MOST).contains(&count(ms(30), ms(1), ms(1))));
         assert_eq!(count(ms(10_000), ms(0), ms(0)), MOST);
-        // A slow case ends at its limit with what it has, a very slow one with the least that has a median.
+        // A slow case ends at its limit with what it has, a very slow one with the least that has a
+        // median.
         assert!(count(ms(10), ms(15), ms(15)) < LEAST);
         assert_eq!(count(ms(10), ms(200), ms(200)), LEAST_OF_ALL);
     }

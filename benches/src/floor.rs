@@ -1,4 +1,5 @@
-//! The floor: the bare matrix products that an exact softmax cannot do without, by libtorch, into memory that is there.
+//! The floor: the bare matrix products that an exact softmax cannot do without, by libtorch, into
+//! memory that is there.
 
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
@@ -17,7 +18,8 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// Makes operands and results for one product (the logits) or all three (the gradients of hidden states and weight).
+    /// Makes operands and results for one product (the logits) or all three (the gradients of
+    /// hidden states and weight).
     ///
     /// # Errors
     /// libtorch refused, memory above all.
@@ -48,7 +50,8 @@ impl Floor {
         Ok(())
     }
 
-    /// Compares the results of the last run with products of a few rows and classes in f64: the largest relative deviation.
+    /// Compares the results of the last run with products of a few rows and classes in f64: the
+    /// largest relative deviation.
     ///
     /// # Errors
     /// libtorch refused, or the results are wrong.

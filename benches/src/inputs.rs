@@ -1,5 +1,5 @@
-//! The inputs of every case. Targets follow Zipf's law and are the same ids in every language; hidden states are standard
-//! normal.
+//! The inputs of every case. Targets follow Zipf's law and are the same ids in every language;
+//! hidden states are standard normal.
 
 use anyhow::Result;
 use lexmax::kernels::seed::generator;
@@ -9,7 +9,8 @@ use tch::Tensor;
 
 use crate::Sizes;
 
-/// The fractional part of the golden ratio: its multiples fill the unit interval evenly, in any language.
+/// The fractional part of the golden ratio: its multiples fill the unit interval evenly, in any
+/// language.
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
 
 /// Hidden states `[N, D]`.
@@ -22,8 +23,8 @@ pub fn hidden(sizes: Sizes) -> Result<Tensor> {
     Ok(Tensor::f_from_slice(&values)?.f_view([sizes.rows, sizes.width])?)
 }
 
-/// Targets `[N]`: the quantiles `frac((i + 1) phi)` of Zipf's law `p(id) ~ 1 / (id + 1)`. No generator is drawn from, so
-/// the scripts of the other packages have the same ids.
+/// Targets `[N]`: the quantiles `frac((i + 1) phi)` of Zipf's law `p(id) ~ 1 / (id + 1)`. No
+/// generator is drawn from, so the scripts of the other packages have the same ids.
 ///
 /// # Errors
 /// libtorch refused.

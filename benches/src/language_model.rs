@@ -1,7 +1,8 @@
-//! A whole training step of a language model: embedding, two LSTM layers, output layer, clipping, SGD.
+//! A whole training step of a language model: embedding, two LSTM layers, output layer, clipping,
+//! SGD.
 //!
-//! The model of `benches/peers/word_language_model.py` on the training split of a corpus, or, so that none is needed, on ids
-//! that follow Zipf's law; the same ids on every side.
+//! The model of `benches/peers/word_language_model.py` on the training split of a corpus, or, so
+//! that none is needed, on ids that follow Zipf's law; the same ids on every side.
 
 use std::path::Path;
 
@@ -20,14 +21,16 @@ use tch::{Device, Kind, Tensor};
 use crate::subject::{CHECKED, TOLERANCE};
 use crate::{Layer, Sizes, inputs};
 
-/// Steps of back-propagation through time of a window, `T`; a batch of `N` rows has `N / T` streams.
+/// Steps of back-propagation through time of a window, `T`; a batch of `N` rows has `N / T`
+/// streams.
 pub const BPTT: i64 = 35;
 /// Windows of ids by Zipf's law; they take turns. Those of a corpus are read one after another.
 const WINDOWS: i64 = 8;
-/// Small enough that hundreds of steps on a few windows stay finite; what a step costs does not depend on it.
+/// Small enough that hundreds of steps on a few windows stay finite; what a step costs does not
+/// depend on it.
 const LEARNING_RATE: f64 = 1.0;
 
-/// What the model reads.
+/// Text that the model reads.
 #[derive(Debug)]
 pub struct Text {
     tokens: Vec<u32>,
@@ -67,10 +70,12 @@ pub struct LanguageModel {
 }
 
 impl LanguageModel {
-    /// Builds the model: embedding and two LSTM layers of the sizes' width, `N / 35` streams of the text.
+    /// Builds the model: embedding and two LSTM layers of the sizes' width, `N / 35` streams of the
+    /// text.
     ///
     /// # Errors
-    /// Rows that are no multiple of 35; a text of another number of classes; the model cannot be built.
+    /// Rows that are no multiple of 35; a text of another number of classes; the model cannot be
+    /// built.
     pub fn new(layer: Layer, compute: Compute, sizes: Sizes, text: Text) -> Result<Self> {
         let Sizes { rows, width, classes } = sizes;
         let counted = text.counts.vocab_size();
@@ -99,8 +104,8 @@ impl LanguageModel {
         Ok(())
     }
 
-    /// Compares the output layer's loss on some hidden states of the model with the definition: the reference path in f64. Returns
-    /// the relative deviation.
+    /// Compares the output layer's loss on some hidden states of the model with the definition: the
+    /// reference path in f64. Returns the relative deviation.
     ///
     /// # Errors
     /// The answer is wrong, or a layer reports an error.

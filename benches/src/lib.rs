@@ -1,11 +1,12 @@
-//! Shared pieces of the benches and of the comparison with other packages: which work is timed, its inputs, the layers
-//! that do it, a check of each answer, the clock and the memory.
+//! Shared pieces of the benches and of the comparison with other packages: which work is timed, its
+//! inputs, the layers that do it, a check of each answer, the clock and the memory.
 
 pub mod clock;
 pub mod floor;
 pub mod inputs;
 pub mod language_model;
 pub mod memory;
+pub mod peers;
 pub mod plan;
 pub mod subject;
 pub mod work;

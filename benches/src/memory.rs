@@ -5,11 +5,12 @@ use lexmax_lab::{allocator, machine};
 
 use crate::{Layer, Sizes};
 
-/// Runs a call and returns with its result the bytes by which the resident memory rose at its peak. Freed memory that
-/// the process had kept is given back before, so that it is not used unseen. `None` where the system does not tell.
+/// Runs a call and returns with its result the bytes by which the resident memory rose at its peak.
+/// Freed memory that the process had kept is given back before, so that it is not used unseen.
+/// `None` where the system does not tell.
 ///
 /// # Errors
-/// Those of the call.
+/// Errors of the call.
 pub fn rise<T>(call: impl FnOnce() -> Result<T>) -> Result<(T, Option<u64>)> {
     allocator::give_back_freed_memory();
     let before = machine::resident_memory();
@@ -19,8 +20,9 @@ pub fn rise<T>(call: impl FnOnce() -> Result<T>) -> Result<(T, Option<u64>)> {
     Ok((value, (reset && before > 0).then_some(rise)))
 }
 
-/// About what a case of the plain path takes at its peak, in bytes: the logits of every component, four times over (logits,
-/// log-probabilities, and the gradients of both), beside weight and gradient in f32 and what the check has of them in f64.
+/// About what a case of the plain path takes at its peak, in bytes: the logits of every component,
+/// four times over (logits, log-probabilities, and the gradients of both), beside weight and
+/// gradient in f32 and what the check has of them in f64.
 pub fn plain_bytes(layer: Layer, sizes: Sizes) -> u64 {
     let Sizes { rows, width, classes } = sizes;
     let [rows, width, classes] = [rows, width, classes].map(i64::unsigned_abs);

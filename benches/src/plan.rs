@@ -1,7 +1,11 @@
-//! The cases of the comparison, in the order in which they run: what each side does, on which sizes, for how long.
+//! The cases of the comparison, in the order in which they run: what each side does, on which
+//! sizes, for how long.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::peers::Line;
 use crate::{Layer, Sizes, Task, Work};
 
 /// One case: one process that times one piece of work on one side.
@@ -13,11 +17,58 @@ pub struct Case {
     pub side: String,
     /// How it is done, by the side's own name for it.
     pub variant: String,
-    /// What is done.
+    /// Work that is done.
     #[serde(flatten)]
     pub work: Work,
     /// Budget of time for the repetitions.
     pub seconds: f64,
+}
+
+impl Case {
+    /// Options by which every side is told the case; threads and corpus are the timer's.
+    pub fn options(&self) -> Vec<String> {
+        let Work { layer, task, sizes: Sizes { rows, width, classes } } = self.work;
+        let options: [(&str, String); 7] = [
+            ("--layer", layer.name()),
+            ("--task", task.name()),
+            ("--rows", rows.to_string()),
+            ("--width", width.to_string()),
+            ("--classes", classes.to_string()),
+            ("--variant", self.variant.clone()),
+            ("--seconds", self.seconds.to_string()),
+        ];
+        options.into_iter().flat_map(|(option, value)| [option.to_owned(), value]).collect()
+    }
+
+    /// Line of the case where it gave none; `corpus` is what language models read.
+    pub fn failed(&self, threads: u64, corpus: Option<&str>, why: &str) -> Line {
+        let Work { layer, task, sizes: Sizes { rows, width, classes } } = self.work;
+        Line {
+            side: self.side.clone(),
+            layer: layer.name(),
+            variant: self.variant.clone(),
+            task: task.name(),
+            corpus: corpus.filter(|_| task == Task::LanguageModel).map(str::to_owned),
+            rows: rows.unsigned_abs(),
+            width: width.unsigned_abs(),
+            classes: classes.unsigned_abs(),
+            threads,
+            software: String::new(),
+            ms: Vec::new(),
+            extra_bytes: None,
+            deviation: None,
+            commit: None,
+            error: Some(why.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Work { layer, task, sizes: Sizes { rows, width, classes } } = self.work;
+        let (side, variant) = (&self.side, &self.variant);
+        write!(f, "{side} {} {variant} {}, N={rows} D={width} V={classes}", layer.name(), task.name())
+    }
 }
 
 /// Sides and variants; those of lexmax are `fused`, `reference` and `products`.
@@ -36,8 +87,8 @@ const GRID: [i64; 5] = [10_000, 33_278, 100_000, 267_735, 1_000_000];
 const WORDS: i64 = 33_278;
 const MANY: i64 = 267_735;
 
-/// Every case. The quick plan leaves out the large vocabularies, takes fewer rows, and a short time for each case: it shows
-/// that everything works, and its numbers are for orientation.
+/// Every case. The quick plan leaves out the large vocabularies, takes fewer rows, and a short time
+/// for each case: it shows that everything works, and its numbers are for orientation.
 pub fn cases(quick: bool) -> Vec<Case> {
     let (rows, seconds) = if quick { (256, 0.3) } else { (1024, 2.0) };
     let many = if quick { WORDS } else { MANY };
@@ -47,9 +98,11 @@ pub fn cases(quick: bool) -> Vec<Case> {
         &[FUSED, REFERENCE, FLOOR, ("pytorch", "products"), EAGER, ("pytorch", "compiled"), QUARTERS];
     plan.add(full, [rows, 256, WORDS], seconds, ways);
     if !quick {
-        // One call with the chunks of its defaults takes longer than all other cases of the quick plan.
+        // One call with the chunks of its defaults takes longer than all other cases of the quick
+        // plan.
         plan.add(full, [rows, 256, WORDS], seconds, &[CHUNKED]);
-        // A call takes seconds here, at N=8192 three quarters of a minute: the budget is for few repetitions.
+        // A call takes seconds here, at N=8192 three quarters of a minute: the budget is for few
+        // repetitions.
         let large = ("full-large", Layer::Full, Task::Train);
         plan.add(large, [1024, 512, MANY], 5.0, &[FUSED, FLOOR, QUARTERS, EAGER]);
         plan.add(large, [8192, 512, MANY], 30.0, &[FUSED, FLOOR]);
@@ -125,27 +178,11 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lexmax_report::peers::{GROWTH, Line, TARGETS, pairs};
+    use crate::peers::pairs;
+    use crate::peers::targets::{GROWTH, TARGETS};
 
     fn line(case: &Case) -> Line {
-        let Sizes { rows, width, classes } = case.work.sizes;
-        Line {
-            side: case.side.clone(),
-            layer: case.work.layer.name(),
-            variant: case.variant.clone(),
-            task: case.work.task.name(),
-            corpus: (case.work.task == Task::LanguageModel).then(|| "wikitext-2".to_owned()),
-            rows: rows.unsigned_abs(),
-            width: width.unsigned_abs(),
-            classes: classes.unsigned_abs(),
-            threads: 2,
-            software: String::new(),
-            ms: vec![1.0],
-            extra_bytes: Some(1),
-            deviation: None,
-            commit: None,
-            error: None,
-        }
+        Line { ms: vec![1.0], extra_bytes: Some(1), error: None, ..case.failed(2, Some("wikitext-2"), "") }
     }
 
     #[test]

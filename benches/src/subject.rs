@@ -136,9 +136,10 @@ impl Subject {
         Ok(bytes)
     }
 
-    /// Compares the answer on a few rows with the definition: the reference path in f64 with the same parameters, plain
-    /// ATen operations that the conformance suite holds to the definitions. Returns the largest relative deviation, over
-    /// loss and all gradients where the task trains, and the parameters after it where it is a step.
+    /// Compares the answer on a few rows with the definition: the reference path in f64 with the
+    /// same parameters, plain ATen operations that the conformance suite holds to the definitions.
+    /// Returns the largest relative deviation, over loss and all gradients where the task trains,
+    /// and the parameters after it where it is a step.
     ///
     /// # Errors
     /// The answer is wrong, or a layer reports an error.
@@ -211,8 +212,8 @@ impl Subject {
         Ok(largest)
     }
 
-    /// Takes a step with the gradients that are there, and compares what it changed with the gradient's own: the relative deviation.
-    /// Takes it back.
+    /// Takes a step with the gradients that are there, and compares what it changed with the
+    /// gradient's own: the relative deviation. Takes it back.
     fn off_after_a_step(&mut self, truth: &Self) -> Result<f64> {
         let _guard = tch::no_grad_guard();
         let before: Vec<(String, Tensor)> =

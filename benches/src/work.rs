@@ -1,4 +1,5 @@
-//! What is timed: a layer, a task and sizes, by the names that the command line and the stored lines use.
+//! Timed work: a layer, a task and sizes, by the names that the command line and the stored lines
+//! use.
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -15,7 +16,7 @@ pub enum Layer {
     Adaptive,
     /// Sampled softmax with 1,024 log-uniform negatives that all rows share.
     Sampled,
-    /// The same with draws without replacement, as TensorFlow's are.
+    /// Sampled softmax with draws without replacement, as TensorFlow's are.
     SampledUnique,
     /// Noise-contrastive estimation with as many.
     Nce,
@@ -43,7 +44,8 @@ impl Layer {
         Self::Sigsoftmax,
     ];
 
-    /// The configuration, as it stands in an experiment file; cutoffs that `classes` do not reach are left out.
+    /// The configuration, as it stands in an experiment file; cutoffs that `classes` do not reach
+    /// are left out.
     ///
     /// # Errors
     /// The configuration is none: a defect of this table.
@@ -69,7 +71,7 @@ impl Layer {
     }
 }
 
-/// What a layer is asked to do.
+/// Task of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
@@ -77,7 +79,8 @@ pub enum Task {
     Train,
     /// Loss, gradients and the update by SGD, row-sparse where the layer gives such gradients.
     Step,
-    /// A whole step of a language model with the layer: an LSTM of two layers and the width of `D`, on windows of 35 ids.
+    /// A whole step of a language model with the layer: an LSTM of two layers and the width of `D`,
+    /// on windows of 35 ids.
     LanguageModel,
     /// Exact log-probabilities of the targets.
     Evaluate,
@@ -126,7 +129,7 @@ pub struct Work {
     /// The output layer.
     #[arg(long)]
     pub layer: Layer,
-    /// What it is asked to do.
+    /// Task of the layer.
     #[arg(long)]
     pub task: Task,
     /// On which sizes.

@@ -1,10 +1,11 @@
-//! The binary `compare` from outside, on tiny sizes: every layer and task gives a line that the report reads.
+//! The binary `compare` from outside, on tiny sizes: every layer and task gives a line that the
+//! report reads.
 
 #![allow(clippy::unwrap_used)]
 
 use std::process::Command;
 
-use lexmax_report::peers;
+use lexmax_benches::peers;
 
 /// Exit status, standard output and standard error.
 fn compare(arguments: &[&str]) -> (bool, String, String) {
@@ -48,8 +49,7 @@ fn every_case_gives_a_line_and_the_lines_a_report() {
 
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(peers::LINES), &text).unwrap();
-    let (well, environment, error) = compare(&["environment", "--threads", "1"]);
-    assert!(well, "{error}");
+    let environment = serde_json::to_string(&lexmax_lab::machine::environment(1, "cpu", "f32")).unwrap();
     std::fs::write(folder.path().join(peers::ENVIRONMENT), environment).unwrap();
     let (well, table, error) = compare(&["report", folder.path().to_str().unwrap()]);
     assert!(well, "{error}");

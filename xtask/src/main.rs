@@ -6,12 +6,11 @@ mod demo;
 mod invariants;
 mod libtorch;
 mod machines;
-mod peers;
 mod step;
 mod suite;
 mod workspace;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -94,8 +93,25 @@ fn perform(task: Task) -> Result<()> {
         Task::Test { args } => suite::test(&root, &args),
         Task::Check { only } => check::check(&root, &only),
         Task::Prose { folder } => invariants::print_prose(&root, &folder),
-        Task::Peers { args } => peers::command(&root, &args),
+        Task::Peers { args } => peers(&root, &args),
     }
+}
+
+/// Runs the comparison of `lexmax-benches` in the folder that the user is in, where a path given
+/// to it is meant from.
+fn peers(root: &Path, args: &[String]) -> Result<()> {
+    step::step("libtorch", || libtorch::ensure(root))?;
+    let mut command = step::cargo(root);
+    command.current_dir(std::env::current_dir()?).args(["run", "--release", "--manifest-path"]);
+    command.arg(root.join("Cargo.toml")).args([
+        "--package",
+        "lexmax-benches",
+        "--bin",
+        "compare",
+        "--",
+        "peers",
+    ]);
+    step::run(command.args(args))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! lexmax's side of the comparison with other packages; `cargo xtask peers` calls it.
+//! The comparison with other packages; `cargo xtask peers` calls it.
 //!
-//! `plan` prints the cases, `run` times one of them and prints its line, `corpus` prepares the text that language models
-//! read, `environment` prints machine and versions, `report` makes tables and charts from stored lines.
+//! `peers` times all cases in turn and makes table and charts; `plan` prints the cases, `run` times
+//! one of lexmax and prints its line, `report` makes table and charts from stored lines.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
 use lexmax::output::fused::Compute;
+use lexmax_benches::peers::{self, PeersArgs};
 use lexmax_benches::{Floor, LanguageModel, Layer, Sizes, Subject, Task, Text, Work, clock, memory, plan};
-use lexmax_lab::{Experiment, Overrides, allocator, machine, prepare_corpus};
-use lexmax_report::peers;
+use lexmax_lab::{allocator, machine};
 
-/// lexmax's side of the comparison with other packages.
+/// The comparison of lexmax with other packages.
 #[derive(Parser)]
 enum Command {
     /// Print the cases as JSON lines.
@@ -40,17 +40,8 @@ enum Command {
         #[arg(long, value_name = "FOLDER")]
         corpus: Option<PathBuf>,
     },
-    /// Make the corpus of an experiment where it is absent, and print its name and folder as JSON.
-    Corpus {
-        /// The experiment file.
-        experiment: PathBuf,
-    },
-    /// Print machine, threads, versions and commit as JSON.
-    Environment {
-        /// Threads that the cases are given.
-        #[arg(long)]
-        threads: usize,
-    },
+    /// Time lexmax beside PyTorch and TensorFlow on this machine, and print the table.
+    Peers(PeersArgs),
     /// Write table and charts from the lines in a folder, and print the table.
     Report {
         /// The folder with lines.jsonl and environment.json.
@@ -91,16 +82,20 @@ fn execute(command: Command) -> Result<()> {
             let line = time(work, variant, threads, budget, corpus.as_deref())?;
             println!("{}", serde_json::to_string(&line)?);
         }
-        Command::Corpus { experiment } => {
-            let (folder, corpus) = prepare_corpus(&Experiment::load(&experiment, &Overrides::default())?)?;
-            println!("{}", serde_json::json!({"name": corpus.name(), "folder": folder}));
-        }
-        Command::Environment { threads } => {
-            println!("{}", serde_json::to_string_pretty(&machine::environment(threads, "cpu", "f32"))?);
-        }
+        Command::Peers(arguments) => peers::peers(&root()?, &arguments)?,
         Command::Report { folder } => print!("{}", peers::write_peers(&folder)?.text),
     }
     Ok(())
+}
+
+/// The root of the workspace: cargo names the folder of this crate at run time, and a program
+/// started by hand falls back on where it was built.
+fn root() -> Result<PathBuf> {
+    let folder = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let root = folder.parent().map(Path::to_path_buf).unwrap_or_default();
+    ensure!(root.join("benches").is_dir(), "{}: expected the root of the workspace", root.display());
+    Ok(root)
 }
 
 /// One case in this process: memory of a first call, the check of the answer, then the times.
@@ -170,7 +165,8 @@ fn layer(work: Work, compute: Compute, budget: Duration) -> Result<Timed> {
         Some(rise) => Some(rise.saturating_sub(subject.gradient_bytes()?)),
         None => None,
     };
-    // As in a training run. Not before: an allocator that keeps what is freed takes memory for the holes between it too.
+    // As in a training run. Not before: an allocator that keeps what is freed takes memory for the
+    // holes between it too.
     allocator::keep_freed_memory();
     subject.clear()?;
     let deviation = subject.check(task)?;

@@ -21,7 +21,8 @@ pub struct ReportArgs {
     /// Output that the others are compared to; the full softmax where not given.
     #[arg(long, value_name = "OUTPUT")]
     reference: Option<String>,
-    /// Allowed increase of test perplexity over the reference, in per cent, for an operating point; may be repeated.
+    /// Allowed increase of test perplexity over the reference, in per cent, for an operating point;
+    /// may be repeated.
     #[arg(
         long = "tolerance",
         value_name = "PERCENT",

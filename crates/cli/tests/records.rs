@@ -51,6 +51,33 @@ fn a_dry_run_knows_what_again_means() {
     assert!(project.lexmax(&[&RUN[..], &["--dry-run"]].concat()).good().out().contains("2 runs to do"));
 }
 
+#[test]
+fn damaged_and_foreign_files_hinder_neither_runs_nor_reports() {
+    let project = Project::new(&SMALL.replace("seeds = [1, 2]", "seeds = [1]"));
+    project.lexmax(&RUN).good();
+    let runs = project.path("results/small/runs");
+    let mut files: Vec<_> = std::fs::read_dir(&runs).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let text = std::fs::read(&files[0]).unwrap();
+    std::fs::write(&files[0], &text[..text.len() / 2]).unwrap();
+    std::fs::write(runs.join("package.json"), "{\"name\": \"x\"}").unwrap();
+    std::fs::copy(&files[1], runs.join("run (copy).json")).unwrap();
+    std::fs::create_dir(runs.join("folder.json")).unwrap();
+
+    let dry = project.lexmax(&[&RUN[..], &["--dry-run"]].concat()).good().out();
+    assert!(dry.contains("1 runs to do"), "{dry}");
+    let again = project.lexmax(&RUN).good();
+    assert!(again.out().contains("1 finished, 0 failed, 1 finished before"), "{}", again.out());
+    assert!(again.err().contains("package.json is left alone"), "{}", again.err());
+    let report = project.lexmax(&["report", "results/small"]).good().out();
+    let kept = format!("{}.unusable", files[0].file_name().unwrap().to_str().unwrap());
+    for name in ["package.json", "run (copy).json", "folder.json", &kept] {
+        assert!(report.contains(&format!("The file runs/{name} was left out")), "{name}: {report}");
+    }
+    let runs = std::fs::read_to_string(project.path("results/small/report/runs.csv")).unwrap();
+    assert_eq!(runs.lines().count(), 3, "{runs}");
+}
+
 /// A binary that lies in or works in somebody else's repository must not sign with their commit.
 #[test]
 fn the_commit_is_that_of_the_build_whatever_repository_the_run_is_in() {

@@ -22,7 +22,7 @@ pub enum RecordError {
     Parse {
         /// The file.
         path: PathBuf,
-        /// Where and why the JSON did not fit.
+        /// Place and reason where the JSON did not fit.
         source: serde_json::Error,
     },
     /// The file was written by another version of the layout.

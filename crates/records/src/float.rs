@@ -1,5 +1,5 @@
-//! Numbers that JSON has no word for. A run that diverges has an infinite or undefined loss on its curve, and the record
-//! must hold it: plain JSON would write `null` and could not be read back.
+//! Numbers that JSON has no word for. A run that diverges has an infinite or undefined loss on its
+//! curve, and the record must hold it: plain JSON would write `null` and could not be read back.
 
 use serde::{Deserialize, Deserializer, Serializer, de};
 

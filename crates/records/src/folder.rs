@@ -1,6 +1,8 @@
-//! A folder of records as people leave it: copies, halves of files and things of other programs lie among the records.
+//! A folder of records as people leave it: copies, halves of files and things of other programs lie
+//! among the records.
 //!
-//! None of them may hide the records that are sound, and none may be counted as one: each is named with its reason.
+//! None of them may hide the records that are sound, and none may be counted as one: each is named
+//! with its reason.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -46,8 +48,8 @@ impl Contents {
 
 /// Reads the records of a folder; a missing folder holds none.
 ///
-/// Names that begin with a point are temporary files of a writer, and names without `.json` are no business of ours:
-/// both are passed over in silence.
+/// Names that begin with a point are temporary files of a writer, and names without `.json` are no
+/// business of ours: both are passed over in silence.
 pub(crate) fn read(folder: &Path) -> Result<Contents, RecordError> {
     let io = |source| RecordError::Io { action: "list", path: folder.to_owned(), source };
     let entries = match std::fs::read_dir(folder) {
@@ -76,7 +78,8 @@ pub(crate) fn read(folder: &Path) -> Result<Contents, RecordError> {
             Err(error) => skip(path, error.reason()),
         }
     }
-    // The file that bears the id of its run comes before copies of it, whichever the folder lists first.
+    // The file that bears the id of its run comes before copies of it, whichever the folder lists
+    // first.
     let is_named =
         |stored: &Stored| stored.path.file_stem().is_some_and(|stem| stem == stored.record.run.id.as_str());
     stored.sort_by_key(|stored| !is_named(stored));

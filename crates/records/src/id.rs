@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 
 /// First 16 hexadecimal digits of the SHA-256 of the configuration as JSON with sorted keys.
 ///
-/// Two runs with the same resolved configuration have the same id whatever the order of keys in their files.
+/// Two runs with the same resolved configuration have the same id whatever the order of keys in
+/// their files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(String);

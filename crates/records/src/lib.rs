@@ -1,7 +1,9 @@
-//! The run store: typed, versioned records of experiment runs, written atomically, read without libtorch.
+//! The run store: typed, versioned records of experiment runs, written atomically, read without
+//! libtorch.
 //!
-//! One run is one file, `results/<experiment>/runs/<id>.json`, where the id is the hash of the resolved configuration.
-//! A file is written under a temporary name and renamed, so a reader never sees half a record.
+//! One run is one file, `results/<experiment>/runs/<id>.json`, where the id is the hash of the
+//! resolved configuration. A file is written under a temporary name and renamed, so a reader never
+//! sees half a record.
 //!
 //! ```
 //! use lexmax_records::{RunId, RunStore};

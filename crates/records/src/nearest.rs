@@ -2,8 +2,8 @@
 
 /// Nearest of the known names to one that is not among them; the first of equals.
 ///
-/// A name is near when at most a third of its letters (and always one) must be changed, left out, put in or swapped with
-/// its neighbour; capitals do not count.
+/// A name is near when at most a third of its letters (and always one) must be changed, left out,
+/// put in or swapped with its neighbour; capitals do not count.
 ///
 /// ```
 /// use lexmax_records::nearest;
@@ -21,7 +21,8 @@ pub fn nearest<'a, S: AsRef<str>>(given: &str, known: &'a [S]) -> Option<&'a str
     edits.filter(|(edits, _)| *edits <= most).min_by_key(|(edits, _)| *edits).map(|(_, name)| name)
 }
 
-/// Tail of a message about a wrong name: `; did you mean ...?` where one is near, and all the names there are.
+/// Tail of a message about a wrong name: `; did you mean ...?` where one is near, and all the names
+/// there are.
 ///
 /// ```
 /// let known = ["full", "mos"];

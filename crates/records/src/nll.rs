@@ -1,13 +1,15 @@
-//! Exact negative log-likelihood of a set of tokens, split by frequency rank: the one way to a perplexity.
+//! Exact negative log-likelihood of a set of tokens, split by frequency rank: the one way to a
+//! perplexity.
 
 use serde::{Deserialize, Serialize};
 
 /// Exact negative log-likelihood of a token set, split by the frequency rank of the target.
 ///
-/// A perplexity means something only where the log-probabilities come from a distribution that is normalised over all
-/// classes. This crate knows no tensor and cannot check that. It trusts the caller of [`BandedNll::from_exact`], which in
-/// this workspace is the evaluator of `lexmax-lab` alone: it adds up `lexmax_output::ExactNll`, and those take
-/// `lexmax_output::LogProb` only. The sums are private, so no field can be filled from a training loss on the way.
+/// A perplexity means something only where the log-probabilities come from a distribution that is
+/// normalised over all classes. This crate knows no tensor and cannot check that. It trusts the
+/// caller of [`BandedNll::from_exact`], which in this workspace is the evaluator of `lexmax-lab`
+/// alone: it adds up `lexmax_output::ExactNll`, and those take `lexmax_output::LogProb` only. The
+/// sums are private, so no field can be filled from a training loss on the way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "StoredNll", into = "StoredNll")]
 pub struct BandedNll {
@@ -40,7 +42,8 @@ struct StoredNll {
 }
 
 impl BandedNll {
-    /// Sums bands of exact negative log-likelihoods, which must not overlap and must cover all classes.
+    /// Sums bands of exact negative log-likelihoods, which must not overlap and must cover all
+    /// classes.
     pub fn from_exact(bands: Vec<Band>) -> Self {
         let (nats, tokens) = bands
             .iter()

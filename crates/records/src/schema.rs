@@ -1,5 +1,6 @@
-//! What one run leaves behind. Every negative log-likelihood here is exact: the natural-log probability of the true
-//! token under the normalised distribution over all classes, never a training loss.
+//! Records: what one run leaves behind. Every negative log-likelihood here is exact: the
+//! natural-log probability of the true token under the normalised distribution over all classes,
+//! never a training loss.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,8 @@ pub struct RunHeader {
     pub id: RunId,
     /// Name of the experiment (the file name without extension).
     pub experiment: String,
-    /// Name of the output in the experiment file, unique there; a grid adds its values, as in `sampled S=256`.
+    /// Name of the output in the experiment file, unique there; a grid adds its values, as in
+    /// `sampled S=256`.
     pub name: String,
     /// Family of the output layer: `full`, `sampled`, `hierarchical`, `adaptive` or `mixture`.
     pub family: String,
@@ -23,7 +25,7 @@ pub struct RunHeader {
     pub seed: u64,
     /// The resolved configuration: everything that decides the result, with defaults filled in.
     pub config: serde_json::Value,
-    /// Where it ran.
+    /// Machine and software that it ran on.
     pub environment: Environment,
     /// Corpus that it was trained on.
     pub corpus: CorpusFacts,
@@ -82,8 +84,8 @@ impl RunRecord {
     }
 }
 
-/// Layout of a record's file: the status is a word there and the figures stand at the top level, where readers in any
-/// language find them without knowing Rust's enums.
+/// Layout of a record's file: the status is a word there and the figures stand at the top level,
+/// where readers in any language find them without knowing Rust's enums.
 #[derive(Serialize, Deserialize)]
 struct StoredRecord {
     schema: u32,
@@ -152,8 +154,8 @@ pub struct Environment {
     pub libtorch: String,
     /// Version of lexmax.
     pub lexmax: String,
-    /// Commit of the sources that lexmax was built from, where they are a git checkout; `-dirty` is appended when they
-    /// differ from it.
+    /// Commit of the sources that lexmax was built from, where they are a git checkout; `-dirty` is
+    /// appended when they differ from it.
     pub commit: Option<String>,
 }
 
@@ -184,7 +186,8 @@ pub struct CurvePoint {
     /// Seconds of training so far: the layer's own set-up counts, evaluation does not.
     #[serde(with = "crate::float")]
     pub train_seconds: f64,
-    /// Mean training loss per token since the last point, in nats; a surrogate for layers that train on one.
+    /// Mean training loss per token since the last point, in nats; a surrogate for layers that
+    /// train on one.
     #[serde(with = "crate::float")]
     pub train_loss: f64,
     /// Exact negative log-likelihood of the validation tokens scored, in nats per token.
@@ -202,15 +205,17 @@ pub struct CurvePoint {
 pub struct RunResult {
     /// Exact negative log-likelihood of the test split, overall and by frequency band.
     pub test: BandedNll,
-    /// Streams that the scored splits were cut into, the key `eval_batch`: the first token of each is not scored.
+    /// Streams that the scored splits were cut into, the key `eval_batch`: the first token of each
+    /// is not scored.
     pub eval_batch: u64,
     /// Class that the configuration has ignored, where there is one.
     pub ignored_class: Option<i64>,
-    /// Exact negative log-likelihood per token of the validation split (its first `max_valid_tokens` where the
-    /// configuration says so), in nats.
+    /// Exact negative log-likelihood per token of the validation split (its first
+    /// `max_valid_tokens` where the configuration says so), in nats.
     #[serde(with = "crate::float")]
     pub valid_nll: f64,
-    /// True negative log-likelihood per token of the test tokens scored, in nats, where the language is synthetic.
+    /// True negative log-likelihood per token of the test tokens scored, in nats, where the
+    /// language is synthetic.
     #[serde(default, with = "crate::float::option")]
     pub true_test_nll: Option<f64>,
     /// Seconds of training, layer set-up included, evaluation left out.
@@ -229,32 +234,36 @@ pub struct RunResult {
     /// Tokens per second of exact evaluation (backbone and output layer).
     #[serde(with = "crate::float")]
     pub eval_tokens_per_second: f64,
-    /// Milliseconds per training step inside the output layer, loss and gradients, median of a timed sample of steps.
+    /// Milliseconds per training step inside the output layer, loss and gradients, median of a
+    /// timed sample of steps.
     #[serde(with = "crate::float")]
     pub layer_ms: f64,
-    /// Floating-point operations of one training step inside the output layer, loss and gradients, in units of 1e9,
-    /// counted from its sizes; `None` where nobody counted.
+    /// Floating-point operations of one training step inside the output layer, loss and gradients,
+    /// in units of 1e9, counted from its sizes; `None` where nobody counted.
     #[serde(default, with = "crate::float::option")]
     pub gflop_per_step: Option<f64>,
-    /// Probability mass per row that a gradient filter left out of the gradients of the last training step, mean over
-    /// rows; `None` where nothing is filtered.
+    /// Probability mass per row that a gradient filter left out of the gradients of the last
+    /// training step, mean over rows; `None` where nothing is filtered.
     #[serde(default, with = "crate::float::option")]
     pub dropped_mass: Option<f64>,
-    /// Milliseconds for the exact 10 most probable classes of one batch of `top_k_rows` rows, median.
+    /// Milliseconds for the exact 10 most probable classes of one batch of `top_k_rows` rows,
+    /// median.
     #[serde(with = "crate::float")]
     pub top_k_ms: f64,
     /// Rows of the batch that `top_k_ms` was measured on.
     pub top_k_rows: u64,
     /// Trainable parameters of the whole model.
     pub parameters: u64,
-    /// Trainable parameters of the output layer (a tied weight counts here and in the embedding once).
+    /// Trainable parameters of the output layer (a tied weight counts here and in the embedding
+    /// once).
     pub layer_parameters: u64,
     /// Peak resident memory of the run's process, in bytes; `None` where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
 }
 
 impl RunResult {
-    /// Mean test negative log-likelihood above the truth in nats per token, where the truth is known.
+    /// Mean test negative log-likelihood above the truth in nats per token, where the truth is
+    /// known.
     pub fn excess_nats(&self) -> Option<f64> {
         self.true_test_nll.map(|truth| self.test.nll() - truth)
     }

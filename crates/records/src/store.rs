@@ -13,7 +13,8 @@ pub struct RunStore {
 }
 
 impl RunStore {
-    /// The store below an experiment's results folder. Nothing is created before the first [`RunStore::write`].
+    /// The store below an experiment's results folder. Nothing is created before the first
+    /// [`RunStore::write`].
     pub fn open(folder: &Path) -> Self {
         Self { folder: folder.join("runs") }
     }
@@ -26,8 +27,9 @@ impl RunStore {
     /// Reads one record; `None` when the run was never recorded.
     ///
     /// # Errors
-    /// The file cannot be read, is no record, is the record of another run, or has another layout version. A caller that
-    /// is about to do the run again may go on as if there were none: [`RunStore::write`] keeps such a file aside.
+    /// The file cannot be read, is no record, is the record of another run, or has another layout
+    /// version. A caller that is about to do the run again may go on as if there were none:
+    /// [`RunStore::write`] keeps such a file aside.
     pub fn read(&self, id: &RunId) -> Result<Option<RunRecord>, RecordError> {
         let path = self.path(id);
         if path.symlink_metadata().is_err() {
@@ -40,8 +42,8 @@ impl RunStore {
         Ok(Some(record))
     }
 
-    /// Reads every record there is, each run once; files that are no usable record are named with the reason and
-    /// hinder nothing.
+    /// Reads every record there is, each run once; files that are no usable record are named with
+    /// the reason and hinder nothing.
     ///
     /// # Errors
     /// The folder itself cannot be listed; a missing folder is an empty store.
@@ -49,8 +51,9 @@ impl RunStore {
         folder::read(&self.folder)
     }
 
-    /// Writes one record, replacing an earlier record of the same run in one step. Anything else that stands in its
-    /// place (a damaged file, a folder, a record of another layout) is kept beside it as `<id>.json.unusable`.
+    /// Writes one record, replacing an earlier record of the same run in one step. Anything else
+    /// that stands in its place (a damaged file, a folder, a record of another layout) is kept
+    /// beside it as `<id>.json.unusable`.
     ///
     /// # Errors
     /// The file system refused; the earlier record is then still whole.
@@ -74,11 +77,12 @@ impl RunStore {
         })
     }
 
-    /// As [`RunStore::write`], but a failure does not take the place of a finished record of the same run: a run that
-    /// is done again and breaks leaves the earlier result. Returns whether the record was written.
+    /// Writes one record as [`RunStore::write`] does, but a failure does not take the place of a
+    /// finished record of the same run: a run that is done again and breaks leaves the earlier
+    /// result. Returns whether the record was written.
     ///
     /// # Errors
-    /// As [`RunStore::write`].
+    /// Errors of [`RunStore::write`].
     pub fn write_unless_worse(&self, record: &RunRecord) -> Result<bool, RecordError> {
         let finished = |record: &RunRecord| record.result().is_some();
         if !finished(record) && self.read(&record.run.id).ok().flatten().as_ref().is_some_and(finished) {
@@ -97,7 +101,8 @@ impl RunStore {
     }
 }
 
-/// Writes `bytes` under a temporary name beside `path` and renames it: a reader sees the old file or the new one.
+/// Writes `bytes` under a temporary name beside `path` and renames it: a reader sees the old file
+/// or the new one.
 ///
 /// # Errors
 /// The file system refused; `path` is then unchanged.

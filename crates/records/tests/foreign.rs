@@ -1,4 +1,5 @@
-//! Damaged, foreign and copied files among the records: each is named with its reason, and none hides a sound record.
+//! Damaged, foreign and copied files among the records: each is named with its reason, and none
+//! hides a sound record.
 
 #![allow(clippy::unwrap_used)]
 
@@ -34,7 +35,8 @@ impl Scene {
         std::fs::read_to_string(self.store.path(&self.sound.run.id)).unwrap()
     }
 
-    /// Reads all, holds the sound record to be among them once, and returns the reasons by file name.
+    /// Reads all, holds the sound record to be among them once, and returns the reasons by file
+    /// name.
     fn skipped(&self) -> Vec<(String, String)> {
         let Contents { stored, skipped } = self.store.read_all().unwrap();
         assert_eq!(stored.len(), 1, "{stored:?}");

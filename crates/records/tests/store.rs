@@ -67,7 +67,8 @@ fn a_second_write_replaces_the_file_in_one_step_and_leaves_nothing_else() {
     let store = RunStore::open(folder.path());
     let mut run = record("full", 1);
     store.write(&run).unwrap();
-    // A reader that opened the earlier file goes on reading the earlier file: it is replaced, not written over.
+    // A reader that opened the earlier file goes on reading the earlier file: it is replaced, not
+    // written over.
     let open = std::fs::File::open(store.path(&run.run.id)).unwrap();
     run.run.started_unix += 1;
     run.curve.clear();

@@ -4,17 +4,22 @@ use std::path::PathBuf;
 
 use lexmax_records::RecordError;
 
-/// What can keep a report from being written.
+/// Failures that keep a report from being written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// A record could not be read.
     #[error(transparent)]
     Records(#[from] RecordError),
     /// There is nothing to report on.
-    #[error("{folder}: no run records (expected files *.json there; `lexmax run` writes them)")]
+    #[error(
+        "{folder}: no run records (expected files *.json there; `lexmax run` writes them){}",
+        left_out.iter().map(|sentence| format!("\n{sentence}")).collect::<String>()
+    )]
     NoRecords {
         /// The folder that was looked into.
         folder: PathBuf,
+        /// A sentence for each file there that is no usable record.
+        left_out: Vec<String>,
     },
     /// The options name a reference output that never ran.
     #[error(
@@ -36,20 +41,10 @@ pub enum ReportError {
         /// The number that was given.
         given: f64,
     },
-    /// A file of a comparison with other packages is not what it should be.
-    #[error("{path}, line {line}: {problem} (`cargo xtask peers` writes it)")]
-    PeerLine {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong, and what was expected.
-        problem: String,
-    },
     /// The file system refused.
     #[error("{action} {path}: {source}")]
     Io {
-        /// What was tried, as in `write`.
+        /// Operation that was tried, as in `write`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,

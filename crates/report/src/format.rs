@@ -2,11 +2,13 @@
 
 use crate::stats::Estimate;
 use crate::stats::paired::Verdict;
+use crate::summary::Standing;
 
-/// What stands where there is no number.
+/// Dash that stands where there is no number.
 pub const NONE: &str = "–";
 
-/// A number with `digits` significant digits and thousands separators, never in scientific notation.
+/// A number with `digits` significant digits and thousands separators, never in scientific
+/// notation.
 pub fn significant(value: f64, digits: u32) -> String {
     if !value.is_finite() {
         return if value.is_nan() {
@@ -33,7 +35,8 @@ pub fn significant(value: f64, digits: u32) -> String {
     grouped(&text, value < 0.0)
 }
 
-/// A finite number with this many decimals and thousands separators; what rounds to zero has no sign.
+/// A finite number with this many decimals and thousands separators; what rounds to zero has no
+/// sign.
 pub fn fixed(value: f64, decimals: usize) -> String {
     let digits = format!("{:.decimals$}", value.abs());
     let zero = digits.chars().all(|digit| matches!(digit, '0' | '.'));
@@ -62,8 +65,9 @@ pub fn whole(value: f64) -> String {
     if value.is_finite() { fixed(value, 0) } else { significant(value, 1) }
 }
 
-/// `mean ± half width`: the half width with two digits, the mean to the same decimal, but with no more than one digit more
-/// than `digits`. Without a half width the mean alone, as where one of the two is not finite.
+/// `mean ± half width`: the half width with two digits, the mean to the same decimal, but with no
+/// more than one digit more than `digits`. Without a half width the mean alone, as where one of the
+/// two is not finite.
 pub fn estimate(estimate: &Estimate, digits: u32) -> String {
     let Estimate { mean, half_width, .. } = *estimate;
     let half = match half_width {
@@ -116,23 +120,29 @@ pub fn verdict(verdict: &Verdict) -> String {
     }
 }
 
+/// Standing of an output against the reference, in words.
+pub fn standing(standing: &Standing) -> String {
+    match standing {
+        Standing::Reference => "reference".into(),
+        Standing::NoReference => "no reference".into(),
+        Standing::AllFailed => "every run failed".into(),
+        Standing::OtherTokens => "other test tokens: no verdict".into(),
+        Standing::Compared { verdict: words, .. } => verdict(words),
+    }
+}
+
 fn signed(value: f64) -> String {
     let text = significant(value, 3);
     if value > 0.0 { format!("+{text}") } else { text }
 }
 
-/// Seconds since the Unix epoch as date and time in UTC, after the calendar algorithm of Howard Hinnant (days to civil).
+/// Seconds since the Unix epoch as date and time in UTC; beyond the year 9999 the seconds
+/// themselves.
 pub fn utc(unix: u64) -> String {
-    let (days, seconds) = (unix / 86_400, unix % 86_400);
-    let z = days + 719_468;
-    let (era, day_of_era) = (z / 146_097, z % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", seconds / 3600, seconds % 3600 / 60)
+    match i64::try_from(unix).ok().and_then(|unix| jiff::Timestamp::from_second(unix).ok()) {
+        Some(moment) => moment.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        None => format!("{unix} s after 1970"),
+    }
 }
 
 #[cfg(test)]
@@ -199,5 +209,6 @@ mod tests {
         assert_eq!(utc(951_782_400), "2000-02-29 00:00 UTC");
         assert_eq!(utc(1_709_251_199), "2024-02-29 23:59 UTC");
         assert_eq!(utc(1_767_225_600), "2026-01-01 00:00 UTC");
+        assert_eq!(utc(u64::MAX), "18446744073709551615 s after 1970");
     }
 }

@@ -1,7 +1,8 @@
-//! Makes the report of an experiment from its stored records: tables, statistics over seeds, charts and one page.
+//! Makes the report of an experiment from its stored records: tables, statistics over seeds, charts
+//! and one page.
 //!
-//! Nothing here trains or knows a tensor. The same records give the same bytes, whenever and however often a report is
-//! written.
+//! Nothing here trains or knows a tensor. The same records give the same bytes, whenever and
+//! however often a report is written.
 //!
 //! ```
 //! use lexmax_report::{ReportError, ReportOptions, write_report};
@@ -15,13 +16,16 @@
 //! ```
 
 mod charts;
+mod columns;
 mod error;
 mod format;
 mod html;
 mod load;
 mod markdown;
-pub mod peers;
+pub mod parts;
+mod ranking;
 mod rows;
+mod scored;
 mod stats;
 mod summary;
 #[cfg(test)]
@@ -35,14 +39,16 @@ use std::path::{Path, PathBuf};
 use lexmax_records::write_atomically;
 
 pub use error::ReportError;
+pub use tables::runs;
 
-/// What a report may be asked to do differently.
+/// Options of a report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReportOptions {
-    /// Output that the others are compared to. By default the one named `full`, else the first of the family full by
-    /// name, of those that finished a run.
+    /// Output that the others are compared to. By default the one named `full`, else the first of
+    /// the family full by name, of those that finished a run.
     pub reference: Option<String>,
-    /// Tolerances of the operating points: allowed increases of test perplexity over the reference, in per cent.
+    /// Tolerances of the operating points: allowed increases of test perplexity over the reference,
+    /// in per cent.
     pub tolerances_percent: Vec<f64>,
 }
 
@@ -52,7 +58,7 @@ impl Default for ReportOptions {
     }
 }
 
-/// Where the parts of a report are.
+/// Files of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportPaths {
     /// The folder `report` of the results.
@@ -67,14 +73,16 @@ pub struct ReportPaths {
 
 /// Reads `results/runs/*.json` and writes `results/report/`.
 ///
-/// Written are `table.md`, `table.csv` and `table.parquet` (one row an output), `runs.csv` and `runs.parquet` (one row a
-/// run), `curves.csv` (one row a point of a learning curve), `operating_points.md`, the charts `learning_curves`,
-/// `pareto`, `bands`, `memory` and `layer_time` as `.svg` and `.png` where there is data for them, and `report.html`.
-/// Charts of an earlier report that have no data any more are removed.
+/// Written are `table.md`, `table.csv` and `table.parquet` (one row an output), `runs.csv` and
+/// `runs.parquet` (one row a run), `curves.csv` (one row a point of a learning curve),
+/// `operating_points.md`, the charts `learning_curves`, `pareto`, `bands`, `memory` and
+/// `layer_time` as `.svg` and `.png` where there is data for them, and `report.html`. Charts of an
+/// earlier report that have no data any more are removed.
 ///
 /// # Errors
-/// There is no record or one cannot be read, the options name an unknown reference or a bad tolerance, a table or chart
-/// cannot be made, or the file system refuses. Each file is replaced whole or not at all.
+/// There is no record or one cannot be read, the options name an unknown reference or a bad
+/// tolerance, a table or chart cannot be made, or the file system refuses. Each file is replaced
+/// whole or not at all.
 pub fn write_report(results: &Path, options: &ReportOptions) -> Result<ReportPaths, ReportError> {
     let summary = summary::Summary::new(load::load(results)?, options)?;
     let folder = results.join("report");
@@ -92,8 +100,8 @@ pub fn write_report(results: &Path, options: &ReportOptions) -> Result<ReportPat
     let table = write("table.md", markdown::table(&summary).as_bytes())?;
     write("table.csv", &tables::csv("table.csv", tables::outputs(&summary))?)?;
     write("table.parquet", &tables::parquet("table.parquet", tables::outputs(&summary))?)?;
-    write("runs.csv", &tables::csv("runs.csv", tables::runs(&summary))?)?;
-    write("runs.parquet", &tables::parquet("runs.parquet", tables::runs(&summary))?)?;
+    write("runs.csv", &tables::csv("runs.csv", tables::runs(&summary.records))?)?;
+    write("runs.parquet", &tables::parquet("runs.parquet", tables::runs(&summary.records))?)?;
     write("curves.csv", &tables::csv("curves.csv", tables::curves(&summary))?)?;
     write("operating_points.md", markdown::operating_points(&summary).as_bytes())?;
 

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use lexmax_records::{RunRecord, RunStore};
+use lexmax_records::{Contents, RunRecord, RunStore, Skipped};
 use serde_json::Value;
 
 use crate::ReportError;
+
+/// Files among the records that are named one by one; the rest are counted.
+const NAMED: usize = 20;
 
 /// The records to report on, one for each output and seed.
 #[derive(Debug, Clone)]
@@ -17,25 +20,42 @@ pub struct Loaded {
     pub notes: Vec<String>,
 }
 
-/// Reads `results/runs/*.json`.
+/// Reads `results/runs/*.json`. Files there that are no usable record are named in the notes.
 ///
 /// # Errors
-/// A record cannot be read, or there is none.
+/// The folder cannot be read, or holds no record.
 pub fn load(results: &Path) -> Result<Loaded, ReportError> {
-    let records = RunStore::open(results).read_all()?.into_records();
+    let contents: Contents = RunStore::open(results).read_all()?;
+    let mut left_out = named(&contents.skipped);
+    let records = contents.into_records();
     if records.is_empty() {
-        return Err(ReportError::NoRecords { folder: results.join("runs") });
+        return Err(ReportError::NoRecords { folder: results.join("runs"), left_out });
     }
-    Ok(select(records))
+    let mut loaded = select(records);
+    left_out.append(&mut loaded.notes);
+    Ok(Loaded { notes: left_out, ..loaded })
 }
 
-/// Keeps the latest record of each output and seed, and looks for what makes the rest hard to compare.
+/// A sentence for each file that was left out.
+fn named(skipped: &[Skipped]) -> Vec<String> {
+    let name = |file: &Skipped| file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let sentence = |file: &Skipped| format!("The file runs/{} was left out: {}.", name(file), file.reason);
+    let mut sentences: Vec<String> = skipped.iter().take(NAMED).map(sentence).collect();
+    if skipped.len() > NAMED {
+        sentences.push(format!("{} more files in runs/ were left out.", skipped.len() - NAMED));
+    }
+    sentences
+}
+
+/// Keeps the latest record of each output and seed, and looks for what makes the rest hard to
+/// compare.
 pub fn select(records: Vec<RunRecord>) -> Loaded {
     let total = records.len();
     let mut latest: BTreeMap<(String, u64), RunRecord> = BTreeMap::new();
     for record in records {
         let key = (record.run.name.clone(), record.run.seed);
-        // A run that finished says more than a later one that broke, and a later one more than an earlier.
+        // A run that finished says more than a later one that broke, and a later one more than an
+        // earlier.
         let rank =
             |record: &RunRecord| (record.result().is_some(), record.run.started_unix, record.run.id.clone());
         if latest.get(&key).is_none_or(|kept| rank(kept) < rank(&record)) {
@@ -52,52 +72,36 @@ pub fn select(records: Vec<RunRecord>) -> Loaded {
             if left_out == 1 { "record was" } else { "records were" }
         ));
     }
-    let distinct = |what: &str, values: BTreeSet<String>, warning: &str| {
-        (values.len() > 1).then(|| {
+    let mut distinct = |what: &str, of: &dyn Fn(&RunRecord) -> String, warning: &str| {
+        let values: BTreeSet<String> = records.iter().map(of).collect();
+        if values.len() > 1 {
             let list: Vec<_> = values.into_iter().collect();
-            format!("The runs come from {} {what} ({}): {warning}.", list.len(), list.join("; "))
-        })
+            notes.push(format!("The runs come from {} {what} ({}): {warning}.", list.len(), list.join("; ")));
+        }
     };
-    notes.extend(distinct(
-        "experiments",
-        records.iter().map(|record| record.run.experiment.clone()).collect(),
-        "compare with care",
-    ));
-    notes.extend(distinct(
+    distinct("experiments", &|record| record.run.experiment.clone(), "compare with care");
+    distinct(
         "corpora",
-        records
-            .iter()
-            .map(|record| format!("{} {}", record.run.corpus.name, record.run.corpus.hash))
-            .collect(),
+        &|record| format!("{} {}", record.run.corpus.name, record.run.corpus.hash),
         "perplexities of different corpora do not compare",
-    ));
-    notes.extend(distinct(
+    );
+    distinct(
         "machines or settings",
-        records
-            .iter()
-            .map(|record| {
-                let e = &record.run.environment;
-                format!("{}, {} of {} cores, {}, {}", e.cpu, e.threads, e.cores, e.device, e.dtype)
-            })
-            .collect(),
+        &|record| {
+            let e = &record.run.environment;
+            format!("{}, {} of {} cores, {}, {}", e.cpu, e.threads, e.cores, e.device, e.dtype)
+        },
         "times do not compare",
-    ));
-    notes.extend(distinct(
+    );
+    distinct(
         "builds",
-        records
-            .iter()
-            .map(|record| {
-                let e = &record.run.environment;
-                format!(
-                    "lexmax {} {}, libtorch {}",
-                    e.lexmax,
-                    e.commit.as_deref().unwrap_or("no commit"),
-                    e.libtorch
-                )
-            })
-            .collect(),
+        &|record| {
+            let e = &record.run.environment;
+            let commit = e.commit.as_deref().unwrap_or("no commit");
+            format!("lexmax {} {commit}, libtorch {}", e.lexmax, e.libtorch)
+        },
         "times may not compare",
-    ));
+    );
     let mut configs: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for record in &records {
         configs.entry(&record.run.name).or_default().insert(without_seed(&record.run.config).to_string());
@@ -113,8 +117,8 @@ pub fn select(records: Vec<RunRecord>) -> Loaded {
     Loaded { records, notes }
 }
 
-/// A configuration without its fields `seed` and `seeds` (each run names its own), with keys in order: equal for the seeds of
-/// one output.
+/// A configuration without its fields `seed` and `seeds` (each run names its own), with keys in
+/// order: equal for the seeds of one output.
 pub(crate) fn without_seed(config: &Value) -> Value {
     match config {
         Value::Object(map) => {

@@ -14,7 +14,8 @@ pub fn table(summary: &Summary) -> String {
     out.push_str(&of(&rows::outputs(summary)));
     out.push('\n');
     out.push_str(
-        "Perplexities are exact: normalised over all classes. ± is half the 95 % interval over seeds (Student t).\n",
+        "Perplexities are exact: normalised over all classes. ± is half the 95 % interval over seeds (Student t). ↓: less \
+         is better; ↑: more is better.\n",
     );
     if summary.failed_runs() > 0 {
         out.push_str("\n## Failed runs\n\n");

@@ -2,8 +2,9 @@
 
 use lexmax_records::RunStatus;
 
-use crate::format::{NONE, estimate, percent, significant, verdict, whole};
-use crate::summary::{Figures, OutputSummary, Summary};
+use crate::columns::{COLUMNS, Column, Get, PERPLEXITY, SPEED, Show};
+use crate::format::{NONE, percent, significant, whole};
+use crate::summary::{OutputSummary, Summary};
 
 /// A table of text cells.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,81 +25,40 @@ impl TextTable {
     }
 }
 
-/// The table that says it all: one row an output.
+/// The table that says it all: one row an output. A figure that no finished run has is left out.
 pub fn outputs(summary: &Summary) -> TextTable {
-    let rows_per_batch = batch_rows(summary);
-    let mut table = TextTable::new(&[
-        ("Output", false),
-        ("Family", false),
-        ("Runs finished / failed", true),
-        ("Test perplexity", true),
-        ("Change from the reference", true),
-        ("Against the reference, paired seeds", false),
-        ("Excess nats / token", true),
-        ("Training s", true),
-        ("Steps", true),
-        ("Training tokens", true),
-        ("Training tokens/s", true),
-        ("Evaluation tokens/s", true),
-        ("Output layer ms / step", true),
-        ("Exact top 10 ms", true),
-        ("Layer parameters M", true),
-        ("All parameters M", true),
-        ("Peak memory MiB", true),
-        ("On the front", false),
-    ]);
-    if let Some(rows) = rows_per_batch {
-        table.columns[13].0 = format!("Exact top 10 ms / {rows} rows");
-    }
-    if summary.outputs.iter().all(|output| output.figures.is_none_or(|f| f.excess_nats.is_none())) {
-        table.columns[6].0 = "Excess nats / token (truth unknown)".into();
-    }
-    table.highlight = summary.reference;
-    table.rows = summary
-        .outputs
-        .iter()
-        .enumerate()
-        .map(|(i, output)| output_row(output, summary.reference == Some(i)))
-        .collect();
-    table
-}
-
-fn output_row(output: &OutputSummary, is_reference: bool) -> Vec<String> {
-    let of = |text: &dyn Fn(&Figures) -> String| output.figures.as_ref().map_or(NONE.into(), text);
-    let mib = |bytes: f64| whole(bytes / (1024.0 * 1024.0));
-    let verdict = match (&output.verdict, is_reference) {
-        (_, true) => "reference".into(),
-        (Some(words), _) => verdict(words),
-        (None, _) if output.figures.is_none() => "every run failed".into(),
-        (None, _) => "no reference".into(),
+    let any_finished = summary.outputs.iter().any(|output| output.figures.is_some());
+    let is_shown = |column: &&Column| match column.get {
+        _ if column.head.is_empty() => false,
+        Get::Run(_) => false,
+        Get::Both(..) | Get::Output(..) => true,
+        Get::Figure(..) => {
+            !any_finished || summary.outputs.iter().any(|output| figure(output, column).is_some())
+        }
     };
-    vec![
-        output.name.clone(),
-        output.family.clone(),
-        format!("{} / {}", output.finished.len(), output.failed.len()),
-        of(&|f| estimate(&f.perplexity, 4)),
-        output.change_percent.map_or(NONE.into(), percent),
-        verdict,
-        of(&|f| f.excess_nats.map_or(NONE.into(), |e| estimate(&e, 3))),
-        of(&|f| significant(f.train_seconds.mean, 3)),
-        of(&|f| whole(f.steps.mean)),
-        of(&|f| whole(f.tokens.mean)),
-        of(&|f| whole(f.train_tokens_per_second.mean)),
-        of(&|f| whole(f.eval_tokens_per_second.mean)),
-        of(&|f| significant(f.layer_ms.mean, 3)),
-        of(&|f| significant(f.top_k_ms.mean, 3)),
-        of(&|f| significant(f.layer_parameters.mean / 1e6, 3)),
-        of(&|f| significant(f.parameters.mean / 1e6, 3)),
-        of(&|f| mib(f.peak_memory_bytes.mean)),
-        if output.on_front { "yes" } else { "no" }.into(),
-    ]
+    let columns: Vec<&Column> = COLUMNS.iter().filter(is_shown).collect();
+    TextTable {
+        columns: columns.iter().map(|column| (column.title(), column.is_numeric())).collect(),
+        rows: summary
+            .outputs
+            .iter()
+            .map(|output| columns.iter().map(|column| cell(column, output)).collect())
+            .collect(),
+        highlight: summary.reference,
+    }
 }
 
-/// The rows that the exact top 10 was timed on, where all runs agree.
-fn batch_rows(summary: &Summary) -> Option<u64> {
-    let mut rows = summary.records.iter().filter_map(|record| Some(record.result()?.top_k_rows));
-    let first = rows.next()?;
-    rows.all(|other| other == first).then_some(first)
+fn figure(output: &OutputSummary, column: &Column) -> Option<crate::stats::Estimate> {
+    output.figures.as_ref()?.of(column)
+}
+
+fn cell(column: &Column, output: &OutputSummary) -> String {
+    match column.get {
+        Get::Output(_, words) => words(output),
+        Get::Figure(_, show) => column.words(figure(output, column), show),
+        Get::Both(_, name) => name(output).to_owned(),
+        Get::Run(_) => NONE.into(),
+    }
 }
 
 /// The fastest output within each tolerance of the reference.
@@ -106,21 +66,20 @@ pub fn operating_points(summary: &Summary) -> TextTable {
     let mut table = TextTable::new(&[
         ("Perplexity within", true),
         ("Fastest output", false),
-        ("Training tokens/s", true),
+        (&SPEED.title(), true),
         ("Speed against the reference", true),
-        ("Test perplexity", true),
+        (&PERPLEXITY.title(), true),
         ("Change from the reference", true),
     ]);
     for point in &summary.operating_points {
         let output = &summary.outputs[point.output];
-        let Some(figures) = &output.figures else { continue };
         table.rows.push(vec![
             format!("{} %", significant(point.tolerance_percent, 2)),
             output.name.clone(),
-            estimate(&figures.train_tokens_per_second, 4),
+            SPEED.words(figure(output, &SPEED), Show::Interval(4)),
             format!("{} ×", significant(point.speedup, 3)),
-            estimate(&figures.perplexity, 4),
-            output.change_percent.map_or("reference".into(), percent),
+            PERPLEXITY.words(figure(output, &PERPLEXITY), Show::Interval(4)),
+            output.change_percent().map_or("reference".into(), percent),
         ]);
     }
     table
@@ -135,8 +94,8 @@ pub fn failures(summary: &Summary) -> TextTable {
         ("Error", false),
         ("Run", false),
     ]);
-    for record in summary.outputs.iter().flat_map(|output| output.failed.iter().map(|&i| &summary.records[i]))
-    {
+    let failed = summary.outputs.iter().flat_map(|output| &output.failed);
+    for record in failed.map(|&i| &summary.records[i]) {
         let RunStatus::Failed { error, step } = &record.status else { continue };
         table.rows.push(vec![
             record.run.name.clone(),

@@ -1,5 +1,5 @@
-//! Made-up records for tests: a world in which an output has a speed and a loss, seeds add a little noise, and learning
-//! curves fall towards the loss.
+//! Made-up records for tests: a world in which an output has a speed and a loss, seeds add a little
+//! noise, and learning curves fall towards the loss.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +11,8 @@ use lexmax_records::{
 };
 use serde_json::json;
 
-/// An output of the made-up world: name, family, tokens per second, test loss in nats, millions of layer parameters.
+/// An output of the made-up world: name, family, tokens per second, test loss in nats, millions of
+/// layer parameters.
 pub type Output = (&'static str, &'static str, f64, f64, f64);
 
 /// Twelve outputs of all five families, close to one another where real ones are.
@@ -154,7 +155,7 @@ pub fn set_loss(record: &mut RunRecord, nll: f64) {
     result.test = BandedNll::from_exact(alike.collect());
 }
 
-/// The same run, broken at a step.
+/// Breaks a run at a step.
 pub fn broken(mut record: RunRecord, step: u64) -> RunRecord {
     record.status =
         RunStatus::Failed { error: format!("loss is not finite at step {step}"), step: Some(step) };

@@ -1,113 +1,124 @@
-//! Data tables by polars, as CSV and Parquet: one row an output, one row a run, one row a point of a learning curve.
+//! Data frames: one row a run, one row an output, one row a point of a learning curve; as CSV and
+//! as Parquet.
 
+use lexmax_records::RunRecord;
 use polars::prelude::*;
 
 use crate::ReportError;
+use crate::columns::{COLUMNS, Get, Value, interval_key};
 use crate::stats::Estimate;
-use crate::summary::{Figures, OutputSummary, Summary};
+use crate::summary::Summary;
 
-const MIB: f64 = 1024.0 * 1024.0;
+/// Column of [`means`] that counts the runs of each mean.
+pub const RUNS: &str = "runs_finished";
 
-/// One row for each output, in the order of the summary.
-pub fn outputs(summary: &Summary) -> PolarsResult<DataFrame> {
-    let outputs = &summary.outputs;
-    let text = |name: &str, of: fn(&OutputSummary) -> &str| {
-        Column::new(name.into(), outputs.iter().map(of).collect::<Vec<_>>())
-    };
-    let number = |name: &str, of: &dyn Fn(&Figures) -> Option<f64>| {
-        Column::new(name.into(), outputs.iter().map(|o| o.figures.as_ref().and_then(of)).collect::<Vec<_>>())
-    };
-    let count = |name: &str, of: fn(&OutputSummary) -> usize| {
-        Column::new(name.into(), outputs.iter().map(|o| of(o) as u64).collect::<Vec<_>>())
-    };
-    let mean = |name: &str, of: fn(&Figures) -> Estimate| number(name, &|f| Some(of(f).mean));
-    let half = |name: &str, of: fn(&Figures) -> Estimate| number(name, &|f| of(f).half_width);
-    let verdicts: Vec<_> =
-        outputs.iter().map(|output| output.verdict.as_ref().map(crate::format::verdict)).collect();
-    let changes: Vec<_> = outputs.iter().map(|output| output.change_percent).collect();
-    DataFrame::new_infer_height(vec![
-        text("output", |o| &o.name),
-        text("family", |o| &o.family),
-        count("runs_finished", |o| o.finished.len()),
-        count("runs_failed", |o| o.failed.len()),
-        mean("test_perplexity", |f| f.perplexity),
-        half("test_perplexity_ci95", |f| f.perplexity),
-        Column::new("perplexity_change_percent".into(), changes),
-        number("excess_nats", &|f| f.excess_nats.map(|e| e.mean)),
-        number("excess_nats_ci95", &|f| f.excess_nats.and_then(|e| e.half_width)),
-        mean("train_seconds", |f| f.train_seconds),
-        mean("setup_seconds", |f| f.setup_seconds),
-        mean("steps", |f| f.steps),
-        mean("tokens", |f| f.tokens),
-        mean("train_tokens_per_second", |f| f.train_tokens_per_second),
-        half("train_tokens_per_second_ci95", |f| f.train_tokens_per_second),
-        mean("eval_tokens_per_second", |f| f.eval_tokens_per_second),
-        mean("layer_ms_per_step", |f| f.layer_ms),
-        mean("top10_ms", |f| f.top_k_ms),
-        number("layer_parameters_millions", &|f| Some(f.layer_parameters.mean / 1e6)),
-        number("parameters_millions", &|f| Some(f.parameters.mean / 1e6)),
-        number("peak_memory_mib", &|f| Some(f.peak_memory_bytes.mean / MIB)),
-        Column::new("on_front".into(), outputs.iter().map(|o| o.on_front).collect::<Vec<_>>()),
-        Column::new("verdict".into(), verdicts),
-    ])
+/// One row for each run, with every recorded figure, in the order of the records.
+///
+/// Figures of failed runs and figures that a run does not have are null.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use lexmax_records::RunStore;
+///
+/// let results = tempfile::tempdir()?;
+/// let records = RunStore::open(results.path()).read_all()?.into_records();
+/// let frame = lexmax_report::runs(&records)?;
+/// // Nothing ran there; else `frame` has the columns `output`, `seed`, `test_perplexity`, `layer_ms` and so on.
+/// assert_eq!(frame.height(), 0);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// polars refused.
+pub fn runs(records: &[RunRecord]) -> PolarsResult<DataFrame> {
+    let cells = |get: &dyn Fn(&RunRecord) -> Option<Value>| records.iter().map(get).collect::<Vec<_>>();
+    let columns = COLUMNS.iter().filter_map(|column| match column.get {
+        Get::Run(get) | Get::Both(get, _) => Some(typed(column.key, cells(&|record| Some(get(record))))),
+        Get::Figure(get, _) => Some(typed(column.key, cells(&|record| record.result().map(get)))),
+        Get::Output(..) => None,
+    });
+    DataFrame::new_infer_height(columns.collect())
 }
 
-/// One row for each run, as recorded.
-pub fn runs(summary: &Summary) -> PolarsResult<DataFrame> {
-    use lexmax_records::{RunRecord, RunResult, RunStatus};
-    let records = &summary.records;
-    let text = |name: &str, of: &dyn Fn(&RunRecord) -> Option<String>| {
-        Column::new(name.into(), records.iter().map(of).collect::<Vec<_>>())
-    };
-    let float = |name: &str, of: fn(&RunResult) -> Option<f64>| {
-        Column::new(name.into(), records.iter().map(|r| r.result().and_then(of)).collect::<Vec<_>>())
-    };
-    let whole = |name: &str, of: fn(&RunResult) -> u64| {
-        Column::new(name.into(), records.iter().map(|r| r.result().map(of)).collect::<Vec<_>>())
-    };
-    let failed = |record: &RunRecord| match &record.status {
-        RunStatus::Finished(_) => None,
-        RunStatus::Failed { error, step } => Some((error.clone(), *step)),
-    };
-    DataFrame::new_infer_height(vec![
-        text("id", &|r| Some(r.run.id.to_string())),
-        text("experiment", &|r| Some(r.run.experiment.clone())),
-        text("output", &|r| Some(r.run.name.clone())),
-        text("family", &|r| Some(r.run.family.clone())),
-        Column::new("seed".into(), records.iter().map(|r| r.run.seed).collect::<Vec<_>>()),
-        Column::new("started_unix".into(), records.iter().map(|r| r.run.started_unix).collect::<Vec<_>>()),
-        text("state", &|r| Some(if failed(r).is_some() { "failed" } else { "finished" }.into())),
-        text("error", &|r| failed(r).map(|(error, _)| error)),
-        Column::new(
-            "failed_step".into(),
-            records.iter().map(|r| failed(r).and_then(|(_, step)| step)).collect::<Vec<Option<u64>>>(),
-        ),
-        float("test_nll", |r| Some(r.test.nll())),
-        float("test_perplexity", |r| Some(r.test.perplexity())),
-        whole("test_tokens_scored", |r| r.test.tokens()),
-        float("valid_nll", |r| Some(r.valid_nll)),
-        float("true_test_nll", |r| r.true_test_nll),
-        float("excess_nats", RunResult::excess_nats),
-        float("train_seconds", |r| Some(r.train_seconds)),
-        float("setup_seconds", |r| Some(r.setup_seconds)),
-        whole("steps", |r| r.steps),
-        whole("tokens", |r| r.tokens),
-        float("train_tokens_per_second", |r| Some(r.train_tokens_per_second)),
-        float("eval_tokens_per_second", |r| Some(r.eval_tokens_per_second)),
-        float("layer_ms_per_step", |r| Some(r.layer_ms)),
-        float("top10_ms", |r| Some(r.top_k_ms)),
-        whole("top10_rows", |r| r.top_k_rows),
-        whole("layer_parameters", |r| r.layer_parameters),
-        whole("parameters", |r| r.parameters),
-        float("peak_memory_bytes", |r| r.peak_memory_bytes.map(|bytes| bytes as f64)),
-        text("cpu", &|r| Some(r.run.environment.cpu.clone())),
-        Column::new(
-            "threads".into(),
-            records.iter().map(|r| r.run.environment.threads as u64).collect::<Vec<_>>(),
-        ),
-        text("device", &|r| Some(r.run.environment.device.clone())),
-        text("commit", &|r| r.run.environment.commit.clone()),
-    ])
+/// One row for each output that finished a run: the mean of every figure over its finished runs,
+/// and half the width of its 95 % interval (Student t) in the column of [`interval_key`]. A figure
+/// that a finished run lacks has no mean.
+///
+/// # Errors
+/// polars refused.
+pub fn means(runs: &DataFrame) -> PolarsResult<DataFrame> {
+    if runs.height() == 0 {
+        return Ok(DataFrame::empty());
+    }
+    let finished = runs.column("state")?.str()?.equal("finished");
+    let finished = runs.filter(&finished)?;
+    if finished.height() == 0 {
+        return Ok(DataFrame::empty());
+    }
+    finished.group_by_stable(["output"])?.apply(|runs| {
+        let count = Column::new(RUNS.into(), [runs.height() as u64]);
+        let mut columns = vec![runs.column("output")?.head(Some(1)), count];
+        for key in
+            COLUMNS.iter().filter(|column| matches!(column.get, Get::Figure(..))).map(|column| column.key)
+        {
+            let values: Option<Vec<f64>> =
+                runs.column(key)?.cast(&DataType::Float64)?.f64()?.iter().collect();
+            let estimate = values.and_then(|values| Estimate::of(&values));
+            columns.push(Column::new(key.into(), [estimate.map(|estimate| estimate.mean)]));
+            let half_width = estimate.and_then(|estimate| estimate.half_width);
+            columns.push(Column::new(interval_key(key).into(), [half_width]));
+        }
+        DataFrame::new_infer_height(columns)
+    })
+}
+
+/// One row for each output, in the order of the summary: means, intervals and comparisons.
+pub fn outputs(summary: &Summary) -> PolarsResult<DataFrame> {
+    let outputs = &summary.outputs;
+    let mut columns = Vec::new();
+    for column in COLUMNS {
+        match column.get {
+            Get::Run(_) => {}
+            Get::Both(_, name) => {
+                columns.push(Column::new(column.key.into(), outputs.iter().map(name).collect::<Vec<_>>()));
+            }
+            Get::Output(get, _) => {
+                columns.push(typed(column.key, outputs.iter().map(|output| Some(get(output))).collect()));
+            }
+            Get::Figure(..) => {
+                let estimates: Vec<Option<Estimate>> =
+                    outputs.iter().map(|output| output.figures.as_ref()?.of(column)).collect();
+                let means: Vec<_> = estimates.iter().map(|e| e.map(|e| e.mean)).collect();
+                let halves: Vec<_> = estimates.iter().map(|e| e.and_then(|e| e.half_width)).collect();
+                columns.push(Column::new(column.key.into(), means));
+                columns.push(Column::new(interval_key(column.key).into(), halves));
+            }
+        }
+    }
+    DataFrame::new_infer_height(columns)
+}
+
+/// A column of the kind that its cells have; where no cell tells one, nulls.
+fn typed(key: &str, cells: Vec<Option<Value>>) -> Column {
+    macro_rules! column {
+        ($variant:ident) => {
+            cells
+                .into_iter()
+                .map(|cell| match cell {
+                    Some(Value::$variant(value)) => value,
+                    _ => None,
+                })
+                .collect::<Vec<_>>()
+        };
+    }
+    let key = key.into();
+    match cells.iter().flatten().next() {
+        Some(Value::Text(_)) => Column::new(key, column!(Text)),
+        Some(Value::Count(_)) => Column::new(key, column!(Count)),
+        Some(Value::Flag(_)) => Column::new(key, column!(Flag)),
+        Some(Value::Real(_)) | None => Column::new(key, column!(Real)),
+    }
 }
 
 /// One row for each point of a learning curve.
@@ -149,16 +160,16 @@ pub fn csv(file: &str, frame: PolarsResult<DataFrame>) -> Result<Vec<u8>, Report
     Ok(bytes)
 }
 
-/// The bytes of a table as Parquet.
+/// The bytes of a table as Parquet, compressed by Zstandard.
 ///
 /// # Errors
-/// As [`csv`].
+/// Errors of [`csv`].
 pub fn parquet(file: &str, frame: PolarsResult<DataFrame>) -> Result<Vec<u8>, ReportError> {
     let mut bytes = Vec::new();
     frame
         .and_then(|mut frame| {
             ParquetWriter::new(&mut bytes)
-                .with_compression(ParquetCompression::Uncompressed)
+                .with_compression(ParquetCompression::Zstd(None))
                 .finish(&mut frame)
                 .map(drop)
         })

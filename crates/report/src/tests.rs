@@ -1,18 +1,22 @@
-//! The report as a whole: what is written, that it is written alike each time, and what it says when runs are missing.
+//! The report as a whole: what is written, that it is written alike each time, and what it says
+//! when runs are missing.
 
 #![allow(clippy::unwrap_used)]
 
 mod literals;
 mod not_finite;
+mod other_tokens;
+mod registry;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use polars::prelude::*;
 
+use crate::columns::{PERPLEXITY, SPEED};
 use crate::load::select;
 use crate::stats::paired::Verdict;
-use crate::summary::Summary;
+use crate::summary::{Standing, Summary};
 use crate::synthetic::{OUTPUTS, broken, many, run, write};
 use crate::{ReportError, ReportOptions, write_report};
 
@@ -116,17 +120,17 @@ fn operating_points_are_the_fastest_within_the_tolerance() {
     let summary = summary(many());
     let reference = &summary.outputs[summary.reference.unwrap()];
     assert_eq!(reference.name, "full");
-    let base = reference.figures.unwrap();
+    let base = reference.figures.clone().unwrap();
     assert_eq!(summary.operating_points.len(), 3);
     for point in &summary.operating_points {
-        let limit = base.perplexity.mean * (1.0 + point.tolerance_percent / 100.0);
-        let chosen = summary.outputs[point.output].figures.unwrap();
-        assert!(chosen.perplexity.mean <= limit);
-        for other in summary.outputs.iter().filter_map(|output| output.figures) {
-            let faster = other.train_tokens_per_second.mean > chosen.train_tokens_per_second.mean;
-            assert!(!faster || other.perplexity.mean > limit);
+        let limit = base.mean(&PERPLEXITY) * (1.0 + point.tolerance_percent / 100.0);
+        let chosen = summary.outputs[point.output].figures.clone().unwrap();
+        assert!(chosen.mean(&PERPLEXITY) <= limit);
+        for other in summary.outputs.iter().filter_map(|output| output.figures.as_ref()) {
+            let faster = other.mean(&SPEED) > chosen.mean(&SPEED);
+            assert!(!faster || other.mean(&PERPLEXITY) > limit);
         }
-        let speedup = chosen.train_tokens_per_second.mean / base.train_tokens_per_second.mean;
+        let speedup = chosen.mean(&SPEED) / base.mean(&SPEED);
         assert_eq!(point.speedup, speedup);
     }
     // At 5 % something of another family is three times as fast, at 1 % it is not.
@@ -146,7 +150,7 @@ fn options_choose_reference_and_tolerances_and_refuse_nonsense() {
     assert_eq!(chosen.outputs[chosen.reference.unwrap()].name, "huffman");
     assert_eq!(chosen.operating_points.len(), 2);
     let full = chosen.outputs.iter().find(|output| output.name == "full").unwrap();
-    assert!(full.change_percent.unwrap() < -30.0);
+    assert!(full.change_percent().unwrap() < -30.0);
     let error = with(options(Some("fulll"), &[1.0])).unwrap_err();
     assert!(matches!(&error, ReportError::UnknownReference { name, .. } if name == "fulll"));
     let words = error.to_string();
@@ -160,7 +164,10 @@ fn options_choose_reference_and_tolerances_and_refuse_nonsense() {
 fn verdicts_need_two_shared_seeds() {
     let summary = summary(many());
     let verdict =
-        |name: &str| summary.outputs.iter().find(|output| output.name == name).unwrap().verdict.unwrap();
+        |name: &str| match summary.outputs.iter().find(|output| output.name == name).unwrap().standing {
+            Standing::Compared { verdict, .. } => verdict,
+            other => panic!("{other:?}"),
+        };
     assert!(matches!(verdict("nce S=1024"), Verdict::OneSeed { .. }));
     assert!(matches!(verdict("huffman"), Verdict::Worse(_)));
     assert!(matches!(verdict("full tied"), Verdict::NoDifference(_)));
@@ -208,7 +215,15 @@ fn no_records_and_broken_records_are_errors_that_name_the_place() {
     std::fs::create_dir(results.path().join("runs")).unwrap();
     std::fs::write(results.path().join("runs/broken.json"), "{").unwrap();
     let error = write_report(results.path(), &ReportOptions::default()).unwrap_err();
-    assert!(error.to_string().contains("broken.json"), "{error}");
+    assert!(error.to_string().contains("runs/broken.json was left out: not a run record"), "{error}");
+    // Beside a sound record it is a note.
+    write(results.path(), &[run(OUTPUTS[0], 1)]);
+    std::fs::create_dir(results.path().join("runs/folder.json")).unwrap();
+    let paths = write_report(results.path(), &ReportOptions::default()).unwrap();
+    let table = std::fs::read_to_string(&paths.table).unwrap();
+    assert!(table.contains("> The file runs/broken.json was left out"), "{table}");
+    assert!(table.contains("> The file runs/folder.json was left out: not a file."), "{table}");
+    assert_eq!(std::fs::read_to_string(paths.folder.join("runs.csv")).unwrap().lines().count(), 2);
 }
 
 #[test]

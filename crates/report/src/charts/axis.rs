@@ -46,7 +46,8 @@ impl Axis {
         Self { scale: Scale::Linear, low, high, ticks: even(low, high, 7), minor: Vec::new() }
     }
 
-    /// A logarithmic axis over the positive finite values. Values of zero or less are drawn at its lower end.
+    /// A logarithmic axis over the positive finite values. Values of zero or less are drawn at its
+    /// lower end.
     pub fn log(values: impl IntoIterator<Item = f64>) -> Self {
         let positive = values.into_iter().filter(|v| v.is_finite() && *v > 0.0);
         let (mut low, mut high) = range(positive).unwrap_or((1.0, 10.0));
@@ -56,8 +57,8 @@ impl Axis {
         Self { scale: Scale::Log, low, high, ticks, minor }
     }
 
-    /// Where a value lies between the ends of the axis: 0 at the lower, 1 at the upper. Outside values are outside, except
-    /// that a logarithmic axis puts zero and less at its lower end.
+    /// Place of a value between the ends of the axis: 0 at the lower, 1 at the upper. Outside
+    /// values are outside, except that a logarithmic axis puts zero and less at its lower end.
     pub fn fraction(&self, value: f64) -> f64 {
         match self.scale {
             Scale::Linear => (value - self.low) / (self.high - self.low),
@@ -71,8 +72,8 @@ impl Axis {
         (self.low, self.high)
     }
 
-    /// How round a tick is, where not all labels have room: 0 for powers of ten, 1 for two and five times these, 2 for the
-    /// others. Those of a linear axis are alike.
+    /// How round a tick is, where not all labels have room: 0 for powers of ten, 1 for two and five
+    /// times these, 2 for the others. Those of a linear axis are alike.
     pub fn roundness(&self, tick: f64) -> u8 {
         if self.scale == Scale::Linear || tick <= 0.0 {
             return 0;
@@ -88,7 +89,8 @@ impl Axis {
         }
     }
 
-    /// The label of a tick: on a linear axis all have the decimals that the finest needs, on a logarithmic one each its own.
+    /// The label of a tick: on a linear axis all have the decimals that the finest needs, on a
+    /// logarithmic one each its own.
     pub fn label(&self, tick: f64) -> String {
         if tick == 0.0 {
             return "0".into();
@@ -144,7 +146,8 @@ fn log_ticks(low: f64, high: f64) -> (Vec<f64>, Vec<f64>) {
     };
     let decades = within(&[1.0]);
     let every = decades.len().div_ceil(MOST_TICKS).max(1);
-    // From fine to coarse: the first that is neither crowded nor leaves a desert. Even steps suit less than a decade.
+    // From fine to coarse: the first that is neither crowded nor leaves a desert. Even steps suit
+    // less than a decade.
     let mut candidates = vec![
         within(&FINE),
         within(&[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0]),

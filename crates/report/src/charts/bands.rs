@@ -1,4 +1,5 @@
-//! Exact test perplexity by the frequency rank of the target: above the values, below the change from the reference.
+//! Exact test perplexity by the frequency rank of the target: above the values, below the change
+//! from the reference.
 
 mod slots;
 
@@ -27,7 +28,8 @@ struct Row<'a> {
     bands: BTreeMap<Ranks, Estimate>,
 }
 
-/// A change from the reference in per cent, with the ends of its interval where several seeds are shared.
+/// A change from the reference in per cent, with the ends of its interval where several seeds are
+/// shared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Change {
     middle: f64,
@@ -40,7 +42,8 @@ pub fn chart(summary: &Summary, styles: &[Style]) -> Option<Chart> {
     let mut rows = Vec::new();
     let mut base = None;
     let mut missing: Vec<&str> = Vec::new();
-    for (i, (output, &style)) in summary.outputs.iter().zip(styles).enumerate() {
+    let drawn = summary.outputs.iter().zip(styles).enumerate();
+    for (i, (output, &style)) in drawn.filter(|(_, (output, _))| summary.is_ranked(output)) {
         let mut row = row(summary, output, style, &mut tokens);
         let scored = row.bands.len();
         row.bands.retain(|_, estimate| estimate.mean.is_finite());
@@ -129,10 +132,12 @@ pub fn chart(summary: &Summary, styles: &[Style]) -> Option<Chart> {
         notes::add(&mut drawing, notes::CUT);
     }
     notes::add_not_finite(&mut drawing, &missing);
+    notes::add_other_tokens(&mut drawing, &summary.unranked());
     Some(Chart { file: "bands", title: title.into(), drawing })
 }
 
-/// What an output's seeds say about each band. `tokens` takes up the most tokens that a run scored in a band.
+/// Row of an output: the values of its seeds in each band. `tokens` takes up the most tokens that a
+/// run scored in a band.
 fn row<'a>(
     summary: &Summary,
     output: &'a OutputSummary,
@@ -153,8 +158,8 @@ fn row<'a>(
     Row { name: &output.name, style, seeds, bands }
 }
 
-/// Changes of the bands from the reference, from the mean difference in nats on the seeds that both ran, as the verdicts of
-/// the table. Where they share none, the mean perplexities are compared.
+/// Changes of the bands from the reference, from the mean difference in nats on the seeds that both
+/// ran, as the verdicts of the table. Where they share none, the mean perplexities are compared.
 fn changes(row: &Row, base: &Row) -> BTreeMap<Ranks, Change> {
     let percent = |nats: f64| 100.0 * nats.exp_m1();
     let change = |ranks: &Ranks, estimate: &Estimate| {

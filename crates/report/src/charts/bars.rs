@@ -1,15 +1,16 @@
-//! Horizontal bars, one an output: peak memory, and time in the output layer. Where the values are so far apart that the
-//! shorter bars would be lines, dots on a logarithmic axis take their place.
+//! Horizontal bars, one an output: peak memory, and time in the output layer. Where the values are
+//! so far apart that the shorter bars would be lines, dots on a logarithmic axis take their place.
 
 use super::Chart;
 use super::axis::Axis;
 use super::drawing::{Align, Bounds, Drawing, GRID, MUTED, PAPER, SMALL, TEXT, WIDTH};
+use super::font::text_width;
 use super::frame::Frame;
 use super::legend;
 use super::notes;
 use super::palette::{Style, draw_marker};
-use super::render::text_width;
 use super::whisker::{self, Along, Pen};
+use crate::columns::{Column, LAYER_MS, LAYER_PARAMETERS, MEMORY, Show};
 use crate::format::{significant, whole};
 use crate::stats::Estimate;
 use crate::summary::{Figures, Summary};
@@ -17,12 +18,8 @@ use crate::summary::{Figures, Summary};
 const BAR: f64 = 30.0;
 /// Bars become dots where the largest value is more than this many times the least.
 const DOTS_FROM: f64 = 30.0;
-const MIB: f64 = 1024.0 * 1024.0;
-
 /// Peak memory of the process; `None` where no run finished.
 pub fn memory(summary: &Summary, styles: &[Style]) -> Option<Chart> {
-    let scaled =
-        |e: Estimate| Estimate { mean: e.mean / MIB, half_width: e.half_width.map(|h| h / MIB), ..e };
     bars(
         summary,
         styles,
@@ -30,9 +27,8 @@ pub fn memory(summary: &Summary, styles: &[Style]) -> Option<Chart> {
             file: "memory",
             title: "Peak memory",
             explanation: "Resident memory of the whole run at its highest.",
-            axis: "peak memory, MiB",
-            of: &|figures| scaled(figures.peak_memory_bytes),
-            text: &|figures| format!("{} MiB", whole(figures.peak_memory_bytes.mean / MIB)),
+            column: &MEMORY,
+            text: &|value, _| format!("{} MiB", whole(value.mean)),
         },
     )
 }
@@ -46,11 +42,10 @@ pub fn layer_time(summary: &Summary, styles: &[Style]) -> Option<Chart> {
             file: "layer_time",
             title: "Time in the output layer",
             explanation: "Loss and gradients of one step; beside it, the layer's parameters.",
-            axis: "output layer, milliseconds per training step",
-            of: &|figures| figures.layer_ms,
-            text: &|figures| {
-                let parameters = significant(figures.layer_parameters.mean / 1e6, 2);
-                format!("{} ms, {parameters} M", significant(figures.layer_ms.mean, 3))
+            column: &LAYER_MS,
+            text: &|value, figures| {
+                let parameters = LAYER_PARAMETERS.words(figures.of(&LAYER_PARAMETERS), Show::Digits(2));
+                format!("{} ms, {parameters} M", significant(value.mean, 3))
             },
         },
     )
@@ -60,9 +55,9 @@ struct Bars<'a> {
     file: &'static str,
     title: &'a str,
     explanation: &'a str,
-    axis: &'a str,
-    of: &'a dyn Fn(&Figures) -> Estimate,
-    text: &'a dyn Fn(&Figures) -> String,
+    column: &'a Column,
+    /// Text beside a bar, from its value in the unit of the axis.
+    text: &'a dyn Fn(&Estimate, &Figures) -> String,
 }
 
 fn bars(summary: &Summary, styles: &[Style], what: &Bars) -> Option<Chart> {
@@ -72,17 +67,20 @@ fn bars(summary: &Summary, styles: &[Style], what: &Bars) -> Option<Chart> {
         .zip(styles)
         .filter_map(|(output, &style)| {
             let figures = output.figures.as_ref()?;
-            let value = (what.of)(figures);
+            let value = what.column.shown(figures.of(what.column)?);
             let name = legend::fit(&output.name, 290.0);
-            value.mean.is_finite().then(|| (name, style, value, (what.text)(figures)))
+            value.mean.is_finite().then(|| (name, style, value, (what.text)(&value, figures)))
         })
         .collect();
     if rows.is_empty() {
         return None;
     }
-    let undrawn = |f: &Figures| !(what.of)(f).mean.is_finite();
-    let left_out = summary.outputs.iter().filter(|output| output.figures.as_ref().is_some_and(undrawn));
-    let missing: Vec<&str> = left_out.map(|output| output.name.as_str()).collect();
+    let named = |is: &dyn Fn(&Figures) -> bool| -> Vec<&str> {
+        let outputs = summary.outputs.iter().filter(|output| output.figures.as_ref().is_some_and(is));
+        outputs.map(|output| output.name.as_str()).collect()
+    };
+    let lacking = named(&|figures| figures.of(what.column).is_none());
+    let missing = named(&|figures| figures.of(what.column).is_some_and(|value| !value.mean.is_finite()));
     rows.sort_by(|a, b| a.2.mean.total_cmp(&b.2.mean).then_with(|| a.0.cmp(&b.0)));
     let several = rows.iter().any(|row| row.2.half_width.is_some());
     let high = rows.iter().map(|row| row.2.mean).fold(0.0, f64::max);
@@ -110,12 +108,13 @@ fn bars(summary: &Summary, styles: &[Style], what: &Bars) -> Option<Chart> {
     let mut drawing = Drawing::new(bounds.bottom + 70.0, what.title, &explanation);
     let frame = Frame { bounds, x, y: Axis::linear([0.0, 1.0], true) };
     let scale = if dots { ", log scale" } else { "" };
-    frame.draw_x(&mut drawing, &format!("{}{scale}", what.axis));
+    frame.draw_x(&mut drawing, &format!("{}{scale}", what.column.axis()));
     let mut cut = false;
     for (i, (name, style, value, text)) in rows.iter().enumerate() {
         let y = bounds.top + BAR * (i as f64 + 0.5) + 4.0;
         if dots {
-            // The eye needs a line from the name to the dot; its length means nothing, so it goes on to the figures.
+            // The eye needs a line from the name to the dot; its length means nothing, so it goes
+            // on to the figures.
             drawing.line(vec![(bounds.left, y), (bounds.right, y)], GRID, 1.0);
         } else {
             // A bar of nothing is still a line to be seen.
@@ -143,5 +142,6 @@ fn bars(summary: &Summary, styles: &[Style], what: &Bars) -> Option<Chart> {
         notes::add(&mut drawing, notes::CUT);
     }
     notes::add_not_finite(&mut drawing, &missing);
+    notes::add_not_measured(&mut drawing, &lacking);
     Some(Chart { file: what.file, title: what.title.into(), drawing })
 }

@@ -1,5 +1,5 @@
-//! A chart as a list of shapes on a page 1000 units wide. Charts are built as data, so that tests can look for labels that
-//! overlap or are cut off, and SVG and PNG come from the same list.
+//! A chart as a list of shapes on a page 1000 units wide. Charts are built as data, so that tests
+//! can look for labels that overlap or are cut off, and SVG and PNG come from the same list.
 
 /// Width of every chart; all lengths, font sizes among them, are in these units.
 pub const WIDTH: f64 = 1000.0;
@@ -28,7 +28,7 @@ impl Ink {
         Self { rgb: (r, g, b), opacity: 1.0 }
     }
 
-    /// The same colour with another opacity.
+    /// Returns this colour with another opacity.
     pub const fn fade(self, opacity: f64) -> Self {
         Self { opacity, ..self }
     }
@@ -43,7 +43,7 @@ pub const GRID: Ink = Ink::new(0xd9, 0xd9, 0xd9);
 /// The page.
 pub const PAPER: Ink = Ink::new(0xff, 0xff, 0xff);
 
-/// Where the anchor of a text lies along it.
+/// Place of the anchor along a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
     /// At its start.
@@ -144,7 +144,7 @@ impl Bounds {
 pub struct Drawing {
     /// Height; the width is [`WIDTH`].
     pub height: f64,
-    /// What is drawn, from back to front.
+    /// Shapes from back to front.
     pub shapes: Vec<Shape>,
 }
 

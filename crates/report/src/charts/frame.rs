@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::drawing::{Align, At, Bounds, Drawing, GRID, Ink, MEDIUM, MUTED, SMALL, TEXT};
-use super::render::text_width;
+use super::font::text_width;
 
 /// Fine grid lines.
 const MINOR: Ink = Ink::new(0xef, 0xef, 0xef);
@@ -12,7 +12,8 @@ const LABEL_HEIGHT: f64 = 20.0;
 /// Shortest distance between tick labels beside one another.
 const LABEL_SPACE: f64 = 10.0;
 
-/// The ticks whose labels have room, the round ones first; `room` gives the middle of a label and half its extent.
+/// The ticks whose labels have room, the round ones first; `room` gives the middle of a label and
+/// half its extent.
 fn labelled(axis: &Axis, room: impl Fn(f64) -> (f64, f64)) -> Vec<f64> {
     let mut ticks = axis.ticks.clone();
     ticks.sort_by_key(|&tick| axis.roundness(tick));

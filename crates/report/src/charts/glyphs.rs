@@ -1,32 +1,17 @@
-//! Characters that the font of the PNG files has no picture of. The SVG files leave them to the fonts of the viewer; in a PNG
-//! each would be the same empty box, so a question mark stands for it and a line under the chart says so.
+//! Characters that the font of the PNG files has no picture of. The SVG files leave them to the
+//! fonts of the viewer; in a PNG each would be the same empty box, so a question mark stands for it
+//! and a line under the chart says so.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use super::drawing::{Drawing, Shape};
+use super::font::lacks;
 use super::notes;
-use super::render::ink_of;
 
-/// No character, by definition of Unicode, so no font has it.
-const NONE: char = '\u{10ffff}';
 const NOTE: &str = "?: a character that this picture's font lacks; the SVG file and the tables have it.";
 
-/// Whether the font draws a character as the box that stands for all it does not know.
-pub fn lacks(character: char) -> bool {
-    static KNOWN: Mutex<BTreeMap<char, bool>> = Mutex::new(BTreeMap::new());
-    if matches!(character, ' '..='~') {
-        return false;
-    }
-    let compare = || ink_of(character) == ink_of(NONE);
-    match KNOWN.lock() {
-        Ok(mut known) => *known.entry(character).or_insert_with(compare),
-        Err(_) => compare(),
-    }
-}
-
-/// The drawing with every missing character replaced and a line that says so; the drawing itself where none is missing.
+/// The drawing with every missing character replaced and a line that says so; the drawing itself
+/// where none is missing.
 pub fn readable(drawing: &Drawing) -> Cow<'_, Drawing> {
     let missing = |shape: &Shape| matches!(shape, Shape::Text { text, .. } if text.chars().any(lacks));
     if !drawing.shapes.iter().any(missing) {

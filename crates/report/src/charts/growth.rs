@@ -10,7 +10,7 @@ use super::palette::{self, draw_marker};
 /// One line of the chart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// What the legend says.
+    /// Name in the legend.
     pub name: String,
     /// Family of the layer, which gives the colour.
     pub family: String,
@@ -18,7 +18,7 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
 }
 
-/// What is written on the chart.
+/// Texts of the chart.
 #[derive(Debug, Clone, Copy)]
 pub struct Words<'a> {
     /// File name without extension.

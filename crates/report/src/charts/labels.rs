@@ -1,7 +1,8 @@
-//! Places names beside points so that they cover neither each other nor the points, and no line runs through them.
+//! Places names beside points so that they cover neither each other nor the points, and no line
+//! runs through them.
 
 use super::drawing::{Align, At, Bounds, Ink, MUTED, SMALL};
-use super::render::{text_bounds, text_width};
+use super::font::{text_bounds, text_width};
 
 /// Colour of the lines from names to their points.
 pub const LEADER: Ink = MUTED.fade(0.6);
@@ -9,10 +10,10 @@ pub const LEADER: Ink = MUTED.fade(0.6);
 const NEAR: f64 = 13.0;
 /// Between one ring of places around a point and the next.
 const RING: f64 = 15.0;
-/// Where a leader starts, at the rim of the marker.
+/// Distance from a point to the start of its leader, at the rim of the marker.
 const RIM: f64 = 9.0;
 
-/// Where a name goes.
+/// Place of a name.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Placed {
     /// Anchor of the text.
@@ -25,7 +26,7 @@ pub struct Placed {
     pub leader: Option<(At, At)>,
 }
 
-/// What names keep away from, besides points and one another.
+/// Obstacles that names keep away from, besides points and one another.
 #[derive(Debug, Clone, Copy)]
 pub struct Obstacles<'a> {
     /// Lines that must not run through a name.
@@ -34,11 +35,12 @@ pub struct Obstacles<'a> {
     pub soft: &'a [Bounds],
 }
 
-/// Places `names` beside `points` within `inside`: each in turn at its best place among those placed before, then again
-/// among all the others, until none moves.
+/// Places `names` beside `points` within `inside`: each in turn at its best place among those
+/// placed before, then again among all the others, until none moves.
 pub fn place(points: &[At], names: &[&str], inside: Bounds, obstacles: Obstacles<'_>) -> Vec<Placed> {
     let markers: Vec<Bounds> = points.iter().map(|&point| Bounds::around(point, 8.0, 8.0)).collect();
-    // The places of each name, with the part of their price that does not depend on the other names.
+    // The places of each name, with the part of their price that does not depend on the other
+    // names.
     let places: Vec<Vec<(f64, Placed)>> = points
         .iter()
         .zip(names)
@@ -79,8 +81,8 @@ pub fn place(points: &[At], names: &[&str], inside: Bounds, obstacles: Obstacles
     placed
 }
 
-/// The places around a point with what their distance and direction cost, the dearest last: to the right, then the left, reads
-/// best.
+/// The places around a point with what their distance and direction cost, the dearest last: to the
+/// right, then the left, reads best.
 fn around(point: At, name: &str) -> Vec<(f64, Placed)> {
     const DIRECTIONS: [f64; 16] =
         [0.0, 8.0, 14.0, 8.0, 10.0, 9.0, 15.0, 9.0, 3.0, 9.0, 15.0, 9.0, 10.0, 8.0, 14.0, 8.0];
@@ -96,7 +98,7 @@ fn around(point: At, name: &str) -> Vec<(f64, Placed)> {
     places
 }
 
-/// What a place costs whatever the other names do.
+/// Cost of a place whatever the other names do.
 fn ground(own: usize, place: &Placed, markers: &[Bounds], obstacles: Obstacles<'_>) -> f64 {
     let over = |others: &[Bounds]| -> f64 { others.iter().map(|other| place.bounds.overlap(other)).sum() };
     let through: f64 = obstacles.lines.iter().map(|line| within(*line, &place.bounds)).sum();
@@ -110,7 +112,7 @@ fn ground(own: usize, place: &Placed, markers: &[Bounds], obstacles: Obstacles<'
     price
 }
 
-/// What two names cost together.
+/// Cost of two names together.
 fn between(a: &Placed, b: &Placed) -> f64 {
     let through = |line: Option<(At, At)>, name: &Placed| {
         let runs = line.is_some_and(|line| within(line, &name.bounds) > 0.0);

@@ -7,9 +7,11 @@ use super::axis::Axis;
 use super::drawing::{At, Bounds, Drawing, WIDTH};
 use super::frame::Frame;
 use super::legend::{self, Entry, Swatch};
+use super::notes;
 use super::palette::{Marker, Style, draw_marker};
+use crate::scored::{self, TokenSet};
 use crate::stats::curve;
-use crate::summary::Summary;
+use crate::summary::{OutputSummary, Summary};
 
 /// Curves start far above where they end; what is this many times above the worst end is cut off.
 const HEADROOM: f64 = 2.5;
@@ -22,13 +24,39 @@ struct Series {
     mean: Vec<(f64, f64)>,
 }
 
+/// Validation tokens of an output's curves; `None` where they differ or there is no point.
+fn validated(summary: &Summary, output: &OutputSummary) -> Option<TokenSet> {
+    let runs = output.finished.iter().chain(&output.failed).map(|&i| &summary.records[i]);
+    let mut sets = runs.filter_map(TokenSet::of_curve);
+    let first = sets.next()?;
+    sets.all(|set| set.agrees(&first)).then_some(first)
+}
+
+/// Indices of the outputs whose curves are of the same validation tokens as the reference's (as
+/// most, without one), and the names of the others.
+fn comparable(summary: &Summary) -> (Vec<usize>, Vec<&str>) {
+    let sets: Vec<Option<TokenSet>> =
+        summary.outputs.iter().map(|output| validated(summary, output)).collect();
+    let of_reference = summary.reference.and_then(|reference| sets[reference].clone());
+    let Some(home) = of_reference.or_else(|| scored::most_common(sets.iter().flatten())) else {
+        return (Vec::new(), Vec::new());
+    };
+    let agrees = |i: &usize| sets[*i].as_ref().is_some_and(|set| set.agrees(&home));
+    let has_points = |output: &OutputSummary| {
+        output.finished.iter().chain(&output.failed).any(|&i| !summary.records[i].curve.is_empty())
+    };
+    let (drawn, others): (Vec<usize>, Vec<usize>) = (0..sets.len()).partition(agrees);
+    let others = others.into_iter().map(|i| &summary.outputs[i]).filter(|output| has_points(output));
+    (drawn, others.map(|output| output.name.as_str()).collect())
+}
+
 /// The chart; `None` where no run has a point.
 pub fn chart(summary: &Summary, styles: &[Style]) -> Option<Chart> {
-    let mut series: Vec<Series> = summary
-        .outputs
-        .iter()
-        .zip(styles)
-        .map(|(output, &style)| {
+    let (drawn, others) = comparable(summary);
+    let mut series: Vec<Series> = drawn
+        .into_iter()
+        .map(|i| (&summary.outputs[i], styles[i]))
+        .map(|(output, style)| {
             let points =
                 |runs: &[usize]| runs.iter().map(|&i| points(&summary.records[i])).collect::<Vec<_>>();
             let (seeds, mut broken) = (points(&output.finished), points(&output.failed));
@@ -83,6 +111,7 @@ pub fn chart(summary: &Summary, styles: &[Style]) -> Option<Chart> {
         draw_breaks(&mut drawing, &frame, s);
     }
     legend::draw(&mut drawing, head, &entries, legend_left.min(WIDTH), 76.0);
+    notes::add_other_tokens(&mut drawing, &others);
     Some(Chart { file: "learning_curves", title: title.into(), drawing })
 }
 

@@ -1,8 +1,8 @@
 //! Legends, to the right of the data and outside of it.
 
 use super::drawing::{Align, Bounds, Drawing, Ink, MUTED, SMALL, TEXT, WIDTH};
+use super::font::text_width;
 use super::palette::{Style, draw_marker};
-use super::render::text_width;
 
 /// Height of one line of a legend.
 pub const LINE: f64 = 24.0;
@@ -13,13 +13,13 @@ const SWATCH: f64 = 40.0;
 /// One entry.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// What it says.
+    /// Text of the entry.
     pub text: String,
-    /// What it shows.
+    /// Symbol of the entry.
     pub swatch: Swatch,
 }
 
-/// What stands beside the text of an entry.
+/// Symbol beside the text of an entry.
 #[derive(Debug, Clone, Copy)]
 pub enum Swatch {
     /// A line with a marker on it.

@@ -1,9 +1,16 @@
-//! The charts of the report.
+//! The charts of the report: drawn as lists of shapes of our own, which plotters renders as SVG and
+//! PNG.
+//!
+//! plotters has charts of its own (`ChartBuilder`), and they are not used: it places no labels
+//! beside points, lets ticks and names cover each other or leave the page, and a finished chart of
+//! it cannot be asked where a mark is. A list of shapes can: tests hold every label to be whole and
+//! free, and every mark to stand where its value belongs.
 
 mod axis;
 mod bands;
 mod bars;
-pub(crate) mod drawing;
+mod drawing;
+mod font;
 mod frame;
 mod glyphs;
 pub(crate) mod growth;
@@ -13,7 +20,7 @@ mod legend;
 mod notes;
 mod palette;
 mod pareto;
-pub(crate) mod render;
+mod render;
 mod whisker;
 
 use std::path::{Path, PathBuf};
@@ -28,8 +35,8 @@ pub struct Chart {
     pub file: &'static str,
     /// Title, also for readers who cannot see the chart.
     pub title: String,
-    /// What is drawn.
-    pub drawing: drawing::Drawing,
+    /// Shapes of the chart.
+    pub(crate) drawing: drawing::Drawing,
 }
 
 /// Names of all charts, drawn or not.
@@ -67,8 +74,8 @@ pub fn rendered(chart: &Chart) -> Result<[(String, Vec<u8>); 2], ReportError> {
     Ok([(svg_file, svg.into_bytes()), (png_file, png)])
 }
 
-/// Removes the files of charts that are not among those written: a chart of an earlier report must not stand beside tables
-/// that it does not belong to.
+/// Removes the files of charts that are not among those written: a chart of an earlier report must
+/// not stand beside tables that it does not belong to.
 ///
 /// # Errors
 /// The file system refused.

@@ -1,7 +1,9 @@
-//! What tells outputs apart: the colour is the family, marker and dashes are the variant within it.
+//! Styles that tell outputs apart: the colour is the family, marker and dashes are the variant
+//! within it.
 //!
-//! The colours are those of Okabe and Ito (Color Universal Design, 2008), which people with any common colour blindness
-//! tell apart; the yellow of that set is left out, being too pale for lines on white.
+//! The colours are those of Okabe and Ito (Color Universal Design, 2008), which people with any
+//! common colour blindness tell apart; the yellow of that set is left out, being too pale for lines
+//! on white.
 
 use super::drawing::{At, Drawing, Ink, PAPER};
 
@@ -54,8 +56,8 @@ pub struct Style {
     pub dashes: &'static [f64],
 }
 
-/// Styles for outputs given by name and family, in the order given. They depend on the set of outputs alone, not on its
-/// order: variants are counted by name.
+/// Styles for outputs given by name and family, in the order given. They depend on the set of
+/// outputs alone, not on its order: variants are counted by name.
 pub fn styles(outputs: &[(&str, &str)]) -> Vec<Style> {
     let mut unknown: Vec<&str> =
         outputs.iter().map(|output| output.1).filter(|family| known(family).is_none()).collect();

@@ -3,13 +3,14 @@
 use super::Chart;
 use super::axis::Axis;
 use super::drawing::{Align, At, Bounds, Drawing, Ink, MUTED, PAPER, SMALL, TEXT, WIDTH};
+use super::font::text_width;
 use super::frame::Frame;
 use super::labels::{self, Obstacles};
 use super::legend::{self, Entry, Swatch};
 use super::notes;
 use super::palette::{Style, draw_marker, draw_open_marker};
-use super::render::text_width;
 use super::whisker::{self, Along, Pen};
+use crate::columns::{PERPLEXITY, SPEED};
 use crate::stats::Estimate;
 use crate::summary::{Figures, Summary};
 
@@ -36,10 +37,11 @@ pub fn chart(summary: &Summary, styles: &[Style]) -> Option<Chart> {
         .iter()
         .zip(styles)
         .filter_map(|(output, &style)| {
-            let figures = output.figures?;
-            let (speed, perplexity) = (figures.train_tokens_per_second, figures.perplexity);
+            let figures = output.figures.as_ref().filter(|_| summary.is_ranked(output))?;
+            let (speed, perplexity) = (figures.of(&SPEED)?, figures.of(&PERPLEXITY)?);
             (speed.mean.is_finite() && perplexity.mean.is_finite()).then(|| Candidate {
-                // A logarithmic axis has no place for zero; the point stands at its end and says so.
+                // A logarithmic axis has no place for zero; the point stands at its end and says
+                // so.
                 label: if speed.mean > 0.0 {
                     legend::fit(&output.name, 300.0)
                 } else {
@@ -56,8 +58,9 @@ pub fn chart(summary: &Summary, styles: &[Style]) -> Option<Chart> {
     if candidates.is_empty() {
         return None;
     }
-    let drawn = |f: &Figures| f.train_tokens_per_second.mean.is_finite() && f.perplexity.mean.is_finite();
-    let left_out = summary.outputs.iter().filter(|output| output.figures.as_ref().is_some_and(|f| !drawn(f)));
+    let drawn = |f: &Figures| f.mean(&SPEED).is_finite() && f.mean(&PERPLEXITY).is_finite();
+    let ranked = summary.outputs.iter().filter(|output| summary.is_ranked(output));
+    let left_out = ranked.filter(|output| output.figures.as_ref().is_some_and(|f| !drawn(f)));
     let missing: Vec<&str> = left_out.map(|output| output.name.as_str()).collect();
     candidates.sort_by(|a, b| b.on_front.cmp(&a.on_front).then(a.speed.mean.total_cmp(&b.speed.mean)));
 
@@ -78,8 +81,8 @@ pub fn chart(summary: &Summary, styles: &[Style]) -> Option<Chart> {
     let mut drawing = Drawing::new(height, title, explanation);
     frame.draw(
         &mut drawing,
-        "training throughput, tokens per second, log scale",
-        "exact test perplexity, log scale",
+        &format!("{}, log scale", SPEED.axis()),
+        &format!("exact {}, log scale", PERPLEXITY.axis()),
     );
     let front = draw_front(&mut drawing, &frame, &candidates);
     let (soft, cut) = draw_intervals(&mut drawing, &frame, &candidates);
@@ -115,6 +118,7 @@ pub fn chart(summary: &Summary, styles: &[Style]) -> Option<Chart> {
     let notes = [(open, "An open marker lies over another."), (cut, notes::CUT)];
     notes::add(&mut drawing, &notes.map(|(said, note)| if said { note } else { "" }).join(" "));
     notes::add_not_finite(&mut drawing, &missing);
+    notes::add_other_tokens(&mut drawing, &summary.unranked());
     Some(Chart { file: "pareto", title: title.into(), drawing })
 }
 
@@ -165,7 +169,8 @@ fn draw_front(drawing: &mut Drawing, frame: &Frame, candidates: &[Candidate]) ->
     parts
 }
 
-/// Draws the intervals, cut at the frame; returns the rectangles that they take, and whether one was cut.
+/// Draws the intervals, cut at the frame; returns the rectangles that they take, and whether one
+/// was cut.
 fn draw_intervals(drawing: &mut Drawing, frame: &Frame, candidates: &[Candidate]) -> (Vec<Bounds>, bool) {
     let mut taken = Vec::new();
     let mut cut = false;

@@ -1,27 +1,21 @@
 //! Renders a [`Drawing`] by plotters, as SVG and as PNG.
 
 use std::fmt::Display;
-use std::sync::OnceLock;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use plotters::style::FontTransform;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{FontTransform, register_font};
 
-use super::drawing::{Align, At, Bounds, Drawing, Ink, PAPER, Shape, WIDTH};
-use super::glyphs::lacks;
+use super::drawing::{Align, At, Drawing, Ink, PAPER, Shape, WIDTH};
+use super::font::{font, ready};
 
-/// The families of the SVG's texts. The first is the one that ships here; the others come where a viewer lacks it, and
-/// are no wider, so that what fits in the first fits in all.
-const FAMILY: &str = "DejaVu Sans, Verdana, Arial, sans-serif";
 /// SVG coordinates are whole numbers; ten to a unit make them fine enough.
 const SVG_SCALE: f64 = 10.0;
 /// Pixels of the PNG to a unit.
 const PNG_SCALE: f64 = 1.6;
 /// The bitmap backend puts the middle of a text this much of its size too high.
 const BITMAP_RISE: f64 = 0.23;
-/// plotters divides font sizes by this on their way to pixels per em.
-const FONT_SIZE_TO_EM: f64 = 1.24;
 
 /// Why a chart could not be rendered, in the words of plotters.
 #[derive(Debug)]
@@ -29,65 +23,6 @@ pub struct RenderError(pub String);
 
 fn check<T, E: Display>(result: Result<T, E>) -> Result<T, RenderError> {
     result.map_err(|error| RenderError(error.to_string()))
-}
-
-/// Registers the font that ships with the crate; plotters has none of its own.
-fn ready() -> Result<(), RenderError> {
-    static REGISTERED: OnceLock<bool> = OnceLock::new();
-    let registered = *REGISTERED.get_or_init(|| {
-        let bytes = include_bytes!("../../assets/DejaVuSans.ttf");
-        register_font(FAMILY, FontStyle::Normal, bytes).is_ok()
-    });
-    if registered { Ok(()) } else { Err(RenderError("the font DejaVuSans.ttf cannot be read".into())) }
-}
-
-/// Width of a text in units. Characters that the font lacks count as squares, which they are in the fonts that have them.
-pub fn text_width(text: &str, size: f64) -> f64 {
-    let known: String = text.chars().filter(|&character| !lacks(character)).collect();
-    let missing = text.chars().count() - known.chars().count();
-    known_width(&known, size) + missing as f64 * size
-}
-
-fn known_width(text: &str, size: f64) -> f64 {
-    const FINE: f64 = 16.0;
-    let measured = ready().ok().and_then(|()| {
-        let font = (FAMILY, size * FINE * FONT_SIZE_TO_EM).into_font();
-        font.layout_box(text).ok()
-    });
-    match measured {
-        Some(((left, _), (right, _))) => f64::from(right - left) / FINE,
-        // Without a font nothing is rendered either; any width serves.
-        None => 0.6 * size * text.chars().count() as f64,
-    }
-}
-
-/// The pixels of a character with their blackness, at a size that tells characters apart; none where the font fails.
-pub fn ink_of(character: char) -> Vec<(i32, i32, u8)> {
-    let mut pixels = Vec::new();
-    if ready().is_ok() {
-        let font = (FAMILY, 40.0).into_font();
-        let _ = font.draw(&character.to_string(), (0, 0), |x, y, opacity| {
-            pixels.push((x, y, (255.0 * opacity) as u8));
-            Ok::<(), RenderError>(())
-        });
-    }
-    pixels
-}
-
-/// The rectangle that a text covers.
-pub fn text_bounds(at: At, text: &str, size: f64, align: Align, upwards: bool) -> Bounds {
-    let width = text_width(text, size);
-    let before = match align {
-        Align::Start => 0.0,
-        Align::Middle => 0.5 * width,
-        Align::End => width,
-    };
-    let half = 0.62 * size;
-    if upwards {
-        Bounds { left: at.0 - half, right: at.0 + half, top: at.1 + before - width, bottom: at.1 + before }
-    } else {
-        Bounds { left: at.0 - before, right: at.0 - before + width, top: at.1 - half, bottom: at.1 + half }
-    }
 }
 
 /// The chart as an SVG document of its own.
@@ -107,7 +42,7 @@ pub fn svg(drawing: &Drawing, title: &str) -> Result<String, RenderError> {
     let shown = format!(
         "width=\"{WIDTH}\" height=\"{}\" role=\"img\" aria-label=\"{}\"",
         drawing.height,
-        crate::html::escape(title)
+        maud::html!((title)).into_string()
     );
     Ok(text.replacen(&fine, &shown, 1))
 }
@@ -115,7 +50,7 @@ pub fn svg(drawing: &Drawing, title: &str) -> Result<String, RenderError> {
 /// The chart as the bytes of a PNG file.
 ///
 /// # Errors
-/// plotters or the file system refused.
+/// plotters or the encoder refused.
 pub fn png(drawing: &Drawing) -> Result<Vec<u8>, RenderError> {
     // Drawn twice as large and averaged, edges are smooth.
     let (width, height) = pixels(drawing, PNG_SCALE);
@@ -127,17 +62,15 @@ pub fn png(drawing: &Drawing) -> Result<Vec<u8>, RenderError> {
         check(area.present())?;
     }
     let small = average(&fine, width as usize, height as usize);
-    // plotters encodes PNG into files only.
-    let folder = check(tempfile::tempdir())?;
-    let path = folder.path().join("chart.png");
-    {
-        let area = BitMapBackend::new(&path, (width, height)).into_drawing_area();
-        let image = BitMapElement::with_owned_buffer((0, 0), (width, height), small)
-            .ok_or_else(|| RenderError("the image has the wrong number of bytes".into()))?;
-        check(area.draw(&image))?;
-        check(area.present())?;
-    }
-    check(std::fs::read(&path))
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Best);
+    let mut writer = check(encoder.write_header())?;
+    check(writer.write_image_data(&small))?;
+    check(writer.finish())?;
+    Ok(file)
 }
 
 fn pixels(drawing: &Drawing, scale: f64) -> (u32, u32) {
@@ -168,7 +101,7 @@ fn draw<DB: DrawingBackend>(
     scale: f64,
     text_rise: f64,
 ) -> Result<(), RenderError> {
-    ready()?;
+    check(ready())?;
     check(area.fill(&colour(PAPER)))?;
     let place = |at: &At| ((at.0 * scale).round() as i32, (at.1 * scale).round() as i32);
     let length = |length: f64| (length * scale).round().max(1.0) as u32;
@@ -196,8 +129,7 @@ fn draw<DB: DrawingBackend>(
                     Align::End => HPos::Right,
                 };
                 let turn = if *upwards { FontTransform::Rotate270 } else { FontTransform::None };
-                let style = (FAMILY, size * scale * FONT_SIZE_TO_EM)
-                    .into_font()
+                let style = font(size * scale)
                     .transform(turn)
                     .color(&colour(*ink))
                     .pos(Pos::new(horizontal, VPos::Center));
@@ -223,16 +155,15 @@ mod tests {
 
     #[test]
     fn averaging_takes_squares_of_pixels() {
-        // One row of two pixels from two rows of four: the left square is black and white, the right one grey.
+        // One row of two pixels from two rows of four: the left square is black and white, the
+        // right one grey.
         let (black, white, grey) = ([0_u8; 3], [255_u8; 3], [90_u8; 3]);
         let fine = [black, white, grey, grey, white, black, grey, grey].concat();
         assert_eq!(average(&fine, 2, 1), [128, 128, 128, 90, 90, 90]);
     }
 
     #[test]
-    fn text_is_measured_and_escaped() {
-        assert!(text_width("mmmm", 14.0) > 2.0 * text_width("iiii", 14.0));
-        assert!((text_width("perplexity", 28.0) / text_width("perplexity", 14.0) - 2.0).abs() < 0.02);
+    fn texts_of_an_svg_are_escaped() {
         let drawing = Drawing::new(100.0, "a < b & \"c\"", "");
         let svg = svg(&drawing, "a < b & \"c\"").unwrap();
         assert!(svg.contains("a &lt; b &amp; &quot;c&quot;") && !svg.contains("a < b"));

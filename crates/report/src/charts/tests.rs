@@ -1,9 +1,10 @@
-//! Every chart of every kind of experiment: no label covers another or leaves the page, whatever is missing.
+//! Every chart of every kind of experiment: no label covers another or leaves the page, whatever is
+//! missing.
 
 mod positions;
 
 use super::drawing::{Bounds, Drawing, Shape, WIDTH};
-use super::{Chart, all, labels, pareto, render};
+use super::{Chart, all, font, growth, labels, pareto};
 use crate::ReportOptions;
 use crate::load::select;
 use crate::summary::Summary;
@@ -21,7 +22,7 @@ pub(crate) fn texts(drawing: &Drawing) -> Vec<(&str, Bounds)> {
         .iter()
         .filter_map(|shape| match shape {
             Shape::Text { at, text, size, align, upwards, .. } => {
-                Some((text.as_str(), render::text_bounds(*at, text, *size, *align, *upwards)))
+                Some((text.as_str(), font::text_bounds(*at, text, *size, *align, *upwards)))
             }
             _ => None,
         })
@@ -166,4 +167,36 @@ fn a_crowd_of_points_keeps_its_names_apart() {
     let charts = charts(records);
     let pareto = charts.iter().find(|chart| chart.file == "pareto").unwrap_or_else(|| panic!("pareto"));
     assert_legible(pareto);
+}
+
+#[test]
+fn lines_over_the_vocabulary_are_legible_many_or_one() {
+    let names = [
+        "full, lexmax",
+        "full, other",
+        "adaptive, lexmax",
+        "sampled, lexmax",
+        "huffman, lexmax",
+        "mos, other",
+    ];
+    let series = |names: &[&str]| -> Vec<growth::Series> {
+        let points =
+            |i: usize| [1e4, 33_278.0, 1e5, 267_735.0, 1e6].map(|v| (v, 1e-3 * v * (i + 1) as f64)).into();
+        names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| growth::Series {
+                name: (*name).into(),
+                family: "full".into(),
+                points: points(i),
+            })
+            .collect()
+    };
+    let words = growth::Words { file: "time", title: "Time", explanation: "Medians.", axis: "ms, log scale" };
+    for series in [series(&names), series(&names[..1])] {
+        assert_legible(&growth::chart(&series, &words).unwrap_or_else(|| panic!("a chart")));
+    }
+    let mut point = series(&names[..1]);
+    point[0].points.truncate(1);
+    assert!(growth::chart(&point, &words).is_none());
 }

@@ -1,4 +1,5 @@
-//! Intervals: a line with caps at its ends, cut at the border of the frame where it reaches further.
+//! Intervals: a line with caps at its ends, cut at the border of the frame where it reaches
+//! further.
 
 use super::axis::Axis;
 use super::drawing::{At, Bounds, Drawing, Ink, PAPER};
@@ -30,7 +31,7 @@ pub struct Pen {
     pub halo: bool,
 }
 
-/// What was drawn.
+/// Extent of a drawn interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Drawn {
     /// The rectangle that it takes.
@@ -39,8 +40,9 @@ pub struct Drawn {
     pub cut: bool,
 }
 
-/// Draws the interval between two values, at the place `across` on the other axis. An end within the axis has a cap, one
-/// beyond it an arrow at the border; zero and less are beyond a logarithmic axis.
+/// Draws the interval between two values, at the place `across` on the other axis. An end within
+/// the axis has a cap, one beyond it an arrow at the border; zero and less are beyond a logarithmic
+/// axis.
 pub fn draw(
     drawing: &mut Drawing,
     frame: &Frame,
@@ -107,9 +109,9 @@ fn lengthened(line: &[At], by: f64) -> Vec<At> {
     vec![(from.0 - dx, from.1 - dy), (to.0 + dx, to.1 + dy)]
 }
 
-/// A logarithmic axis that holds the means, and their intervals as far as these do not dwarf the means: to each side at most
-/// this power of the ratio of the means. With two seeds an interval is 12.7 standard errors to each side; one wild pair must
-/// not squeeze the rest.
+/// A logarithmic axis that holds the means, and their intervals as far as these do not dwarf the
+/// means: to each side at most this power of the ratio of the means. With two seeds an interval is
+/// 12.7 standard errors to each side; one wild pair must not squeeze the rest.
 pub fn log_axis(estimates: &[Estimate], power: f64) -> Axis {
     let means = || estimates.iter().map(|e| e.mean).filter(|mean| mean.is_finite() && *mean > 0.0);
     let (low, high) = (means().fold(f64::INFINITY, f64::min), means().fold(0.0, f64::max));
@@ -155,7 +157,8 @@ mod tests {
 
     #[test]
     fn ends_beyond_the_frame_have_arrows_and_no_caps() {
-        // Below zero there is no place on a logarithmic axis: its lower border is no end of the interval.
+        // Below zero there is no place on a logarithmic axis: its lower border is no end of the
+        // interval.
         for low in [-5.0, 0.0, 1.0] {
             let (lines, arrows, drawn) = drawn(Along::X, (low, 500.0));
             assert_eq!(lines.len(), 2, "the line and one cap");

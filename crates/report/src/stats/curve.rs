@@ -1,8 +1,9 @@
 //! The mean of learning curves whose points lie at different times.
 
-/// Mean of several curves of positive values over time. Each curve is interpolated linearly in time and in the logarithm
-/// of the value; the mean is taken at every time that occurs in a curve, where all curves are defined. Curves must be in
-/// order of time; points that are not finite or not positive are left out.
+/// Mean of several curves of positive values over time. Each curve is interpolated linearly in time
+/// and in the logarithm of the value; the mean is taken at every time that occurs in a curve, where
+/// all curves are defined. Curves must be in order of time; points that are not finite or not
+/// positive are left out.
 pub fn mean(curves: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
     let curves: Vec<Vec<(f64, f64)>> = curves
         .iter()
@@ -63,7 +64,8 @@ mod tests {
         let slow = vec![(0.0, 100.0), (2.0, 1.0)];
         let fast = vec![(1.0, 30.0), (3.0, 10.0)];
         let mean = mean(&[slow, fast]);
-        // Common time is 1 to 2; at 1 the slow curve is sqrt(100 * 1) = 10, at 2 the fast one sqrt(30 * 10).
+        // Common time is 1 to 2; at 1 the slow curve is sqrt(100 * 1) = 10, at 2 the fast one
+        // sqrt(30 * 10).
         assert_eq!(mean.len(), 2);
         assert!((mean[0].1 - 20.0).abs() < 1e-9 && mean[0].0 == 1.0);
         assert!((mean[1].1 - 0.5 * (1.0 + 300.0_f64.sqrt())).abs() < 1e-9 && mean[1].0 == 2.0);

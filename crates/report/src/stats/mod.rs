@@ -13,8 +13,9 @@ pub const CONFIDENCE: f64 = 0.95;
 pub struct Estimate {
     /// Arithmetic mean.
     pub mean: f64,
-    /// Half the width of the 95 % interval of the mean, `t(0.975, n - 1) s / sqrt(n)`, after Student; `None` for one value
-    /// and where it is no finite number, as with an infinite value among the others.
+    /// Half the width of the 95 % interval of the mean, `t(0.975, n - 1) s / sqrt(n)`, after
+    /// Student; `None` for one value and where it is no finite number, as with an infinite value
+    /// among the others.
     pub half_width: Option<f64>,
     /// Number of values.
     pub count: usize,
@@ -56,7 +57,8 @@ mod tests {
         let one = Estimate::of(&[3.5]).unwrap();
         assert_eq!((one.mean, one.half_width, one.count), (3.5, None, 1));
         assert_eq!(one.ends(), (3.5, 3.5));
-        // Values 1..=5: mean 3, s = sqrt(2.5), t(0.975, 4) = 2.776445, half width 2.776445 sqrt(2.5 / 5) = 1.963243.
+        // Values 1..=5: mean 3, s = sqrt(2.5), t(0.975, 4) = 2.776445, half width 2.776445 sqrt(2.5
+        // / 5) = 1.963243.
         let five = Estimate::of(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
         assert!((five.mean - 3.0).abs() < 1e-15);
         assert!((five.half_width.unwrap() - 1.963_243).abs() < 1e-6);

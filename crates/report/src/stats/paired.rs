@@ -1,16 +1,18 @@
-//! Paired comparison of two outputs on the seeds that both ran: the seed decides initialisation and order of the data, so
-//! the difference per seed varies less than either side does.
+//! Paired comparison of two outputs on the seeds that both ran: the seed decides initialisation and
+//! order of the data, so the difference per seed varies less than either side does.
 
 use std::collections::BTreeMap;
 
 use super::Estimate;
 
-/// What the shared seeds say about the difference `candidate - reference` of a quantity where less is better.
+/// Verdict of the shared seeds on the difference `candidate - reference` of a quantity where less
+/// is better.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Verdict {
     /// No seed ran on both sides.
     NoSharedSeed,
-    /// A shared seed ended with a loss that is infinite or not a number. To leave it out would flatter the side that broke.
+    /// A shared seed ended with a loss that is infinite or not a number. To leave it out would
+    /// flatter the side that broke.
     NotFinite {
         /// Shared seeds on which the candidate's value is not finite.
         candidate: usize,
@@ -87,7 +89,8 @@ mod tests {
 
     #[test]
     fn pairing_sees_a_small_shift_under_a_large_spread() {
-        // The seeds differ by whole nats, the outputs by 0.1: an unpaired comparison could not tell.
+        // The seeds differ by whole nats, the outputs by 0.1: an unpaired comparison could not
+        // tell.
         let reference = [(1, 4.0), (2, 6.0), (3, 5.0)];
         let worse: Vec<_> = reference.iter().zip([0.10, 0.11, 0.09]).map(|(&(s, v), d)| (s, v + d)).collect();
         let better: Vec<_> =

@@ -3,17 +3,18 @@
 /// One candidate: `gain` is better when larger, `cost` when smaller.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// What should be large.
+    /// Quantity that should be large.
     pub gain: f64,
-    /// What should be small.
+    /// Quantity that should be small.
     pub cost: f64,
 }
 
-/// Marks the points that no other point dominates. Equal points share their fate; points with a NaN or an infinity are
-/// never on the front. Zero is a value like any other.
+/// Marks the points that no other point dominates. Equal points share their fate; points with a NaN
+/// or an infinity are never on the front. Zero is a value like any other.
 pub fn front(points: &[Point]) -> Vec<bool> {
     let valid = |point: &Point| point.gain.is_finite() && point.cost.is_finite();
-    // By falling gain, then rising cost: a point is on the front when its cost is below all before it.
+    // By falling gain, then rising cost: a point is on the front when its cost is below all before
+    // it.
     let mut order: Vec<usize> = (0..points.len()).filter(|&i| valid(&points[i])).collect();
     order.sort_by(|&a, &b| {
         points[b].gain.total_cmp(&points[a].gain).then(points[a].cost.total_cmp(&points[b].cost))

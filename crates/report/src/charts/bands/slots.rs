@@ -10,7 +10,7 @@ const SHADE: Ink = Ink::new(0xf4, 0xf4, 0xf4);
 /// Ranks of a band: first, and first after it.
 pub type Ranks = (u64, u64);
 
-/// Where the bands lie, and each output within one.
+/// Places of the bands, and of each output within one.
 pub struct Slots {
     /// Left side of the first band.
     pub left: f64,
@@ -56,7 +56,7 @@ impl Slots {
             let full = format!("{}-{}", ranks.0, ranks.1.saturating_sub(1));
             let full = if band == 0 { format!("rank {full}") } else { full };
             let short = format!("{}-{}", thousands(ranks.0), thousands(ranks.1));
-            let fits = super::super::render::text_width(&full, SMALL) <= room;
+            let fits = super::super::font::text_width(&full, SMALL) <= room;
             let label = if fits { full } else { legend::fit(&short, room.max(30.0)) };
             drawing.text((middle, bottom + 18.0), &label, SMALL, TEXT, Align::Middle);
             let count = tokens.get(ranks).copied().unwrap_or(0);

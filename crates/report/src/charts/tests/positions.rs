@@ -1,11 +1,12 @@
-//! Charts read back as a reader would: by the labels of their axes. Every marker stands where its value belongs, every
-//! whisker ends where its interval ends, and no marker hides another.
+//! Charts read back as a reader would: by the labels of their axes. Every marker stands where its
+//! value belongs, every whisker ends where its interval ends, and no marker hides another.
 
 use super::*;
 use crate::charts::drawing::{Align, At, Ink, PAPER, TEXT};
 use lexmax_records::{Band, BandedNll};
 
-/// One output of each of three families, all drawn as circles: name, family, tokens per second, nats of the bands 0 and 1.
+/// One output of each of three families, all drawn as circles: name, family, tokens per second,
+/// nats of the bands 0 and 1.
 const THREE: [(&str, &str, f64, [f64; 2]); 3] = [
     ("full", "full", 3_000.0, [4.0, 6.0]),
     ("nce", "sampled", 20_000.0, [4.2, 6.1]),
@@ -100,7 +101,8 @@ fn circles(drawing: &Drawing, rgb: (u8, u8, u8), within: Bounds) -> Vec<At> {
     centres
 }
 
-/// Ends of the vertical (or else horizontal) lines of a colour; the caps of a whisker lie across it.
+/// Ends of the vertical (or else horizontal) lines of a colour; the caps of a whisker lie across
+/// it.
 fn lines(drawing: &Drawing, ink: impl Fn(Ink) -> bool, vertical: bool) -> Vec<(At, At)> {
     let mut found = Vec::new();
     for shape in &drawing.shapes {
@@ -215,7 +217,7 @@ fn values_far_apart_become_dots_on_a_logarithmic_axis() {
         assert_eq!(centres.len(), 1);
         near(centres[0].0, x.place(ms), "layer_time");
     }
-    assert!(texts(&drawing).iter().any(|text| text.0.ends_with("per training step, log scale")));
+    assert!(texts(&drawing).iter().any(|text| text.0.ends_with("ms / step, log scale")));
 }
 
 #[test]

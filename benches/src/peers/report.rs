@@ -1,30 +1,26 @@
-//! lexmax beside other packages: one table of ratios and two charts, from the lines that `cargo xtask peers` stores.
+//! lexmax beside other packages: one table of ratios and two charts, from the lines that `cargo
+//! xtask peers` stores.
 //!
-//! Nothing here times anything. The folder holds `lines.jsonl` (one [`Line`] a case) and `environment.json` (machine,
-//! threads, versions, commit); the table and the charts are written beside them.
-
-mod chart;
-mod compare;
-mod line;
-mod table;
-#[cfg(test)]
-mod tests;
+//! Nothing here times anything. The folder holds `lines.jsonl` (one [`Line`] a case) and
+//! `environment.json` (machine, threads, versions, commit); the table and the charts are written
+//! beside them.
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, Result};
 use lexmax_records::{Environment, write_atomically};
+use lexmax_report::parts::{NONE, csv, escape, markdown, remove_stale, rendered};
 
-pub use compare::{Comparison, GROWTH, Growth, MemoryLimit, TARGETS, Target, pairs};
-pub use line::{Line, read};
-
-use crate::{ReportError, charts, format, markdown, tables};
+use super::line::{Line, read};
+use super::pairs::{self, Comparison, pairs};
+use super::{chart, table};
 
 /// The file of the lines within the folder.
 pub const LINES: &str = "lines.jsonl";
 /// The file of the environment within the folder.
 pub const ENVIRONMENT: &str = "environment.json";
 
-/// What was written.
+/// Files of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerPaths {
     /// The table as Markdown.
@@ -35,47 +31,43 @@ pub struct PeerPaths {
     pub text: String,
 }
 
-/// Reads `lines.jsonl` and `environment.json` of a folder and writes `table.md`, `table.csv` and, where at least two sizes
-/// of the vocabulary were timed, the charts `time` and `memory` as `.svg` and `.png`. Charts of earlier lines that have no
-/// data any more are removed.
+/// Reads `lines.jsonl` and `environment.json` of a folder and writes `table.md`, `table.csv` and,
+/// where at least two sizes of the vocabulary were timed, the charts `time` and `memory` as `.svg`
+/// and `.png`. Charts of earlier lines that have no data any more are removed.
 ///
 /// # Errors
-/// A file cannot be read, a line or the environment is not what it should be, a table or chart cannot be made, or the file
-/// system refuses. Each file is replaced whole or not at all.
-pub fn write_peers(folder: &Path) -> Result<PeerPaths, ReportError> {
+/// A file cannot be read, a line or the environment is not what it should be, a table or chart
+/// cannot be made, or the file system refuses. Each file is replaced whole or not at all.
+pub fn write_peers(folder: &Path) -> Result<PeerPaths> {
     let path = folder.join(LINES);
     let lines = read(&path, &read_file(&path)?)?;
     let path = folder.join(ENVIRONMENT);
-    let environment: Environment = serde_json::from_str(&read_file(&path)?)
-        .map_err(|error| ReportError::PeerLine { path, line: error.line(), problem: error.to_string() })?;
+    let environment: Environment = serde_json::from_str(&read_file(&path)?).with_context(|| {
+        format!("{}: expected the machine, as `cargo xtask peers` writes it", path.display())
+    })?;
 
     let mut files = Vec::new();
-    let mut write = |file: &str, bytes: &[u8]| -> Result<PathBuf, ReportError> {
+    let mut write = |file: &str, bytes: &[u8]| -> Result<PathBuf> {
         let path = folder.join(file);
-        write_atomically(&path, bytes).map_err(|source| ReportError::Io {
-            action: "write",
-            path: path.clone(),
-            source,
-        })?;
+        write_atomically(&path, bytes).with_context(|| format!("write {}", path.display()))?;
         files.push(path.clone());
         Ok(path)
     };
     let comparisons = pairs(&lines);
     let text = page(&lines, &comparisons, &environment);
     let table = write("table.md", text.as_bytes())?;
-    write("table.csv", &tables::csv("table.csv", table::data(&comparisons))?)?;
+    write("table.csv", &csv("table.csv", table::data(&comparisons))?)?;
     for chart in [chart::time(&lines), chart::memory(&lines)].into_iter().flatten() {
-        for (file, bytes) in charts::rendered(&chart)? {
+        for (file, bytes) in rendered(&chart)? {
             write(&file, &bytes)?;
         }
     }
-    charts::remove_stale(folder, &chart::FILES, &files)?;
+    remove_stale(folder, &chart::FILES, &files)?;
     Ok(PeerPaths { table, files, text })
 }
 
-fn read_file(path: &Path) -> Result<String, ReportError> {
-    let failed = |source| ReportError::Io { action: "read", path: path.to_owned(), source };
-    std::fs::read_to_string(path).map_err(failed)
+fn read_file(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
 }
 
 /// `table.md`.
@@ -101,10 +93,10 @@ fn page(lines: &[Line], comparisons: &[Comparison<'_>], environment: &Environmen
         },
     ];
     for fact in facts.iter().filter(|fact| !fact.is_empty()) {
-        out.push_str(&format!("> {}\n>\n", markdown::escape(fact)));
+        out.push_str(&format!("> {}\n>\n", escape(fact)));
     }
     out.push_str("> f32; train: loss and gradients; step: loss, gradients and SGD update; products: the matrix products alone.\n\n");
-    out.push_str(&markdown::of(&table::text(comparisons)));
+    out.push_str(&markdown(&table::text(comparisons)));
     let verdicts: Vec<_> = comparisons
         .iter()
         .flat_map(|comparison| [comparison.time_met(), comparison.memory_met()])
@@ -117,9 +109,9 @@ fn page(lines: &[Line], comparisons: &[Comparison<'_>], environment: &Environmen
     if !failed.is_empty() {
         out.push_str("\n## Cases that failed\n\n");
         for line in failed {
-            let why = line.error.as_deref().unwrap_or(format::NONE);
-            let what = format!("{} ({}): {why}", compare::title(line), table::name(line));
-            out.push_str(&format!("* {}\n", markdown::escape(&what)));
+            let why = line.error.as_deref().unwrap_or(NONE);
+            let what = format!("{} ({}): {why}", pairs::title(line), table::name(line));
+            out.push_str(&format!("* {}\n", escape(&what)));
         }
     }
     out

@@ -7,10 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::libtorch::wheels::python_with_pip;
-use crate::step::{self, answers as runs};
+use super::child::{run, runs};
 
-/// Where the virtual environment lies; git ignores it.
+/// Folder of the virtual environment; git ignores it.
 const FOLDER: &str = ".peers-venv";
 const REQUIREMENTS: &str = "benches/peers/requirements.txt";
 
@@ -43,15 +42,23 @@ pub fn ensure(root: &Path) -> Result<PathBuf> {
         return Ok(python);
     }
     if !python.exists() {
-        let system = python_with_pip(&["python3", "python"])?;
-        step::run(Command::new(system).args(["-m", "venv"]).arg(&folder))?;
+        let names = ["python3", "python"];
+        let with_venv = |name: &&str| runs(name, &["-c", "import venv, ensurepip"]);
+        let system = names.into_iter().find(with_venv).with_context(|| {
+            format!(
+                "no Python that can make a virtual environment (tried {}); expected one with venv and pip, or one that \
+                 has the packages, by --python",
+                names.join(", ")
+            )
+        })?;
+        run(Command::new(system).args(["-m", "venv"]).arg(&folder))?;
     }
     if !python.exists() {
         bail!("`python -m venv {FOLDER}` made no `{}`; expected one there", python.display());
     }
     // Packages come by pip's own configuration, so mirrors work.
     let mut pip = Command::new(&python);
-    step::run(pip.current_dir(root).args(["-m", "pip", "install", "--requirement", REQUIREMENTS]))?;
+    run(pip.current_dir(root).args(["-m", "pip", "install", "--requirement", REQUIREMENTS]))?;
     fs::write(&stamp, wanted).with_context(|| format!("cannot write `{}`", stamp.display()))?;
     Ok(python)
 }

@@ -1,8 +1,8 @@
-//! Charts over the size of the vocabulary: time and extra memory of a training step, each layer on each side.
+//! Charts over the size of the vocabulary: time and extra memory of a training step, each layer on
+//! each side.
 
 use super::line::Line;
-use crate::charts::Chart;
-use crate::charts::growth::{self, Words};
+use lexmax_report::parts::{Chart, Series, Words, growth_chart};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -12,7 +12,7 @@ pub const FILES: [&str; 2] = ["time", "memory"];
 /// Time against V; `None` where no two sizes were timed.
 pub fn time(lines: &[Line]) -> Option<Chart> {
     let (rows, width) = sizes(lines)?;
-    growth::chart(
+    growth_chart(
         &series(lines, (rows, width), &|line| line.median()),
         &Words {
             file: FILES[0],
@@ -26,7 +26,7 @@ pub fn time(lines: &[Line]) -> Option<Chart> {
 /// Extra memory against V; `None` where no two sizes were measured.
 pub fn memory(lines: &[Line]) -> Option<Chart> {
     let (rows, width) = sizes(lines)?;
-    growth::chart(
+    growth_chart(
         &series(lines, (rows, width), &|line| line.extra_bytes.map(|bytes| bytes as f64 / MIB)),
         &Words {
             file: FILES[1],
@@ -38,15 +38,15 @@ pub fn memory(lines: &[Line]) -> Option<Chart> {
 }
 
 /// Rows and width under which the most steps were timed.
-fn sizes(lines: &[Line]) -> Option<(u64, u64)> {
+pub(super) fn sizes(lines: &[Line]) -> Option<(u64, u64)> {
     let steps = || lines.iter().filter(|line| line.task == "step" && !line.ms.is_empty());
     let count = |sizes: (u64, u64)| steps().filter(|line| (line.rows, line.width) == sizes).count();
     steps().map(|line| (line.rows, line.width)).max_by_key(|&sizes| (count(sizes), sizes))
 }
 
 /// One series for each layer and side, with its value at each V.
-fn series(lines: &[Line], sizes: (u64, u64), of: &dyn Fn(&Line) -> Option<f64>) -> Vec<growth::Series> {
-    let mut all: Vec<growth::Series> = Vec::new();
+pub(super) fn series(lines: &[Line], sizes: (u64, u64), of: &dyn Fn(&Line) -> Option<f64>) -> Vec<Series> {
+    let mut all: Vec<Series> = Vec::new();
     for line in lines.iter().filter(|line| line.task == "step" && (line.rows, line.width) == sizes) {
         let Some(value) = of(line) else { continue };
         let name = name(line);
@@ -54,7 +54,7 @@ fn series(lines: &[Line], sizes: (u64, u64), of: &dyn Fn(&Line) -> Option<f64>) 
         match all.iter_mut().find(|series| series.name == name) {
             Some(series) => series.points.push(point),
             None => {
-                all.push(growth::Series { name, family: family(&line.layer).into(), points: vec![point] });
+                all.push(Series { name, family: family(&line.layer).into(), points: vec![point] });
             }
         }
     }

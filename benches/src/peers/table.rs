@@ -2,10 +2,10 @@
 
 use polars::prelude::*;
 
-use super::compare::{Comparison, MemoryLimit};
 use super::line::Line;
-use crate::format::{NONE, significant};
-use crate::rows::TextTable;
+use super::pairs::Comparison;
+use super::targets::MemoryLimit;
+use lexmax_report::parts::{NONE, TextTable, fixed, significant, whole};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -34,7 +34,7 @@ fn row(comparison: &Comparison<'_>) -> Vec<String> {
     let with = if ours.classes == other.classes {
         name(other)
     } else {
-        format!("itself at V={}", crate::format::whole(other.classes as f64))
+        format!("itself at V={}", whole(other.classes as f64))
     };
     vec![
         comparison.title.clone(),
@@ -73,14 +73,14 @@ fn times(line: &Line) -> String {
 }
 
 fn memory(line: &Line) -> String {
-    line.extra_bytes.map_or(NONE.into(), |bytes| crate::format::fixed(bytes as f64 / MIB, 1))
+    line.extra_bytes.map_or(NONE.into(), |bytes| fixed(bytes as f64 / MIB, 1))
 }
 
 fn target(comparison: &Comparison<'_>) -> String {
     let time = comparison.time_limit.map(|limit| format!("ratio ≤ {}", (limit * 1e3).round() / 1e3));
     let memory = comparison.memory_limit.map(|limit| match limit {
-        MemoryLimit::Bytes(bytes) => format!("memory ≤ {} MiB", crate::format::whole(bytes / MIB)),
-        MemoryLimit::Share(share) => format!("memory ≤ 1/{} of it", crate::format::whole(1.0 / share)),
+        MemoryLimit::Bytes(bytes) => format!("memory ≤ {} MiB", whole(bytes / MIB)),
+        MemoryLimit::Share(share) => format!("memory ≤ 1/{} of it", whole(1.0 / share)),
     });
     let parts: Vec<String> = time.into_iter().chain(memory).collect();
     if parts.is_empty() { NONE.into() } else { parts.join(", ") }
@@ -103,7 +103,7 @@ fn met(comparison: &Comparison<'_>) -> &'static str {
     }
 }
 
-/// The same as a data table.
+/// Comparisons as a data table.
 pub fn data(comparisons: &[Comparison<'_>]) -> PolarsResult<DataFrame> {
     let text = |name: &str, of: &dyn Fn(&Comparison<'_>) -> String| {
         Column::new(name.into(), comparisons.iter().map(of).collect::<Vec<_>>())

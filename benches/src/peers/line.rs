@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::ReportError;
-
-/// What one process timed: one case on one side. All fields are named, so that scripts in any language can write them.
+/// Result of one process: one case on one side. All fields are named, so that scripts in any
+/// language can write them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Line {
@@ -14,9 +14,10 @@ pub struct Line {
     pub side: String,
     /// The output layer, as in `full`.
     pub layer: String,
-    /// The way that the side computes it, as in `fused` or `eager`; `products` are the bare matrix products.
+    /// The way that the side computes it, as in `fused` or `eager`; `products` are the bare matrix
+    /// products.
     pub variant: String,
-    /// What was timed: `train` (loss and gradients), `step` (these and the update), `language-model`,
+    /// Timed work: `train` (loss and gradients), `step` (these and the update), `language-model`,
     /// `evaluate` or `top-10`.
     pub task: String,
     /// The corpus that a language model read, by its name; none where the ids follow Zipf's law.
@@ -36,10 +37,12 @@ pub struct Line {
     /// Every timed repetition, in milliseconds; none where the case failed.
     #[serde(default)]
     pub ms: Vec<f64>,
-    /// Peak memory of a first call beyond inputs, parameters and gradients; none where it means nothing or is not known.
+    /// Peak memory of a first call beyond inputs, parameters and gradients; none where it means
+    /// nothing or is not known.
     #[serde(default)]
     pub extra_bytes: Option<u64>,
-    /// Largest deviation of the answer from its definition in f64, relative; none where nothing was compared.
+    /// Largest deviation of the answer from its definition in f64, relative; none where nothing was
+    /// compared.
     #[serde(default)]
     pub deviation: Option<f64>,
     /// Commit of the lexmax that the line was timed with.
@@ -51,11 +54,11 @@ pub struct Line {
 }
 
 impl Line {
-    /// Lower quartile, median and upper quartile of the repetitions in milliseconds, between neighbours in proportion;
-    /// `None` without repetitions.
+    /// Lower quartile, median and upper quartile of the repetitions in milliseconds, between
+    /// neighbours in proportion; `None` without repetitions.
     ///
     /// ```
-    /// # use lexmax_report::peers::Line;
+    /// # use lexmax_benches::peers::Line;
     /// let line = r#"{"side": "lexmax", "layer": "full", "variant": "fused", "task": "train", "rows": 8, "width": 4,
     ///     "classes": 100, "threads": 2, "ms": [4.0, 1.0, 2.0, 3.0]}"#;
     /// let line: Line = serde_json::from_str(line)?;
@@ -91,19 +94,27 @@ impl Line {
 ///
 /// # Errors
 /// The first line that is no such object, with its number; a repetition that is no positive time.
-pub fn read(path: &Path, text: &str) -> Result<Vec<Line>, ReportError> {
+pub fn read(path: &Path, text: &str) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for (number, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
-        let refuse =
-            |problem: String| ReportError::PeerLine { path: path.to_owned(), line: number + 1, problem };
-        let line: Line = serde_json::from_str(text).map_err(|error| refuse(error.to_string()))?;
-        if let Some(bad) = line.ms.iter().find(|ms| !ms.is_finite() || **ms <= 0.0) {
-            return Err(refuse(format!("a repetition of {bad} ms, expected a finite number above zero")));
-        }
-        if line.ms.is_empty() && line.error.is_none() {
-            return Err(refuse("neither `ms` nor `error`, expected one of them".to_owned()));
-        }
+        let line = one(text).with_context(|| {
+            format!("{}, line {} (`cargo xtask peers` writes it)", path.display(), number + 1)
+        })?;
         lines.push(line);
     }
     Ok(lines)
+}
+
+/// Reads one line.
+///
+/// # Errors
+/// The text is no such object, a repetition is no positive time, or it has neither times nor an
+/// error.
+pub fn one(text: &str) -> Result<Line> {
+    let line: Line = serde_json::from_str(text)?;
+    if let Some(bad) = line.ms.iter().find(|ms| !ms.is_finite() || **ms <= 0.0) {
+        anyhow::bail!("a repetition of {bad} ms, expected a finite number above zero");
+    }
+    ensure!(!line.ms.is_empty() || line.error.is_some(), "neither `ms` nor `error`, expected one of them");
+    Ok(line)
 }

@@ -1,0 +1,96 @@
+//! The targets that lexmax is judged by: ratios of medians and extra memory, at the sizes of
+//! [`crate::plan`].
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// A limit on the extra memory of lexmax.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MemoryLimit {
+    /// In bytes.
+    Bytes(f64),
+    /// Share of the other's.
+    Share(f64),
+}
+
+/// A target of the plan: fused lexmax against one way of doing the same work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Target {
+    /// The layer.
+    pub layer: &'static str,
+    /// The task.
+    pub task: &'static str,
+    /// Side and variant of the other.
+    pub other: (&'static str, &'static str),
+    /// The corpus that a language model reads.
+    pub corpus: Option<&'static str>,
+    /// Rows, width and classes that the plan names.
+    pub sizes: (u64, u64, u64),
+    /// Highest ratio of medians.
+    pub time: Option<f64>,
+    /// Highest extra memory.
+    pub memory: Option<MemoryLimit>,
+}
+
+/// A target of the plan on growth: a step at the larger V over one at the smaller.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Growth {
+    /// The layer.
+    pub layer: &'static str,
+    /// The smaller and the larger V.
+    pub classes: [u64; 2],
+    /// Highest ratio of medians.
+    pub time: f64,
+}
+
+const WORDS: u64 = 33_278;
+const MANY: u64 = 267_735;
+const FLOOR: (&str, &str) = ("lexmax", "products");
+const SMALL: MemoryLimit = MemoryLimit::Bytes(32.0 * MIB);
+
+const fn target(
+    layer: &'static str,
+    task: &'static str,
+    other: (&'static str, &'static str),
+    sizes: (u64, u64, u64),
+    time: f64,
+    memory: Option<MemoryLimit>,
+) -> Target {
+    Target { layer, task, other, corpus: None, sizes, time: Some(time), memory }
+}
+
+/// A training step of the PyTorch example's model on WikiText-2, 20 streams of 35 words, so many
+/// times as fast.
+const fn step_on_text(layer: &'static str, variant: &'static str, times: f64) -> Target {
+    let step = target(layer, "language-model", ("pytorch", variant), (700, 200, WORDS), 1.0 / times, None);
+    Target { corpus: Some("wikitext-2"), ..step }
+}
+
+/// The targets that the plan sets.
+pub const TARGETS: &[Target] = &[
+    target("full", "train", FLOOR, (1024, 256, WORDS), 1.10, Some(SMALL)),
+    target("full", "train", FLOOR, (1024, 512, MANY), 1.10, Some(SMALL)),
+    target("full", "train", FLOOR, (8192, 512, MANY), 1.10, Some(SMALL)),
+    target("adaptive", "train", ("pytorch", "module"), (1024, 256, MANY), 0.5, None),
+    target("sampled", "step", ("pytorch", "dense"), (1024, 512, MANY), 0.1, None),
+    target("sampled", "step", ("pytorch", "sparse"), (1024, 512, MANY), 0.7, None),
+    target(
+        "mos",
+        "train",
+        ("pytorch", "eager"),
+        (256, 256, WORDS),
+        0.6,
+        Some(MemoryLimit::Share(1.0 / 20.0)),
+    ),
+    target("full", "evaluate", ("pytorch", "eager"), (1024, 256, WORDS), 0.75, None),
+    target("full", "top-10", ("pytorch", "eager"), (1024, 256, WORDS), 0.6, None),
+    step_on_text("full", "eager", 1.3),
+    step_on_text("adaptive", "module", 1.5),
+    step_on_text("sampled", "dense", 2.0),
+];
+
+/// The targets on growth with V.
+pub const GROWTH: &[Growth] = &[
+    Growth { layer: "sampled", classes: [10_000, 1_000_000], time: 1.3 },
+    Growth { layer: "sampled-unique", classes: [10_000, 1_000_000], time: 1.3 },
+    Growth { layer: "huffman", classes: [10_000, 1_000_000], time: 1.3 },
+];
