@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use lexmax_corpus::{BuildOptions, Corpus, SynthOptions, TextInput, Tokenizer, build, describe, synthesize};
-use lexmax_lab::catch_interrupts;
+use lexmax_corpus::{
+    BuildOptions, Corpus, SynthOptions, TextInput, Tokenizer, build_observed, describe, synthesize_observed,
+};
+use lexmax_lab::{CorpusDisplay, catch_interrupts};
 
 use crate::out;
 
@@ -24,6 +26,12 @@ pub enum CorpusCommand {
 /// Arguments of `lexmax corpus build`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Text is UTF-8. Other encodings, archives and files packed by other programs are refused by name. A zst file packed with a
+long window needs that much memory, at most 2 GiB.
+
+A folder that holds a corpus made with the same options from the same files is opened as it is, and a build waits for one
+at work on the same folder. Ctrl-C and SIGTERM leave nothing of a corpus in the making, with exit status 130.
+
 Examples:
   lexmax corpus build --train train.txt.gz --valid valid.txt.gz --test test.txt.gz \\
       --unk '<unk>' --eos '<eos>' --out data/mine
@@ -38,7 +46,8 @@ pub struct BuildArgs {
     /// Files of the test split.
     #[arg(long, num_args = 1.., value_name = "FILE")]
     test: Vec<PathBuf>,
-    /// Deal the files out: the shares of the validation and the test split, each above 0.
+    /// Deal the files out: the shares of the validation and the test split, each above 0. Blocks of lines are spread over
+    /// the text; of a text with too few lines, such as text8, the last tokens are taken.
     #[arg(long, value_name = "VALID,TEST", conflicts_with_all = ["valid", "test"], value_parser = parse_ratio)]
     ratio: Option<(f64, f64)>,
     /// With --ratio, lines that stay together when files are dealt out; 100 where not given.
@@ -139,7 +148,7 @@ pub fn corpus(command: CorpusCommand) -> Result<ExitCode> {
         CorpusCommand::Show(arguments) => Corpus::open(&arguments.corpus)?,
         CorpusCommand::Synth(arguments) => {
             catch_interrupts();
-            synthesize(&synth_options(&arguments), &arguments.out)?
+            synthesize_observed(&synth_options(&arguments), &arguments.out, &mut CorpusDisplay::new())?
         }
     };
     out::print(&describe(&corpus).to_string())?;
@@ -174,7 +183,7 @@ fn build_corpus(arguments: BuildArgs) -> Result<Corpus> {
         unk: arguments.unk,
         eos: arguments.eos,
     };
-    Ok(build(&options, &arguments.out)?)
+    Ok(build_observed(&options, &arguments.out, &mut CorpusDisplay::new())?)
 }
 
 fn synth_options(arguments: &SynthArgs) -> SynthOptions {

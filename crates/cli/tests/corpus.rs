@@ -5,55 +5,142 @@ mod common;
 
 use common::{Project, SMALL};
 
-#[test]
-fn a_corpus_is_built_shown_and_trained_on() {
-    let project = Project::new(SMALL);
-    let text = "the cat sat on the mat\nthe dog sat\n".repeat(60);
+const TEXT: &str = "the cat sat on the mat\nthe dog sat\n";
+/// The section of an experiment that builds the corpus of [`with_text`].
+const SPEC: &str = "corpus={text={train=\"train.txt\",valid=\"valid.txt\",test=\"test.txt\",eos=\"<eos>\"}}";
+const RUN: [&str; 6] = ["run", "experiments/small.toml", "--only", "full", "--set", SPEC];
+
+/// A project with a text of 660 tokens, line ends included, for each split.
+fn with_text() -> Project {
+    let project = Project::new(&SMALL.replace("seeds = [1, 2]", "seeds = [1]"));
     for split in ["train", "valid", "test"] {
-        project.write(&format!("{split}.txt"), &text);
+        project.write(&format!("{split}.txt"), &TEXT.repeat(60));
     }
+    project
+}
+
+/// Builds `data/mine` of those texts.
+fn build_splits(project: &Project) -> String {
     let build = ["corpus", "build", "--train", "train.txt", "--valid", "valid.txt", "--test", "test.txt"];
-    let built =
-        project.lexmax(&[&build[..], &["--eos", "<eos>", "--out", "data/mine"]].concat()).good().out();
-    let shown = project.lexmax(&["corpus", "show", "data/mine"]).good().out();
-    assert_eq!(built, shown);
-    assert!(shown.contains("660") && shown.contains("vocabulary 7"), "{shown}");
-    let set = ["--set", "corpus={path=\"data/mine\"}", "--set", "outputs.adaptive.cutoffs=[2]"];
-    let run = [&["run", "experiments/small.toml", "--only", "adaptive"], &set[..]].concat();
-    assert!(project.lexmax(&run).good().out().contains("2 finished"));
-    // The same from the experiment file, which builds the corpus itself.
-    let spec = "corpus={text={train=\"train.txt\",valid=\"valid.txt\",test=\"test.txt\",eos=\"<eos>\"}}";
-    let run = ["run", "experiments/small.toml", "--only", "full", "--set", spec];
-    assert!(project.lexmax(&run).good().out().contains("2 finished"));
-    assert!(project.records().iter().any(|record| record["corpus"]["train_tokens"] == 660));
-    // A source that changed is not passed over, be it as long as it was and as old.
-    let file = project.path("train.txt");
-    let modified = std::fs::metadata(&file).unwrap().modified().unwrap();
-    for changed in ["another text\n", &text.replace("cat", "cow")] {
-        project.write("train.txt", changed);
-        std::fs::File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
-        let refused = project.lexmax(&run).refused();
-        assert!(refused.contains("train.txt") && refused.contains("remove that folder"), "{refused}");
-    }
-    project.write("train.txt", &text);
-    assert!(project.lexmax(&run).good().out().contains("2 finished before"));
-    std::fs::remove_file(&file).unwrap();
-    project.lexmax(&run).good();
+    project.lexmax(&[&build[..], &["--eos", "<eos>", "--out", "data/mine"]].concat()).good().out()
+}
+
+/// What `corpus build` of one training file refuses; nothing may be left.
+fn refusal(project: &Project, train: &str, more: &[&str]) -> String {
+    let base = ["corpus", "build", "--train", train, "--out", "data/x"];
+    let text = project.lexmax(&[&base[..], more].concat()).refused();
+    let left: Vec<_> = std::fs::read_dir(project.path("data")).into_iter().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+    text
+}
+
+/// What is refused in a file that holds `bytes`.
+fn refused_bytes(name: &str, bytes: &[u8]) -> String {
+    let project = Project::new(SMALL);
+    std::fs::write(project.path(name), bytes).unwrap();
+    project.write("good.txt", "a b c\n");
+    refusal(&project, name, &["--valid", "good.txt", "--test", "good.txt"])
 }
 
 #[test]
-fn a_synthetic_language_follows_its_options() {
+fn corpus_that_is_built_is_shown_alike() {
+    let project = with_text();
+    let built = build_splits(&project);
+    assert_eq!(built, project.lexmax(&["corpus", "show", "data/mine"]).good().out());
+    assert!(built.contains("660") && built.contains("vocabulary 7"), "{built}");
+}
+
+#[test]
+fn corpus_that_is_built_is_trained_on() {
+    let project = with_text();
+    build_splits(&project);
+    let set = ["--set", "corpus={path=\"data/mine\"}", "--set", "outputs.adaptive.cutoffs=[2]"];
+    let run = [&["run", "experiments/small.toml", "--only", "adaptive"], &set[..]].concat();
+    assert!(project.lexmax(&run).good().out().contains("1 finished"));
+}
+
+#[test]
+fn experiment_builds_its_corpus_from_text() {
+    let project = with_text();
+    assert!(project.lexmax(&RUN).good().out().contains("1 finished"));
+    assert!(project.records().iter().any(|record| record["corpus"]["train_tokens"] == 660));
+}
+
+#[test]
+fn source_that_changed_is_refused_be_it_as_long_and_as_old() {
+    let project = with_text();
+    project.lexmax(&RUN).good();
+    let file = project.path("train.txt");
+    let modified = std::fs::metadata(&file).unwrap().modified().unwrap();
+    for changed in ["another text\n", &TEXT.repeat(60).replace("cat", "cow")] {
+        project.write("train.txt", changed);
+        std::fs::File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
+        let refused = project.lexmax(&RUN).refused();
+        assert!(refused.contains("train.txt") && refused.contains("remove that folder"), "{refused}");
+    }
+    project.write("train.txt", &TEXT.repeat(60));
+    assert!(project.lexmax(&RUN).good().out().contains("1 finished before"));
+}
+
+#[test]
+fn source_that_is_gone_leaves_the_corpus_in_use() {
+    let project = with_text();
+    project.lexmax(&RUN).good();
+    std::fs::remove_file(project.path("train.txt")).unwrap();
+    assert!(project.lexmax(&RUN).good().out().contains("1 finished before"));
+}
+
+#[test]
+fn corpus_that_is_built_again_is_opened_or_refused() {
+    let project = with_text();
+    let built = build_splits(&project);
+    assert_eq!(build_splits(&project), built);
+    let other = ["corpus", "build", "--train", "train.txt", "--ratio", "0.1,0.1", "--block-lines", "1"];
+    let refused = project.lexmax(&[&other[..], &["--out", "data/mine"]].concat()).refused();
+    assert!(refused.contains("data/mine: already exists, a corpus made with other options"), "{refused}");
+    assert_eq!(project.lexmax(&["corpus", "show", "data/mine"]).good().out(), built);
+}
+
+const SYNTH: [&str; 16] = [
+    "corpus",
+    "synth",
+    "--vocab-size",
+    "50",
+    "--classes",
+    "3",
+    "--train-tokens",
+    "2000",
+    "--seed",
+    "9",
+    "--valid-tokens",
+    "100",
+    "--test-tokens",
+    "100",
+    "--order",
+    "1",
+];
+
+#[test]
+fn synthetic_language_has_the_sizes_asked_for() {
     let project = Project::new(SMALL);
-    let options =
-        ["corpus", "synth", "--vocab-size", "50", "--classes", "3", "--train-tokens", "2000", "--seed", "9"];
-    let more = ["--valid-tokens", "100", "--test-tokens", "100", "--order", "1"];
-    let shown = project.lexmax(&[&options[..], &more, &["--out", "a"]].concat()).good().out();
+    let shown = project.lexmax(&[&SYNTH[..], &["--out", "a"]].concat()).good().out();
     assert!(shown.contains("vocabulary 50") && shown.contains("2,000") && shown.contains("true"), "{shown}");
-    let same = project.lexmax(&[&options[..], &more, &["--out", "b"]].concat()).good().out();
-    assert_eq!(shown.lines().nth(1), same.lines().nth(1));
-    let flat =
-        project.lexmax(&[&options[..], &more, &["--exponent", "0", "--out", "c"]].concat()).good().out();
-    assert_ne!(shown.lines().nth(2), flat.lines().nth(2));
+}
+
+#[test]
+fn synthetic_language_is_the_same_for_the_same_seed_only() {
+    let project = Project::new(SMALL);
+    let line = |more: &[&str], at: usize| {
+        let shown = project.lexmax(&[&SYNTH[..], more].concat()).good().out();
+        shown.lines().nth(at).unwrap().to_owned()
+    };
+    assert_eq!(line(&["--out", "a"], 1), line(&["--out", "b"], 1));
+    assert_ne!(line(&["--out", "a"], 2), line(&["--exponent", "0", "--out", "c"], 2));
+}
+
+#[test]
+fn zipf_fit_of_a_small_vocabulary_says_its_ranks() {
+    let project = Project::new(SMALL);
     let few =
         ["corpus", "synth", "--vocab-size", "15", "--classes", "3", "--train-tokens", "2000", "--out", "few"];
     let few = project.lexmax(&few).good().out();
@@ -61,30 +148,80 @@ fn a_synthetic_language_follows_its_options() {
 }
 
 #[test]
-fn bad_text_is_refused_with_what_and_where() {
-    let project = Project::new(SMALL);
-    std::fs::write(project.path("bad.txt"), b"fine\nnot \xff fine\n").unwrap();
-    project.write("empty.txt", "");
-    project.write("good.txt", "a b c\n");
-    std::fs::write(project.path("cut.txt.gz"), [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 75]).unwrap();
-    let build = |train: &str, more: &[&str]| {
-        let base = ["corpus", "build", "--train", train, "--out", "data/x"];
-        project.lexmax(&[&base[..], more].concat()).refused()
-    };
-    let splits = ["--valid", "good.txt", "--test", "good.txt"];
-    let text = build("bad.txt", &splits);
+fn invalid_utf8_is_refused_with_file_and_line() {
+    let text = refused_bytes("bad.txt", b"fine\nnot \xff fine\n");
     assert!(text.contains("bad.txt line 2") && text.contains("invalid UTF-8"), "{text}");
-    let text = build("empty.txt", &splits);
+}
+
+#[test]
+fn nul_byte_is_refused_with_file_and_line() {
+    let text = refused_bytes("wide.txt", b"a\0 \0b\0\n\0");
+    assert!(text.contains("wide.txt line 1: NUL byte: UTF-16?"), "{text}");
+}
+
+#[test]
+fn foreign_file_is_refused_by_name() {
+    let text = refused_bytes("t.zip", b"PK\x03\x04\x14\0\0\0\0\0\xdc\x55");
+    assert!(text.contains("t.zip") && text.contains("; the file starts like zip data"), "{text}");
+}
+
+#[test]
+fn empty_file_is_refused_as_an_empty_corpus() {
+    let text = refused_bytes("empty.txt", b"");
     assert!(text.contains("empty corpus") && text.contains("empty.txt"), "{text}");
-    let text = build("cut.txt.gz", &splits);
+}
+
+#[test]
+fn truncated_gzip_file_is_refused() {
+    let text = refused_bytes("cut.txt.gz", &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 75]);
     assert!(text.contains("cut.txt.gz") && text.contains("truncated or damaged"), "{text}");
-    let text = build("good.txt", &["--valid", "empty.txt", "--test", "good.txt"]);
+}
+
+#[test]
+fn held_out_file_without_a_token_is_refused() {
+    let project = Project::new(SMALL);
+    project.write("good.txt", "a b c\n");
+    project.write("empty.txt", "");
+    let text = refusal(&project, "good.txt", &["--valid", "empty.txt", "--test", "good.txt"]);
     assert!(text.contains("valid split is empty") && text.contains("empty.txt"), "{text}");
-    let text = build("good.txt", &["--ratio", "0,0"]);
+}
+
+#[test]
+fn ratio_of_nothing_is_refused() {
+    let project = Project::new(SMALL);
+    project.write("good.txt", "a b c\n");
+    let text = refusal(&project, "good.txt", &["--ratio", "0,0"]);
     assert!(text.contains("ratio: given valid 0 + test 0; expected shares above 0"), "{text}");
-    let text = build("none.txt", &splits);
+}
+
+#[test]
+fn missing_file_is_refused_by_name() {
+    let project = Project::new(SMALL);
+    project.write("good.txt", "a b c\n");
+    let text = refusal(&project, "none.txt", &["--valid", "good.txt", "--test", "good.txt"]);
     assert!(text.contains("none.txt"), "{text}");
-    let text = build("good.txt", &[]);
-    assert!(text.contains("--ratio"), "{text}");
-    assert!(!project.path("data/x").exists());
+}
+
+#[test]
+fn training_file_alone_is_refused_with_both_ways_on() {
+    let project = Project::new(SMALL);
+    project.write("good.txt", "a b c\n");
+    let text = refusal(&project, "good.txt", &[]);
+    assert!(text.contains("--ratio") && text.contains("--valid"), "{text}");
+}
+
+#[test]
+fn text_of_one_line_is_dealt_out_in_tokens() {
+    let project = Project::new(SMALL);
+    let words: Vec<String> = (0..2000).map(|word| format!("w{}", word % 7)).collect();
+    project.write("text8", &words.join(" "));
+    let build = ["corpus", "build", "--train", "text8", "--ratio", "0.05,0.05", "--out", "data/text8"];
+    let built = project.lexmax(&build).good();
+    let tokens: Vec<String> = built
+        .out()
+        .lines()
+        .find(|line| line.starts_with("tokens"))
+        .map_or(vec![], |line| line.split_whitespace().skip(1).map(str::to_owned).collect());
+    assert_eq!(tokens, ["1,800", "100", "100"]);
+    assert!(built.err().contains("1 lines are too few"), "{}", built.err());
 }

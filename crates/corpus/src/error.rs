@@ -24,10 +24,13 @@ pub enum CorpusError {
         expected: &'static str,
     },
     /// The output path is taken.
-    #[error("{path}: already exists; expected a path where a new corpus directory can be made")]
+    #[error("{path}: already exists{found}; expected a path where a new corpus directory can be made")]
     Exists {
         /// The path given for the corpus.
         path: PathBuf,
+        /// What is there, as in `, a corpus made with other options (its min_count is 1, given 2)`; empty where it is no
+        /// corpus.
+        found: String,
     },
     /// A source that is no regular file.
     #[error("{path}: {found}; expected a file: a text is read twice, which pipes and devices do not allow")]
@@ -47,6 +50,33 @@ pub enum CorpusError {
         /// What the decoder said.
         source: std::io::Error,
     },
+    /// A .gz or .zst file holds something else.
+    #[error(
+        "{path}: no {format} data, as its name says; the file starts like {found}: expected another name or data"
+    )]
+    NotPacked {
+        /// The file.
+        path: PathBuf,
+        /// `gzip` or `zstd`.
+        format: &'static str,
+        /// What its first bytes are.
+        found: String,
+    },
+    /// A zstd frame needs more memory than a reader should give it.
+    #[error(
+        "{path}: zstd data with a window of {window} bytes; expected at most {limit}: unpack it with a zstd that reads \
+         such windows, or pack it again with --long={log} or less"
+    )]
+    Window {
+        /// The file.
+        path: PathBuf,
+        /// Bytes of the window of its first frame.
+        window: u64,
+        /// Largest window that is read.
+        limit: u64,
+        /// Binary logarithm of the limit.
+        log: u32,
+    },
     /// The text is not UTF-8.
     #[error("{path} line {line}: invalid UTF-8 at byte {offset} of the unpacked text; expected UTF-8{hint}")]
     InvalidUtf8 {
@@ -57,7 +87,36 @@ pub enum CorpusError {
         /// Byte offset in the unpacked text, counted from 0.
         offset: u64,
         /// What the file seems to be instead, where its first bytes tell; empty elsewhere.
-        hint: &'static str,
+        hint: String,
+    },
+    /// The text has a NUL byte, which UTF-8 text does not use, but other encodings and binary files do.
+    #[error(
+        "{path} line {line}: NUL byte{guess} (byte {offset} of the unpacked text); expected UTF-8 text without NULs{hint}"
+    )]
+    NulByte {
+        /// The file.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: u64,
+        /// Byte offset in the unpacked text, counted from 0.
+        offset: u64,
+        /// `: UTF-16?` where the first bytes show no other format.
+        guess: &'static str,
+        /// What the file seems to be instead, where its first bytes tell; empty elsewhere.
+        hint: String,
+    },
+    /// A token is too long to be one.
+    #[error(
+        "{path} line {line}: a token of more than {limit} bytes; expected words between white space, or the tokenizer \
+         `characters`"
+    )]
+    LongToken {
+        /// The file.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: u64,
+        /// Most bytes of a token.
+        limit: usize,
     },
     /// A source file changed between the two passes of a build.
     #[error("{path}: changed while the corpus was built (its two passes read different bytes); build again")]
@@ -73,8 +132,8 @@ pub enum CorpusError {
     },
     /// A ratio was asked for, but the text is too short for its blocks.
     #[error(
-        "{split} split is empty: a ratio of {ratio} of {lines} lines in blocks of {block_lines} lines; \
-         expected more lines, a larger ratio or a smaller block_lines"
+        "{split} split is empty: a ratio of {ratio:.3} of {lines} lines in blocks of {block_lines} lines; \
+         expected a block_lines of at most {most}, or more lines"
     )]
     EmptySplit {
         /// The split that got nothing.
@@ -85,6 +144,26 @@ pub enum CorpusError {
         lines: u64,
         /// Lines per block.
         block_lines: u64,
+        /// Most lines per block that serve every split.
+        most: u64,
+    },
+    /// A ratio was asked for, and the text has too few tokens for it.
+    #[error(
+        "{split} split is empty: the shares of {tokens} tokens in {lines} lines are {} for training, {} for valid and \
+         {} for test; expected more text, or ratios that leave {split} more than {ratio:.3}",
+        shares[0], shares[1], shares[2]
+    )]
+    EmptyShare {
+        /// The split that got nothing.
+        split: crate::Split,
+        /// Its share.
+        ratio: f64,
+        /// Tokens in all files.
+        tokens: u64,
+        /// Lines in all files.
+        lines: u64,
+        /// Tokens of train, valid and test.
+        shares: [u64; 3],
     },
     /// Files were given for a split, and nothing is in them.
     #[error(
@@ -136,7 +215,7 @@ pub enum CorpusError {
         /// What is allowed.
         limit: u128,
     },
-    /// [`crate::stop_building`] was called.
+    /// The observer asked for it.
     #[error("interrupted; nothing is left of the corpus in the making")]
     Interrupted,
     /// The arithmetic of a synthetic language did not work out.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CorpusError, Split, SynthOptions, Tokenizer, hash};
+use crate::{BuildOptions, CorpusError, Split, SynthOptions, TextInput, Tokenizer, hash};
 
 /// Name of the description inside a corpus directory.
 pub(crate) const INFO_FILE: &str = "corpus.toml";
@@ -78,12 +78,44 @@ pub enum Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RatioInfo {
-    /// Share of the lines in valid.
+    /// Share of valid.
     pub valid: f64,
-    /// Share of the lines in test.
+    /// Share of test.
     pub test: f64,
     /// Lines that stay together.
     pub block_lines: u64,
+    /// What was dealt out.
+    #[serde(default, skip_serializing_if = "DealtIn::is_lines")]
+    pub dealt_in: DealtIn,
+}
+
+/// Unit in which a text is dealt out by ratio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DealtIn {
+    /// Blocks of lines, spread over the text.
+    #[default]
+    Lines,
+    /// Tokens, for a text of too few lines: the first for training, then valid, the last for test.
+    Tokens,
+}
+
+impl DealtIn {
+    fn is_lines(&self) -> bool {
+        *self == DealtIn::Lines
+    }
+}
+
+impl RatioInfo {
+    /// The shares that were asked for, by ratio.
+    pub(crate) fn of(input: &TextInput) -> Option<RatioInfo> {
+        match *input {
+            TextInput::Splits { .. } => None,
+            TextInput::Ratio { valid, test, block_lines, .. } => {
+                Some(RatioInfo { valid, test, block_lines, dealt_in: DealtIn::Lines })
+            }
+        }
+    }
 }
 
 /// One source file, as it was when the corpus was built.
@@ -137,6 +169,19 @@ pub struct TokenizerInfo {
     pub eos: Option<String>,
 }
 
+impl TokenizerInfo {
+    /// What was asked for.
+    pub(crate) fn of(options: &BuildOptions) -> TokenizerInfo {
+        TokenizerInfo {
+            kind: options.tokenizer,
+            min_count: options.min_count,
+            max_vocab: options.max_vocab.map(|words| words as u64),
+            unk: options.unk.clone(),
+            eos: options.eos.clone(),
+        }
+    }
+}
+
 /// What is known exactly about a synthetic language.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -173,11 +218,26 @@ impl CorpusInfo {
             &path,
             "corpus.toml of a corpus directory made by `corpus build` or `corpus synth`",
         ))?;
-        let info: CorpusInfo = toml::from_str(&text)
-            .map_err(|error| CorpusError::Info { path: path.clone(), reason: error.to_string() })?;
+        CorpusInfo::parse(&text).map_err(|reason| CorpusError::Info { path, reason })
+    }
+
+    /// Reads the text of a `corpus.toml`.
+    ///
+    /// # Errors
+    /// What is wrong: a key that is missing or unknown, another layout, a number that no language can have.
+    pub fn parse(text: &str) -> Result<CorpusInfo, String> {
+        let info: CorpusInfo = toml::from_str(text).map_err(|error| error.to_string())?;
         if info.layout != LAYOUT {
-            let reason = format!("layout {}; expected layout {LAYOUT}: build the corpus again", info.layout);
-            return Err(CorpusError::Info { path, reason });
+            return Err(format!("layout {}; expected layout {LAYOUT}: build the corpus again", info.layout));
+        }
+        if let Some(synthetic) = &info.synthetic {
+            for (key, nats) in
+                [("entropy_rate", synthetic.entropy_rate), ("unigram_entropy", synthetic.unigram_entropy)]
+            {
+                if !(nats.is_finite() && nats > -1e-9) {
+                    return Err(format!("{key} is {nats}; expected a finite number of nats, at least 0"));
+                }
+            }
         }
         Ok(info)
     }

@@ -11,7 +11,9 @@
 //!
 //! [`build`] makes one from text files, [`synthesize`] from a seed, [`Corpus::open`] checks and maps one, [`describe`]
 //! tells its sizes and statistics. Directories are written under a temporary name and renamed, so that a reader never
-//! meets half a corpus. Id 0 is always the most frequent training word; output layers rely on it.
+//! meets half a corpus; of several processes that make the same one, the first does and the others open it. Builds tell
+//! their progress to an [`Observer`], which can stop them. Id 0 is always the most frequent training word; output layers
+//! rely on it.
 //!
 //! ```
 //! use lexmax_corpus::{BuildOptions, Split, TextInput, build, describe};
@@ -32,26 +34,28 @@
 //! # }
 //! ```
 
+mod asked;
 mod describe;
 mod error;
 mod hash;
 mod info;
 mod mapped;
+mod observer;
 mod open;
-mod progress;
 mod split;
 mod staging;
-mod stop;
 mod synth;
 mod text;
 mod vocab;
 
 pub use describe::{Coverage, Description, SplitDescription, describe};
 pub use error::CorpusError;
-pub use info::{CorpusInfo, Origin, RatioInfo, SourceFile, SplitInfo, Splits, SyntheticInfo, TokenizerInfo};
+pub use info::{
+    CorpusInfo, DealtIn, Origin, RatioInfo, SourceFile, SplitInfo, Splits, SyntheticInfo, TokenizerInfo,
+};
+pub use observer::{Event, Observer, Unit};
 pub use open::Corpus;
 pub use split::Split;
-pub use stop::stop_building;
-pub use synth::{SynthOptions, synthesize};
-pub use text::{BuildOptions, TextInput, Tokenizer, build};
+pub use synth::{SynthOptions, synthesize, synthesize_observed};
+pub use text::{BuildOptions, Piece, TextInput, TextReader, Tokenizer, build, build_observed};
 pub use vocab::Vocab;

@@ -65,8 +65,10 @@ impl Corpus {
                 "vocab_size is {stated}; expected {found}, the entries of {VOCAB_FILE}"
             )));
         }
-        let (counted, stated) = (vocab.counts().iter().sum::<u64>(), info.splits.train.tokens);
-        if counted != stated {
+        // Of a damaged vocabulary the sum may exceed 64 bits.
+        let counted: u128 = vocab.counts().iter().map(|&count| u128::from(count)).sum();
+        let stated = info.splits.train.tokens;
+        if counted != u128::from(stated) {
             return Err(bad_info(format!(
                 "{stated} training tokens; expected {counted}, the sum of the counts in {VOCAB_FILE}"
             )));

@@ -1,144 +1,281 @@
-//! A directory that is written under a temporary name and appears whole or not at all.
+//! A directory that is written under a temporary name and appears whole or not at all, made by one process at a time.
+//!
+//! A corpus `NAME` is written in the folder `.NAME.lexmax.tmp` beside it, whose file `lock` is locked by the process that
+//! builds, as long as it lives. Others wait for the lock, and then open what the first made. A lock ends with its
+//! process, so what a killed build left behind is taken over by the next one.
+//!
+//! On a file system without locks every build has a temporary folder of its own and nobody waits; the first to finish
+//! wins, and the others open its corpus.
 
-use std::fs::File;
-use std::io;
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tempfile::TempDir;
-
+use crate::asked::Asked;
 use crate::info::CorpusInfo;
+use crate::observer::{self, Event, Observer};
 use crate::{Corpus, CorpusError};
 
-/// Locked by the process that builds, as long as it lives.
 const LOCK: &str = "lock";
-const SUFFIX: &str = ".tmp";
-/// A temporary folder without a lock is a moment old, or was left by a version that locked none.
-const SURELY_LEFT: Duration = Duration::from_secs(24 * 3600);
+const SUFFIX: &str = ".lexmax.tmp";
+const WAIT: Duration = Duration::from_millis(50);
+
+/// Start of a build.
+pub(crate) enum Start {
+    /// Nothing is there: build it here.
+    Build(Staging),
+    /// The corpus asked for is there.
+    Found(Corpus),
+}
 
 /// A corpus directory in the making, next to its final place. Dropped before [`Staging::finish`], it is removed.
+#[derive(Debug)]
 pub(crate) struct Staging {
-    /// Removed on drop; holds `dir`, which has the usual permissions, unlike the temporary folder itself.
-    shell: TempDir,
-    /// Tells other builds that this one is alive.
-    _lock: File,
+    shell: PathBuf,
     dir: PathBuf,
     out: PathBuf,
+    /// None on a file system without locks.
+    lock: Option<File>,
 }
 
 impl Staging {
-    /// Starts a corpus that will stand at `out`, whose missing parent folders are made. What killed builds of the same
-    /// corpus left behind is removed.
-    pub(crate) fn new(out: &Path) -> Result<Staging, CorpusError> {
-        if std::fs::symlink_metadata(out).is_ok() {
-            return Err(CorpusError::Exists { path: out.to_path_buf() });
+    /// Starts a corpus that will stand at `out`, whose missing parent folders are made; waits while another process
+    /// makes one there.
+    pub(crate) fn start(
+        out: &Path,
+        asked: &Asked<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Start, CorpusError> {
+        if exists(out) {
+            return asked.open(out, observer).map(Start::Found);
         }
         let parent = match out.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
         std::fs::create_dir_all(parent).map_err(CorpusError::io("make the folder", parent))?;
-        let prefix = format!(".{}.", name_of(out));
-        remove_left_behind(parent, &prefix);
-        let shell = tempfile::Builder::new()
-            .prefix(&prefix)
-            .suffix(SUFFIX)
-            .tempdir_in(parent)
-            .map_err(CorpusError::io("make a temporary folder in", parent))?;
-        let lock = hold_lock(shell.path()).map_err(CorpusError::io("lock", shell.path()))?;
-        let dir = shell.path().join("corpus");
-        std::fs::create_dir(&dir).map_err(CorpusError::io("make the folder", &dir))?;
-        Ok(Staging { shell, _lock: lock, dir, out: out.to_path_buf() })
+        let shell = parent.join(format!(".{}{SUFFIX}", name_of(out)));
+        let staging = match acquire(&shell, out, observer)? {
+            Some(lock) => Staging::locked(shell, out, lock)?,
+            None => Staging::unlocked(parent, out)?,
+        };
+        // Whoever held the lock before may have finished.
+        if exists(out) {
+            drop(staging);
+            return asked.open(out, observer).map(Start::Found);
+        }
+        Ok(Start::Build(staging))
     }
 
-    /// Where to write.
+    fn locked(shell: PathBuf, out: &Path, lock: File) -> Result<Staging, CorpusError> {
+        let dir = shell.join("corpus");
+        // From here on an error removes the folder.
+        let staging = Staging { shell, dir, out: out.to_path_buf(), lock: Some(lock) };
+        if exists(&staging.dir) {
+            // Left behind by a killed build.
+            std::fs::remove_dir_all(&staging.dir)
+                .map_err(CorpusError::io("remove what a killed build left in", &staging.dir))?;
+        }
+        staging.make_dir()
+    }
+
+    fn unlocked(parent: &Path, out: &Path) -> Result<Staging, CorpusError> {
+        let shell = tempfile::Builder::new()
+            .prefix(&format!(".{}.", name_of(out)))
+            .suffix(SUFFIX)
+            .tempdir_in(parent)
+            .map_err(CorpusError::io("make a temporary folder in", parent))?
+            .keep();
+        let dir = shell.join("corpus");
+        Staging { shell, dir, out: out.to_path_buf(), lock: None }.make_dir()
+    }
+
+    fn make_dir(self) -> Result<Staging, CorpusError> {
+        std::fs::create_dir(&self.dir).map_err(CorpusError::io("make the folder", &self.dir))?;
+        Ok(self)
+    }
+
+    /// Folder to write the files of the corpus to.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// Checks what was written, describes it by `info`, moves it into place and opens it.
-    pub(crate) fn finish(self, info: CorpusInfo) -> Result<Corpus, CorpusError> {
+    pub(crate) fn finish(
+        self,
+        info: CorpusInfo,
+        asked: &Asked<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Corpus, CorpusError> {
         Corpus::seal(&self.dir, info)?;
-        std::fs::rename(&self.dir, &self.out)
-            .map_err(CorpusError::io("move the finished corpus to", &self.out))?;
-        drop(self.shell);
-        Corpus::open(&self.out)
+        let out = self.out.clone();
+        let moved = std::fs::rename(&self.dir, &out);
+        drop(self);
+        match moved {
+            Ok(()) => Corpus::open(&out),
+            // Another build was faster on a file system without locks.
+            Err(_) if exists(&out) => asked.open(&out, observer),
+            Err(error) => Err(CorpusError::io("move the finished corpus to", &out)(error)),
+        }
     }
 }
 
-/// The name of a corpus that stands at `out`, where no other is given.
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // What cannot be removed is in nobody's way: the next build takes it over.
+        let _ = std::fs::remove_dir_all(&self.dir);
+        if self.lock.is_some() {
+            let _ = std::fs::remove_file(self.shell.join(LOCK));
+        }
+        // Fails, rightly, where another process has locked a new file in it since.
+        let _ = std::fs::remove_dir(&self.shell);
+    }
+}
+
+/// Name of a corpus that stands at `out`, where no other is given.
 pub(crate) fn name_of(out: &Path) -> String {
     out.file_name().map_or_else(|| "corpus".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Makes the lock of a temporary folder. It appears locked, so that nobody finds it free in between.
-fn hold_lock(shell: &Path) -> io::Result<File> {
-    let unnamed = shell.join("new-lock");
-    let file = File::create_new(&unnamed)?;
-    match file.try_lock() {
-        Ok(()) => std::fs::rename(unnamed, shell.join(LOCK))?,
-        // A file system without locks: the folder then counts as one without a lock.
-        Err(_) => std::fs::remove_file(unnamed)?,
-    }
-    Ok(file)
+/// Whether anything is at `path`, be it a link to nothing.
+fn exists(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
 }
 
-/// Removes temporary folders of builds that are dead. One that cannot be removed is in nobody's way.
-fn remove_left_behind(parent: &Path, prefix: &str) {
-    let Ok(entries) = std::fs::read_dir(parent) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let middle = name.to_str().and_then(|name| name.strip_prefix(prefix)?.strip_suffix(SUFFIX));
-        // A dot in it belongs to the longer name of another corpus.
-        let ours = middle.is_some_and(|middle| !middle.is_empty() && !middle.contains('.'));
-        if ours && entry.file_type().is_ok_and(|kind| kind.is_dir()) && is_left_behind(&entry.path()) {
-            let _ = std::fs::remove_dir_all(entry.path());
+/// Makes `shell` and locks it, once nobody else does; none where files cannot be locked.
+fn acquire(shell: &Path, out: &Path, observer: &mut dyn Observer) -> Result<Option<File>, CorpusError> {
+    let path = shell.join(LOCK);
+    let mut told = false;
+    loop {
+        match std::fs::create_dir(shell) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(CorpusError::io("make the folder", shell)(error));
+            }
+            _ => {}
+        }
+        let file = match File::options().create(true).truncate(false).write(true).open(&path) {
+            Ok(file) => file,
+            // Its owner removed the folder just now.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(CorpusError::io("open", &path)(error)),
+        };
+        match file.try_lock() {
+            // The owner before may have removed the file between opening and locking: a lock on it holds nobody off.
+            Ok(()) if is_at(&file, &path) => return Ok(Some(file)),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                observer::check(observer)?;
+                if !std::mem::replace(&mut told, true) {
+                    observer.tell(Event::Waiting { out });
+                }
+                std::thread::sleep(WAIT);
+            }
+            Err(TryLockError::Error(_)) => {
+                let _ = std::fs::remove_file(&path);
+                let _ = std::fs::remove_dir(shell);
+                return Ok(None);
+            }
         }
     }
 }
 
-fn is_left_behind(shell: &Path) -> bool {
-    match File::open(shell.join(LOCK)) {
-        Ok(file) => file.try_lock().is_ok(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let changed = std::fs::metadata(shell).and_then(|metadata| metadata.modified());
-            changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > SURELY_LEFT))
-        }
-        Err(_) => false,
+/// Whether an open file is the one that a path leads to.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let place = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(named)) => place(open) == place(named),
+        _ => false,
     }
+}
+
+/// Elsewhere an open file cannot be removed.
+#[cfg(not(unix))]
+fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::observer::Unobserved;
+    use crate::{SynthOptions, synth};
+
+    fn start(out: &Path, options: &SynthOptions) -> Staging {
+        match Staging::start(out, &Asked::language(options, out), &mut Unobserved).unwrap() {
+            Start::Build(staging) => staging,
+            Start::Found(corpus) => panic!("found {}", corpus.name()),
+        }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+        let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(name).collect();
+        names.sort();
+        names.into_iter().map(|name| name.to_string_lossy().into_owned()).collect()
+    }
 
     #[test]
-    fn folders_of_dead_builds_go_and_those_of_live_ones_stay() {
+    fn folder_of_a_killed_build_is_taken_over() {
         let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        let alive = Staging::new(&at("mine")).unwrap();
-        // As a killed process leaves it: a lock that nobody holds.
-        let make = |name: &str| {
-            std::fs::create_dir_all(at(name).join("corpus")).unwrap();
-            std::fs::write(at(name).join(LOCK), "").unwrap();
-        };
-        for name in [".mine.dead00.tmp", ".mine.v2.dead00.tmp", ".other.dead00.tmp"] {
-            make(name);
-        }
-        // Just made, and not locked yet.
-        std::fs::create_dir(at(".mine.young0.tmp")).unwrap();
-        std::fs::create_dir(at(".mine.old000.tmp")).unwrap();
-        let long_ago = std::time::SystemTime::now() - 2 * SURELY_LEFT;
-        File::open(at(".mine.old000.tmp")).unwrap().set_modified(long_ago).unwrap();
+        let shell = folder.path().join(".mine.lexmax.tmp");
+        // As a killed process leaves it: a lock that nobody holds, and half a corpus.
+        std::fs::create_dir_all(shell.join("corpus")).unwrap();
+        std::fs::write(shell.join("corpus/train.bin"), "half").unwrap();
+        std::fs::write(shell.join(LOCK), "").unwrap();
+        let staging = start(&folder.path().join("mine"), &SynthOptions::default());
+        assert_eq!(names(staging.dir()), [""; 0]);
+        drop(staging);
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
 
-        let next = Staging::new(&at("mine")).unwrap();
-        assert!(!at(".mine.dead00.tmp").exists() && !at(".mine.old000.tmp").exists());
-        assert!(at(".mine.v2.dead00.tmp").exists() && at(".other.dead00.tmp").exists());
-        assert!(at(".mine.young0.tmp").exists());
-        assert!(alive.dir().exists() && next.dir().exists());
-        drop((alive, next));
-        let left = std::fs::read_dir(folder.path()).unwrap().count();
-        assert_eq!(left, 3, "only the others' folders are left");
+    #[test]
+    fn names_that_begin_alike_do_not_wait_for_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SynthOptions::default();
+        let staged = ["mine", "mine.v2", "min"].map(|name| start(&folder.path().join(name), &options));
+        assert_eq!(names(folder.path()).len(), 3);
+        drop(staged);
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
+
+    #[test]
+    fn waiting_build_can_be_stopped() {
+        /// Stops as soon as it hears that the build waits.
+        struct StopsWaiting(bool);
+        impl Observer for StopsWaiting {
+            fn tell(&mut self, event: Event<'_>) {
+                self.0 |= matches!(event, Event::Waiting { .. });
+            }
+
+            fn stop(&self) -> bool {
+                self.0
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (out, options) = (folder.path().join("mine"), SynthOptions::default());
+        let first = start(&out, &options);
+        let second = Staging::start(&out, &Asked::language(&options, &out), &mut StopsWaiting(false));
+        assert!(matches!(second, Err(CorpusError::Interrupted)));
+        assert!(first.dir().exists());
+    }
+
+    #[test]
+    fn without_locks_the_second_opens_what_the_first_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("mine");
+        let options =
+            SynthOptions { vocab_size: 20, classes: 2, train_tokens: 100, ..SynthOptions::default() };
+        let asked = Asked::language(&options, &out);
+        let staged = [(); 2].map(|()| Staging::unlocked(folder.path(), &out).unwrap());
+        let hashes = staged.map(|staging| {
+            let info = synth::write(&options, &out, staging.dir(), &mut Unobserved).unwrap();
+            staging.finish(info, &asked, &mut Unobserved).unwrap().hash().to_owned()
+        });
+        assert_eq!(hashes[0], hashes[1]);
+        assert_eq!(names(folder.path()), ["mine"]);
     }
 }

@@ -82,15 +82,22 @@ impl Vocab {
     pub(crate) fn read(dir: &Path, unk: Option<&str>) -> Result<Vocab, CorpusError> {
         let path = dir.join(VOCAB_FILE);
         let bytes = std::fs::read(&path).map_err(CorpusError::open(&path, "the vocabulary of the corpus"))?;
-        let bad = |entry: usize, reason: String| CorpusError::Vocab {
-            path: path.clone(),
-            line: entry as u64 + 1,
-            reason,
-        };
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let before = &bytes[..error.valid_up_to()];
-            bad(before.iter().filter(|&&byte| byte == b'\n').count(), "invalid UTF-8".to_owned())
-        })?;
+        let bad = |(entry, reason)| CorpusError::Vocab { path, line: entry as u64 + 1, reason };
+        Vocab::parse(&bytes, unk).map_err(bad)
+    }
+
+    /// Reads the bytes of a `vocab.tsv`. `unk` is the word that stands for unknown ones.
+    ///
+    /// # Errors
+    /// The entry (from 0) that cannot be used, and why.
+    pub fn parse(bytes: &[u8], unk: Option<&str>) -> Result<Vocab, (usize, String)> {
+        let entry_at = |end: usize| bytes[..end].iter().filter(|&&byte| byte == b'\n').count();
+        let bad = |entry: usize, reason: String| (entry, reason);
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| bad(entry_at(error.valid_up_to()), "invalid UTF-8".to_owned()))?;
+        if let Some(nul) = text.find('\0') {
+            return Err(bad(entry_at(nul), "NUL byte: UTF-16?".to_owned()));
+        }
         let mut words = Vec::new();
         let mut counts = Vec::new();
         // Only line feeds end an entry, and the count follows the last tab: a word of the character tokenizer may
@@ -102,7 +109,7 @@ impl Vocab {
             words.push(Arc::from(word));
             counts.push(count);
         }
-        Vocab::new(words, counts, unk).map_err(|(entry, reason)| bad(entry, reason))
+        Vocab::new(words, counts, unk)
     }
 
     pub(crate) fn write(&self, dir: &Path) -> Result<(), CorpusError> {

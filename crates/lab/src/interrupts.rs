@@ -13,7 +13,6 @@ static CAUGHT: Once = Once::new();
 pub fn catch_interrupts() {
     CAUGHT.call_once(|| {
         let _ = ctrlc::set_handler(|| {
-            lexmax_corpus::stop_building();
             if COUNT.fetch_add(1, Ordering::Relaxed) >= 2 {
                 std::process::exit(130);
             }

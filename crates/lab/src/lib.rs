@@ -44,6 +44,7 @@ pub mod batch;
 pub mod checkpoint;
 mod commit;
 pub mod config;
+mod corpus_display;
 mod error;
 pub mod evaluate;
 mod interrupts;
@@ -56,6 +57,7 @@ pub mod train;
 mod worker;
 
 pub use config::{Experiment, Overrides};
+pub use corpus_display::CorpusDisplay;
 pub use error::{LabError, Result};
 pub use interrupts::catch_interrupts;
 pub use lexmax::{LAYERS, LayerEntry};

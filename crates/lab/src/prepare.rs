@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use lexmax_corpus::{Corpus, Origin, build, synthesize};
+use lexmax_corpus::{Corpus, Origin, build_observed, synthesize_observed};
 use lexmax_records::RunId;
 
 use crate::config::{CorpusSpec, Experiment, TextSpec};
-use crate::{LabError, Result};
+use crate::{CorpusDisplay, LabError, Result};
 
 /// The directory of an experiment's corpus: the given one, or `data/NAME-HASH` in the project, where the hash is that of
 /// the options it is made with.
@@ -21,17 +21,22 @@ pub fn corpus_folder(experiment: &Experiment) -> PathBuf {
     experiment.project.join("data").join(format!("{name}-{hash}"))
 }
 
-/// Opens the corpus of an experiment; makes it first where it is not given by path and absent.
+/// Opens the corpus of an experiment; makes it first where it is not given by path and absent, with its progress on
+/// standard error. Of processes that do so at once the first makes it, and the others wait.
 ///
 /// # Errors
-/// A file that is missing or damaged, text that cannot be read, sources that changed since the corpus was made.
+/// A file that is missing or damaged, text that cannot be read, sources that changed since the corpus was made, an
+/// interrupt while it is made (see [`crate::catch_interrupts`]).
 pub fn prepare_corpus(experiment: &Experiment) -> Result<(PathBuf, Corpus)> {
     let folder = corpus_folder(experiment);
+    let mut display = CorpusDisplay::new();
     let corpus = match &experiment.corpus {
-        CorpusSpec::Synthetic(options) if !folder.exists() => synthesize(options, &folder)?,
+        CorpusSpec::Synthetic(options) if !folder.exists() => {
+            synthesize_observed(options, &folder, &mut display)?
+        }
         CorpusSpec::Text(text) if !folder.exists() => {
             let name = text.name.as_ref().unwrap_or(&experiment.name);
-            build(&text.options(&experiment.project, name), &folder)?
+            build_observed(&text.options(&experiment.project, name), &folder, &mut display)?
         }
         _ => Corpus::open(&folder)?,
     };

@@ -5,9 +5,9 @@ use rand::RngExt;
 use rand_distr::Distribution;
 use rand_distr::weighted::WeightedAliasIndex;
 
-use super::entropy::Facts;
 use super::language::Language;
-use crate::{CorpusError, Split, progress, stop};
+use crate::observer::{Observer, Progress, Unit};
+use crate::{CorpusError, Split};
 
 /// Exact samplers of all conditional distributions, and what one look at each distribution tells.
 pub(crate) struct Sampler {
@@ -23,7 +23,7 @@ pub(crate) struct Sampler {
 
 impl Sampler {
     /// Normalises every context. Time: O(C V rank).
-    pub(crate) fn new(language: &Language) -> Result<Sampler, CorpusError> {
+    pub(crate) fn new(language: &Language, observer: &mut dyn Observer) -> Result<Sampler, CorpusError> {
         let (contexts, classes) = (language.contexts(), language.classes());
         let mut sampler = Sampler {
             tables: Vec::with_capacity(contexts),
@@ -32,9 +32,9 @@ impl Sampler {
             class_probs: vec![0.0; contexts * classes],
         };
         let mut scores = vec![0.0; language.vocab_size()];
-        let bar = progress::items(contexts as u64, "contexts");
+        let mut progress = Progress::new(observer, "contexts", Unit::Items, contexts as u64);
         for context in 0..contexts {
-            stop::check()?;
+            progress.at(context as u64)?;
             let log_z = language.scores(context, &mut scores);
             let probs: Vec<f64> = scores.iter().map(|score| (score - log_z).exp()).collect();
             let expected_score: f64 = probs.iter().zip(&scores).map(|(prob, score)| prob * score).sum();
@@ -48,9 +48,8 @@ impl Sampler {
                 CorpusError::Language(format!("alias table of context {context}: {error}"))
             })?;
             sampler.tables.push(table);
-            bar.inc(1);
         }
-        bar.finish_and_clear();
+        progress.finish();
         Ok(sampler)
     }
 
@@ -69,16 +68,16 @@ impl Sampler {
         &self.class_probs
     }
 
-    /// An endless stationary text: its hidden start is drawn from the stationary contexts. The same split always
-    /// gives the same text.
+    /// An endless stationary text: its hidden start is drawn from the shares `[C]` of the `stationary` contexts. The
+    /// same split always gives the same text.
     pub(crate) fn draw<'a>(
         &'a self,
         language: &'a Language,
-        facts: &Facts,
+        stationary: &[f64],
         split: Split,
     ) -> Result<Words<'a>, CorpusError> {
         let mut rng = generator(language.seed(), "synth.tokens", split.index() as u64);
-        let start = WeightedAliasIndex::new(facts.stationary.clone())
+        let start = WeightedAliasIndex::new(stationary.to_vec())
             .map_err(|error| CorpusError::Language(format!("stationary contexts: {error}")))?;
         let context = rng.sample(&start);
         Ok(Words { sampler: self, language, context, rng })

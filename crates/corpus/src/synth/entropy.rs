@@ -76,6 +76,7 @@ fn unigrams(language: &Language, sampler: &Sampler, stationary: &[f64]) -> Vec<f
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::observer::Unobserved;
     use crate::{Split, SynthOptions};
 
     struct Made {
@@ -87,7 +88,7 @@ mod tests {
     fn make(options: SynthOptions) -> Made {
         options.validate().unwrap();
         let language = Language::new(&options);
-        let sampler = Sampler::new(&language).unwrap();
+        let sampler = Sampler::new(&language, &mut Unobserved).unwrap();
         let facts = Facts::of(&language, &sampler).unwrap();
         Made { language, sampler, facts }
     }
@@ -117,7 +118,7 @@ mod tests {
     fn mean_log_probability_tends_to_minus_the_entropy_rate() {
         for order in [1, 2] {
             let Made { language, sampler, facts } = make(small(order));
-            let mut words = sampler.draw(&language, &facts, Split::Train).unwrap();
+            let mut words = sampler.draw(&language, &facts.stationary, Split::Train).unwrap();
             // Means of batches are nearly independent, though neighbouring tokens are not.
             let (batches, batch) = (100, 2000);
             let means: Vec<f64> = (0..batches)
@@ -140,7 +141,7 @@ mod tests {
         assert!((expected.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         let draws = 200_000;
         let mut counts = vec![0_u32; 200];
-        let mut words = sampler.draw(&language, &facts, Split::Valid).unwrap();
+        let mut words = sampler.draw(&language, &facts.stationary, Split::Valid).unwrap();
         // Every 10th word: the dependence of neighbours would widen the chi-square distribution.
         for _ in 0..draws {
             for _ in 0..9 {

@@ -12,11 +12,13 @@ use std::sync::Arc;
 
 pub use options::SynthOptions;
 
+use crate::asked::Asked;
 use crate::info::{CorpusInfo, Origin, SplitInfo, Splits, SyntheticInfo};
-use crate::staging::{Staging, name_of};
+use crate::observer::{Observer, Progress, Unit, Unobserved};
+use crate::staging::{Staging, Start, name_of};
 use crate::vocab::{VOCAB_FILE, Vocab};
-use crate::{Corpus, CorpusError, Split, progress, stop};
-use draw::Sampler;
+use crate::{Corpus, CorpusError, Split};
+use draw::{Sampler, Words};
 use entropy::Facts;
 use language::Language;
 
@@ -44,16 +46,43 @@ use language::Language;
 /// bytes for each element of a vector, 12 C V + 8 (C + V) rank, at most 2 GiB.
 ///
 /// # Errors
-/// Options that cannot be used (see [`SynthOptions`]), tables over the limit, an `out` that exists, an interrupt
-/// ([`crate::stop_building`]).
+/// Options that cannot be used (see [`SynthOptions`]), tables over the limit, an `out` that holds anything but a corpus
+/// made with the same options, which is opened.
 pub fn synthesize(options: &SynthOptions, out: &Path) -> Result<Corpus, CorpusError> {
+    synthesize_observed(options, out, &mut Unobserved)
+}
+
+/// Generates as [`synthesize`] does, tells its progress to `observer`, and ends early where that says so.
+///
+/// # Errors
+/// Those of [`synthesize`], and [`CorpusError::Interrupted`] where the observer stops it; nothing is left behind.
+pub fn synthesize_observed(
+    options: &SynthOptions,
+    out: &Path,
+    observer: &mut dyn Observer,
+) -> Result<Corpus, CorpusError> {
     options.validate()?;
-    let staging = Staging::new(out)?;
+    let asked = Asked::language(options, out);
+    let staging = match Staging::start(out, &asked, observer)? {
+        Start::Found(corpus) => return Ok(corpus),
+        Start::Build(staging) => staging,
+    };
+    let info = write(options, out, staging.dir(), observer)?;
+    staging.finish(info, &asked, observer)
+}
+
+/// Writes the files of a corpus that will stand at `out` into `dir`.
+pub(crate) fn write(
+    options: &SynthOptions,
+    out: &Path,
+    dir: &Path,
+    observer: &mut dyn Observer,
+) -> Result<CorpusInfo, CorpusError> {
     let language = Language::new(options);
-    let sampler = Sampler::new(&language)?;
+    let sampler = Sampler::new(&language, observer)?;
     let facts = Facts::of(&language, &sampler)?;
 
-    let counts = count_training_words(options, &language, &sampler, &facts)?;
+    let counts = count_training_words(options, &language, &sampler, &facts, observer)?;
     let ranks = by_falling_count(&counts);
     let mut ids = vec![0_u32; options.vocab_size];
     for (id, &rank) in (0_u32..).zip(&ranks) {
@@ -62,13 +91,14 @@ pub fn synthesize(options: &SynthOptions, out: &Path) -> Result<Corpus, CorpusEr
     let words = (0..options.vocab_size).map(|id| Arc::from(format!("w{id}"))).collect();
     let counts = ranks.iter().map(|&rank| counts[rank]).collect();
     let vocab = Vocab::new(words, counts, None).map_err(|(entry, reason)| CorpusError::Vocab {
-        path: staging.dir().join(VOCAB_FILE),
+        path: dir.join(VOCAB_FILE),
         line: entry as u64 + 1,
         reason,
     })?;
-    vocab.write(staging.dir())?;
+    vocab.write(dir)?;
     for split in Split::ALL {
-        write_split(staging.dir(), split, options.tokens(split), &language, &sampler, &facts, &ids)?;
+        let words = sampler.draw(&language, &facts.stationary, split)?;
+        write_split(dir, split, options.tokens(split), words, &ids, observer)?;
     }
 
     let sizes = Split::ALL.map(|split| SplitInfo { tokens: options.tokens(split), lines: 0 });
@@ -80,7 +110,7 @@ pub fn synthesize(options: &SynthOptions, out: &Path) -> Result<Corpus, CorpusEr
         contexts: language.contexts() as u64,
         options: options.clone(),
     });
-    staging.finish(info)
+    Ok(info)
 }
 
 /// Training counts by base rank. The same tokens are drawn again when they are written, so none need be held.
@@ -89,16 +119,18 @@ fn count_training_words(
     language: &Language,
     sampler: &Sampler,
     facts: &Facts,
+    observer: &mut dyn Observer,
 ) -> Result<Vec<u64>, CorpusError> {
     let mut counts = vec![0; options.vocab_size];
-    let bar = progress::items(options.train_tokens, "counting");
-    let mut words = sampler.draw(language, facts, Split::Train)?;
-    for _ in 0..options.train_tokens {
-        stop::check()?;
+    let mut progress = Progress::new(observer, "counting", Unit::Items, options.train_tokens);
+    let mut words = sampler.draw(language, &facts.stationary, Split::Train)?;
+    for token in 0..options.train_tokens {
+        if token.is_multiple_of(Progress::STRIDE) {
+            progress.at(token)?;
+        }
         counts[words.next_word().0] += 1;
-        bar.inc(1);
     }
-    bar.finish_and_clear();
+    progress.finish();
     Ok(counts)
 }
 
@@ -113,25 +145,24 @@ fn write_split(
     dir: &Path,
     split: Split,
     tokens: u64,
-    language: &Language,
-    sampler: &Sampler,
-    facts: &Facts,
+    mut words: Words<'_>,
     ids: &[u32],
+    observer: &mut dyn Observer,
 ) -> Result<(), CorpusError> {
     let create =
         |path: &Path| File::create(path).map(BufWriter::new).map_err(CorpusError::io("create", path));
     let (id_path, log_prob_path) = (dir.join(split.token_file()), dir.join(split.log_prob_file()));
     let (mut id_file, mut log_prob_file) = (create(&id_path)?, create(&log_prob_path)?);
-    let bar = progress::items(tokens, "writing tokens");
-    let mut words = sampler.draw(language, facts, split)?;
-    for _ in 0..tokens {
-        stop::check()?;
+    let mut progress = Progress::new(observer, "writing tokens", Unit::Items, tokens);
+    for token in 0..tokens {
+        if token.is_multiple_of(Progress::STRIDE) {
+            progress.at(token)?;
+        }
         let (rank, log_prob) = words.next_word();
         id_file.write_all(&ids[rank].to_le_bytes()).map_err(CorpusError::io("write", &id_path))?;
         log_prob_file.write_all(&log_prob.to_le_bytes()).map_err(CorpusError::io("write", &log_prob_path))?;
-        bar.inc(1);
     }
-    bar.finish_and_clear();
+    progress.finish();
     id_file.flush().map_err(CorpusError::io("write", &id_path))?;
     log_prob_file.flush().map_err(CorpusError::io("write", &log_prob_path))
 }

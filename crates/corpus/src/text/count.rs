@@ -10,23 +10,16 @@ use crate::vocab::Vocab;
 #[derive(Default)]
 pub(crate) struct Counts {
     counts: HashMap<Arc<str>, u64>,
-    total: u64,
 }
 
 impl Counts {
     pub(crate) fn add(&mut self, word: &str) {
-        self.total += 1;
         match self.counts.get_mut(word) {
             Some(count) => *count += 1,
             None => {
                 self.counts.insert(Arc::from(word), 1);
             }
         }
-    }
-
-    /// Training tokens.
-    pub(crate) fn total(&self) -> u64 {
-        self.total
     }
 
     /// The words to keep with their counts, by falling count, ties in byte order of the word. Where `unk` is given,

@@ -3,11 +3,16 @@
 mod assign;
 mod build;
 mod count;
+mod format;
+mod lines;
 mod options;
-mod reader;
+mod packing;
 mod scan;
+mod stored;
 mod tokenizer;
+mod writers;
 
-pub use build::build;
+pub use build::{build, build_observed};
+pub use lines::{Piece, TextReader};
 pub use options::{BuildOptions, TextInput};
 pub use tokenizer::Tokenizer;

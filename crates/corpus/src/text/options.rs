@@ -17,7 +17,8 @@ pub enum TextInput {
         /// Files of the test split.
         test: Vec<PathBuf>,
     },
-    /// One list of files, dealt out in blocks of neighbouring lines that are spread evenly over the text.
+    /// One list of files, dealt out in blocks of neighbouring lines that are spread evenly over the text; in tokens
+    /// where the text has too few lines for that (see [`crate::build`]).
     Ratio {
         /// The files, read as one text in this order.
         files: Vec<PathBuf>,
@@ -96,13 +97,13 @@ impl BuildOptions {
         }
         for (option, word) in [("unk", &self.unk), ("eos", &self.eos)] {
             if let Some(word) = word
-                && (word.is_empty() || word.contains('\n'))
+                && (word.is_empty() || word.contains(['\n', '\0']))
             {
                 let given = format!("{word:?}");
                 return Err(CorpusError::option(
                     option,
                     given,
-                    "a word that is not empty, without a line feed",
+                    "a word that is not empty, without a line feed or a NUL",
                 ));
             }
         }

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::assign::Assign;
+use super::lines::TextReader;
 use super::options::BuildOptions;
-use super::reader::TextReader;
 use crate::info::SourceFile;
-use crate::{CorpusError, Split, progress, stop};
+use crate::observer::{Observer, Progress, Unit};
+use crate::{CorpusError, Split};
 
 /// Where a token stands.
 #[derive(Clone, Copy)]
@@ -20,70 +21,56 @@ pub(crate) struct Place<'a> {
 /// What a pass saw.
 pub(crate) struct Scanned {
     pub(crate) files: Vec<SourceFile>,
-    /// Lines of each split.
+    /// Lines of each split; a line that is dealt out in tokens counts where it begins.
     pub(crate) lines: [u64; 3],
+    /// Tokens of each split.
+    pub(crate) tokens: [u64; 3],
 }
 
-/// Streams all files and calls `each` with every token, in order. `wanted` says which splits to look into: the files
-/// of other splits are not read, their lines are skipped.
+/// Streams files and calls `each` with every token, in order. Files of splits that are not `wanted` are not read.
 pub(crate) fn scan(
     options: &BuildOptions,
-    message: &'static str,
+    pass: &'static str,
     wanted: fn(Split) -> bool,
+    mut assign: Assign,
+    observer: &mut dyn Observer,
     mut each: impl FnMut(&str, Place<'_>) -> Result<(), CorpusError>,
 ) -> Result<Scanned, CorpusError> {
     // All sizes are read before the first pass, so that a missing file is known at once.
     let sized = options.input.files().into_iter().map(|(split, path)| Ok((split, path, size(path)?)));
     let mut sized = sized.collect::<Result<Vec<_>, CorpusError>>()?;
     sized.retain(|(split, _, _)| split.is_none_or(wanted));
-    let bar = progress::bytes(sized.iter().map(|(_, _, bytes)| bytes).sum(), message);
-    let mut assign = Assign::new(&options.input);
-    let mut scanned = Scanned { files: Vec::with_capacity(sized.len()), lines: [0; 3] };
+    let total = sized.iter().map(|(_, _, bytes)| bytes).sum();
+    let mut progress = Progress::new(observer, pass, Unit::Bytes, total);
+    let mut scanned = Scanned { files: Vec::with_capacity(sized.len()), lines: [0; 3], tokens: [0; 3] };
+    let mut read = 0;
     for (of_file, path, bytes) in sized {
-        let mut reader = TextReader::open(path, &bar)?;
-        scan_file(
-            options,
-            path,
-            &mut reader,
-            || assign.next_line(of_file),
-            wanted,
-            &mut scanned.lines,
-            &mut each,
-        )?;
+        let mut reader = TextReader::open(path, options.tokenizer)?;
+        let mut of_line = None;
+        while let Some(piece) = reader.next_piece()? {
+            let line_split = *of_line.get_or_insert_with(|| assign.next_line(of_file));
+            let mut pass_on = |token: &str| {
+                let split = assign.next_token(line_split);
+                scanned.tokens[split.index()] += 1;
+                each(token, Place { path, line: piece.line, split })
+            };
+            options.tokenizer.split(piece.text, &mut pass_on)?;
+            if piece.ends_line {
+                if let Some(eos) = options.eos.as_deref() {
+                    pass_on(eos)?;
+                }
+                scanned.lines[line_split.index()] += 1;
+                of_line = None;
+            }
+            progress.at(read + reader.stored().bytes())?;
+        }
         let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let (lines, sha256) = (reader.lines(), reader.sha256());
+        let (lines, sha256) = (reader.lines(), reader.stored().sha256());
+        read += reader.stored().bytes();
         scanned.files.push(SourceFile { file, split: of_file, bytes, lines, sha256 });
     }
-    bar.finish_and_clear();
+    progress.finish();
     Ok(scanned)
-}
-
-fn scan_file(
-    options: &BuildOptions,
-    path: &Path,
-    reader: &mut TextReader,
-    mut next_line: impl FnMut() -> Split,
-    wanted: fn(Split) -> bool,
-    lines: &mut [u64; 3],
-    each: &mut impl FnMut(&str, Place<'_>) -> Result<(), CorpusError>,
-) -> Result<(), CorpusError> {
-    let mut current = None;
-    while let Some(piece) = reader.next_piece()? {
-        stop::check()?;
-        let split = *current.get_or_insert_with(&mut next_line);
-        let place = Place { path, line: piece.line, split };
-        if wanted(split) {
-            options.tokenizer.split(piece.text, |token| each(token, place))?;
-        }
-        if piece.ends_line {
-            if let Some(eos) = options.eos.as_deref().filter(|_| wanted(split)) {
-                each(eos, place)?;
-            }
-            lines[split.index()] += 1;
-            current = None;
-        }
-    }
-    Ok(())
 }
 
 fn size(path: &Path) -> Result<u64, CorpusError> {

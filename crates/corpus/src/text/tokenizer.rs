@@ -29,6 +29,36 @@ impl Tokenizer {
             }
         }
     }
+
+    /// Finds where a part of a long line can end without cutting a token, as near to its end as there is. Only the bytes
+    /// from `new` on are looked at; those before were at the last call. Bytes that are no UTF-8 end a part.
+    pub(crate) fn cut(self, bytes: &[u8], new: usize) -> Option<usize> {
+        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | 0x0b | 0x0c);
+        if self == Tokenizer::Words
+            && let Some(blank) = bytes[new..].iter().rposition(is_blank)
+        {
+            return Some(new + blank + 1);
+        }
+        // The first new byte may lie within a character.
+        let is_continuation = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+        let start = (new.saturating_sub(3)..=new).rev().find(|&at| !is_continuation(at)).unwrap_or(new);
+        let text = match std::str::from_utf8(&bytes[start..]) {
+            Ok(text) => text,
+            Err(error) if error.error_len().is_some() => return Some(bytes.len()),
+            // The last character is not whole yet.
+            Err(error) => std::str::from_utf8(&bytes[start..][..error.valid_up_to()]).ok()?,
+        };
+        // A carriage return may belong to the line end.
+        let end = match self {
+            Tokenizer::Words => {
+                let is_blank = |character: char| character.is_whitespace() && character != '\r';
+                let blank = text.rfind(is_blank)?;
+                start + blank + text[blank..].chars().next()?.len_utf8()
+            }
+            Tokenizer::Characters => start + text.trim_end_matches('\r').len(),
+        };
+        (end > 0).then_some(end)
+    }
 }
 
 impl fmt::Display for Tokenizer {

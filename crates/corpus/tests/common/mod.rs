@@ -1,6 +1,8 @@
 //! Shared by the integration tests: a folder with text files in it, and the shared data.
 #![allow(clippy::unwrap_used, dead_code)]
 
+pub mod foreign;
+
 use std::path::{Path, PathBuf};
 
 use lexmax_corpus::{BuildOptions, Corpus, CorpusError, TextInput, build};
