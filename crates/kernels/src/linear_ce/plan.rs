@@ -13,6 +13,7 @@
 //! computed again.
 
 use super::filtered::Gathered;
+use crate::tile::product::Packing;
 use crate::tile::{ROW_MULTIPLE, stride};
 
 /// Most classes of a block. Each block reads and writes the gradient of the chunk's hidden states once, so large ones are better
@@ -71,6 +72,8 @@ pub(crate) struct Plan {
     pub kept: usize,
     /// Whether the second sweep is filtered.
     pub filtered: bool,
+    /// Memory of the products beside the buffers.
+    pub packing: Packing,
 }
 
 impl Plan {
@@ -81,6 +84,19 @@ impl Plan {
     /// A plan whose chunks hold whole groups of `group` neighbouring rows; `group` divides `sizes.rows`. The smallest chunk is one
     /// group, whatever the limit.
     pub fn of_groups(group: usize, sizes: Sizes, threads: usize, memory_limit: usize, task: Task) -> Self {
+        Self::with_packing(Packing::of_this_processor(), group, sizes, threads, memory_limit, task)
+    }
+
+    /// The plan for products of such needs. Processors whose second-level cache has no more than
+    /// [`LEAST_SLAB`] share one plan.
+    fn with_packing(
+        packing: Packing,
+        group: usize,
+        sizes: Sizes,
+        threads: usize,
+        memory_limit: usize,
+        task: Task,
+    ) -> Self {
         let operations = 2 * sizes.rows * sizes.hidden_size * sizes.vocab_size;
         let most_threads = (operations / OPERATIONS_PER_THREAD).max(1);
         let most_classes = (BLOCK_NUMBERS / sizes.hidden_size.max(1)).clamp(LEAST_CLASSES, MOST_CLASSES);
@@ -94,7 +110,8 @@ impl Plan {
         // Whole in lines, or in groups.
         let whole = if group == 1 { ROW_MULTIPLE } else { group };
         let least = ROW_MULTIPLE.next_multiple_of(group).min(sizes.rows.max(1));
-        let cut = Plan { threads, chunk: least, block, blocks, kept: 0, filtered };
+        let packing = Packing { slab: packing.slab.max(LEAST_SLAB), ..packing };
+        let cut = Plan { threads, chunk: least, block, blocks, kept: 0, filtered, packing };
         let mut best = (f64::INFINITY, cut);
         for most_rows in (ROW_MULTIPLE..=MOST_ROWS).step_by(ROW_MULTIPLE) {
             let chunks = sizes.rows.max(1).div_ceil(most_rows);
@@ -159,9 +176,7 @@ impl Plan {
     pub fn bytes(&self, sizes: Sizes, task: Task) -> usize {
         let (size, rows) = (sizes.hidden_size, self.chunk);
         let gradients = task != Task::Forward;
-        let tiles = self.tiles() * self.block * stride(rows);
-        let packed = self.block * size + rows * size + self.block * rows;
-        let mut numbers = tiles + packed + self.kept * stride(rows);
+        let mut numbers = self.tiles() * self.block * stride(rows) + self.kept * stride(rows);
         if gradients {
             numbers += rows * size;
         }
@@ -175,12 +190,86 @@ impl Plan {
                 Gathered::<f32>::numbers(blocks, self.block, size, stride(rows)) + blocks * stride(rows);
             other += Gathered::<f32>::other_bytes(self.block);
         }
-        let per_thread = numbers * sizes.bytes + other + stride(rows) * ROW_BYTES + PACKING_SLAB;
-        self.threads * per_thread + rows * size * sizes.bytes + stride(rows) * ROW_BYTES
+        let per_thread = numbers * sizes.bytes + self.packed_bytes(sizes, gradients) + other + self.packing.slab;
+        self.threads * (per_thread + stride(rows) * ROW_BYTES)
+            + rows * size * sizes.bytes
+            + stride(rows) * ROW_BYTES
+    }
+
+    /// Bytes that one thread's products pack their operands into. A product packs at most two of
+    /// the three matrices, so all three together leave room for the padding of two, except where
+    /// rows are few.
+    fn packed_bytes(&self, sizes: Sizes, gradients: bool) -> usize {
+        let (size, rows, block) = (sizes.hidden_size, self.chunk, self.block);
+        let three = (block * size + rows * size + block * rows) * sizes.bytes;
+        let products = [[block, rows, size], [rows, size, block], [block, size, rows]];
+        let made = if gradients { &products[..] } else { &products[..1] };
+        let two = made.iter().map(|shape| self.packing.bytes(*shape, sizes.bytes));
+        two.fold(three, usize::max)
     }
 }
 
 /// Bytes of all per-row numbers of one thread, for each row.
 const ROW_BYTES: usize = 128;
-/// The products' own buffer of one thread: a second-level cache.
-const PACKING_SLAB: usize = 1 << 20;
+/// Least reserve for the products' own buffer of one thread.
+const LEAST_SLAB: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Second-level caches of a core, from the smallest in use to a whole cluster's; with and
+    /// without a third level.
+    const PACKINGS: [Packing; 7] = [
+        Packing { slab: 128 << 10, least_columns: 0 },
+        Packing { slab: 512 << 10, least_columns: 0 },
+        Packing { slab: 1 << 20, least_columns: 0 },
+        Packing { slab: 1280 << 10, least_columns: 0 },
+        Packing { slab: 2 << 20, least_columns: 0 },
+        Packing { slab: 4 << 20, least_columns: 1024 },
+        Packing { slab: 16 << 20, least_columns: 0 },
+    ];
+
+    fn problems() -> impl Iterator<Item = (Sizes, usize, Task)> {
+        let sizes = [(1, 7, 5), (17, 48, 9000), (300, 48, 9000), (1024, 256, 33_278), (700, 512, 267_735)];
+        let tasks = [Task::Forward, Task::Gradients, Task::GradientsOnly];
+        sizes.into_iter().flat_map(move |(rows, hidden_size, vocab_size)| {
+            [4, 8].into_iter().flat_map(move |bytes| {
+                tasks.into_iter().flat_map(move |task| {
+                    let sizes = Sizes { rows, hidden_size, vocab_size, bytes, filtered: task == tasks[1] };
+                    [1, 2, 4].map(|threads| (sizes, threads, task))
+                })
+            })
+        })
+    }
+
+    #[test]
+    fn stated_bytes_stay_within_the_limit_for_any_caches() {
+        for (packing, (sizes, threads, task)) in
+            PACKINGS.into_iter().flat_map(|packing| problems().map(move |problem| (packing, problem)))
+        {
+            let plan = |limit| Plan::with_packing(packing, 1, sizes, threads, limit, task);
+            let least = plan(0).bytes(sizes, task);
+            for limit in [1 << 20, 6 << 20, (16 << 20) * threads, 256 << 20] {
+                let plan = plan(limit);
+                let stated = plan.bytes(sizes, task);
+                let case = format!("{packing:?}, {sizes:?}, {task:?}, {threads} threads, limit {limit}");
+                assert!(stated <= limit.max(least), "{stated} bytes: {case}");
+                // The slab of every thread, and what each product packs, are in it.
+                let slabs = plan.threads * packing.slab;
+                let products = plan.threads * packing.bytes([plan.block, plan.chunk, sizes.hidden_size], sizes.bytes);
+                assert!(stated >= slabs + products, "{stated} bytes: {case}");
+            }
+        }
+    }
+
+    #[test]
+    fn plan_is_the_same_for_all_caches_up_to_the_reserve() {
+        for (sizes, threads, task) in problems() {
+            let limit = (16 << 20) * threads;
+            let plan = |packing| Plan::with_packing(packing, 1, sizes, threads, limit, task);
+            assert_eq!(plan(PACKINGS[0]), plan(PACKINGS[1]));
+            assert_eq!(plan(PACKINGS[1]), plan(PACKINGS[2]));
+        }
+    }
+}

@@ -12,6 +12,11 @@ pub(crate) mod x86;
 
 pub(crate) use vector::Vector;
 
+use std::sync::OnceLock;
+
+/// The environment variable that [`Level::best`] reads.
+const VARIABLE: &str = "LEXMAX_LEVEL";
+
 /// The instructions that a sweep uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
@@ -27,14 +32,36 @@ impl Level {
     /// Every level, slowest first.
     pub const ALL: [Level; 3] = [Level::Portable, Level::Avx2, Level::Avx512];
 
-    /// The fastest level that this processor has.
+    /// The fastest level that this processor has, or the one that the environment variable
+    /// `LEXMAX_LEVEL` names (`portable`, `avx2` or `avx512`; read once in a process). A level that
+    /// the processor lacks and a name that is none of these give [`Level::Portable`], so a forced
+    /// process never runs instructions that were not asked for. Matrix products are not affected:
+    /// the `gemm` crate chooses its instructions itself.
     ///
     /// ```
     /// use lexmax_kernels::Level;
     /// assert!(Level::best().is_available());
     /// ```
     pub fn best() -> Self {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(|| match std::env::var_os(VARIABLE) {
+            Some(name) if !name.is_empty() => Self::forced(&name.to_string_lossy()),
+            _ => Self::fastest(),
+        })
+    }
+
+    fn fastest() -> Self {
         Self::ALL.into_iter().rev().find(|level| level.is_available()).unwrap_or(Self::Portable)
+    }
+
+    /// The level of a name, where this processor has it; portable otherwise.
+    fn forced(name: &str) -> Self {
+        let level = match name.trim().to_ascii_lowercase().as_str() {
+            "avx2" => Self::Avx2,
+            "avx512" => Self::Avx512,
+            _ => Self::Portable,
+        };
+        if level.is_available() { level } else { Self::Portable }
     }
 
     /// Whether this processor has the instructions.
@@ -48,5 +75,22 @@ impl Level {
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forced_level_is_the_named_one_or_portable() {
+        for (name, level) in [("portable", Level::Portable), ("avx2", Level::Avx2), (" AVX512 ", Level::Avx512)] {
+            let expected = if level.is_available() { level } else { Level::Portable };
+            assert_eq!(Level::forced(name), expected, "{name}");
+        }
+        for name in ["avx-512", "fastest", "2", "\u{fffd}"] {
+            assert_eq!(Level::forced(name), Level::Portable, "{name}");
+        }
+        assert!(Level::fastest().is_available());
     }
 }

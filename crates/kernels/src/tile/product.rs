@@ -53,6 +53,47 @@ pub(crate) fn product<T: Element>(
     }
 }
 
+/// Memory that the `gemm` crate takes on a thread beside the matrices of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Packing {
+    /// Bytes of a buffer that the crate makes at a thread's first product and keeps: one
+    /// second-level cache.
+    pub slab: usize,
+    /// A packed right operand has room for so many columns, however few there are.
+    pub least_columns: usize,
+}
+
+impl Packing {
+    /// One operand, the right one of [`product`], is packed in strips as wide as a multiple of this
+    /// at most: four registers of AVX-512, the widest kernel of the crate.
+    const STRIP: usize = 64;
+    /// The other one is packed in strips of at most so many.
+    const NARROW_STRIP: usize = 8;
+    /// Columns of the narrow strips that are packed at a time where no third-level cache is known.
+    const COLUMNS_WITHOUT_THIRD_CACHE: usize = 128 * Self::NARROW_STRIP;
+
+    /// The needs of products on this processor, by the caches that the crate finds.
+    pub fn of_this_processor() -> Self {
+        let [_, second, third] = *gemm_common::cache::CACHE_INFO;
+        let least_columns = if third.cache_bytes == 0 { Self::COLUMNS_WITHOUT_THIRD_CACHE } else { 0 };
+        Self { slab: second.cache_bytes, least_columns }
+    }
+
+    /// Upper bound of the bytes that one product takes beside the slab, for numbers of so many
+    /// bytes: both operands packed whole, and a flag for each strip of the slab. The first-level
+    /// cache decides only into how many parts `k` is cut, the third how many columns are packed at
+    /// a time; neither makes more of them.
+    pub fn bytes(&self, [m, n, k]: [usize; 3], bytes: usize) -> usize {
+        // A result of one column is not transposed: then the left operand has the wide strips.
+        let strip = if n == 1 { Self::STRIP } else { Self::NARROW_STRIP };
+        let operands = (n.next_multiple_of(Self::STRIP) + m.max(self.least_columns) + strip) * k * bytes;
+        // Strips are at least two numbers wide; products of depth one and two pack nothing.
+        let flags = self.slab / (2 * bytes * k.clamp(3, 512));
+        let alignment = 4 * 128;
+        operands + flags + alignment
+    }
+}
+
 /// Raw logits of a tile, `Z = W H^T`: weight `[classes, D]`, hidden `[rows, D]`.
 pub(crate) fn logits<T: Element>(tile: &mut [T], shape: Shape, weight: &[T], hidden: &[T], size: usize) {
     let left = Matrix { data: weight, row: size, column: 1 };
@@ -92,6 +133,16 @@ pub(crate) fn weight_gradient<T: Element>(
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn packing_bytes_grow_with_operands_and_slab() {
+        let packing = |slab, least_columns| Packing { slab, least_columns };
+        // Operands of 3 + 8 and 128 columns of 100 f32, the flags, and alignment.
+        assert_eq!(packing(1 << 20, 0).bytes([3, 65, 100], 4), 139 * 400 + (1 << 20) / 800 + 512);
+        assert!(packing(2 << 20, 0).bytes([3, 65, 100], 4) > packing(1 << 20, 0).bytes([3, 65, 100], 4));
+        assert_eq!(packing(0, 1024).bytes([3, 1, 100], 8), (64 + 1024 + 64) * 800 + 512);
+        assert!(Packing::of_this_processor().slab > 0);
+    }
 
     proptest! {
         /// Against three loops, also where the tile's stride leaves gaps.
