@@ -41,6 +41,7 @@
 pub mod allocator;
 pub mod backbone;
 pub mod batch;
+mod check;
 pub mod checkpoint;
 mod commit;
 pub mod config;
@@ -57,9 +58,9 @@ mod worker;
 
 pub use config::{Experiment, Overrides};
 pub use error::{LabError, Result};
-pub use interrupts::catch_interrupts;
+pub use interrupts::{catch_interrupts, interrupted_status, status_of};
 pub use lexmax::{LAYERS, LayerEntry};
 pub use plan::{Plan, RunConfig, RunSpec};
 pub use prepare::{corpus_folder, prepare_corpus};
 pub use runner::{Outcome, RunOptions, run_plan};
-pub use worker::{Event, Job, run_worker};
+pub use worker::{Event, Job, RunEnd, run_worker};

@@ -34,7 +34,10 @@ fn check_refuses_in_the_words_of_the_constructor() {
         ("layer = \"full\"\nfocal_gamma = inf", "focal_gamma"),
         ("layer = \"full\"\nlogit_adjustment = -1e39", "logit_adjustment"),
         ("layer = \"full\"\nloss = { label_smoothing = nan }", "label_smoothing"),
-        ("layer = \"full\"\nloss = { class_weights = [1.0, 2.0] }", "2 numbers, expected one weight for each of 10"),
+        (
+            "layer = \"full\"\nloss = { class_weights = [1.0, 2.0] }",
+            "2 numbers, expected one weight for each of 10",
+        ),
         (
             "layer = \"mos\"\nloss = { class_weights = [1, 1, 1, nan, 1, 1, 1, 1, 1, 1] }",
             "class_weights is NaN for class 3",
