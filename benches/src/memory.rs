@@ -16,8 +16,8 @@ pub fn rise<T>(call: impl FnOnce() -> Result<T>) -> Result<(T, Option<u64>)> {
     let before = machine::resident_memory();
     let reset = machine::reset_peak_memory();
     let value = call()?;
-    let rise = machine::peak_memory().saturating_sub(before);
-    Ok((value, (reset && before > 0).then_some(rise)))
+    let peak = machine::peak_resident_memory().filter(|_| reset);
+    Ok((value, peak.zip(before).map(|(peak, before)| peak.saturating_sub(before))))
 }
 
 /// About what a case of the plain path takes at its peak, in bytes: the logits of every component,

@@ -1,9 +1,10 @@
 //! Configuration of the adaptive softmax.
 
-use lexmax_output::{LossOptions, OutputError, Result};
+use lexmax_output::{LayerSizes, LossOptions, OutputError, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::NAME;
+use crate::partition::clusters;
 
 /// Options of [`crate::Adaptive`]; the defaults, without cutoffs, give the plain softmax with a bias.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +39,16 @@ impl Default for AdaptiveConfig {
 }
 
 impl AdaptiveConfig {
+    /// Checks everything about the layer that can be known before it is built.
+    ///
+    /// # Errors
+    /// As [`LayerSizes::check`] and [`AdaptiveConfig::validate`]; a divisor that makes a cluster too wide to be held.
+    pub fn check(&self, sizes: &LayerSizes) -> Result<()> {
+        sizes.check(NAME, &self.loss)?;
+        self.validate(sizes.vocab_size)?;
+        clusters(self, sizes.vocab_size, sizes.hidden_size).map(drop)
+    }
+
     /// Checks cutoffs and divisor for `vocab_size` classes.
     ///
     /// # Errors

@@ -74,8 +74,8 @@ impl Adaptive {
     /// Cutoffs that are out of range or do not rise, a divisor that is not above zero, tying; counts of another length.
     pub fn new(context: &BuildContext<'_>, config: &AdaptiveConfig) -> Result<Self> {
         let (vocab_size, hidden_size) = (context.vocab_size, context.hidden_size);
+        config.check(&context.sizes())?;
         let loss = context.loss(NAME, config.loss.clone())?;
-        config.validate(vocab_size)?;
         let partition = Partition::new(config, vocab_size, hidden_size, context.device())?;
         let counts = context.counts.map(|_| context.counts_for(NAME)).transpose()?;
         let shares = partition.shares(vocab_size, counts);

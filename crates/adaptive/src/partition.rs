@@ -36,17 +36,7 @@ pub(crate) struct Routing {
 impl Partition {
     /// The partition of a checked configuration.
     pub fn new(config: &AdaptiveConfig, vocab_size: i64, hidden_size: i64, device: Device) -> Result<Self> {
-        let ends = config.cutoffs.iter().skip(1).chain([&vocab_size]);
-        let clusters = config.cutoffs.iter().zip(ends).enumerate().map(|(index, (&start, &end))| {
-            let size = end - start;
-            let width = (hidden_size as f64 / config.div_value.powf(index as f64 + 1.0)).floor().max(1.0);
-            if width * size.max(hidden_size) as f64 > MOST_ELEMENTS {
-                let expected = format!("a divisor that leaves cluster {index} a width below {width:e}");
-                return Err(OutputError::argument(NAME, "div_value", config.div_value, expected));
-            }
-            Ok(Cluster { start, size, width: width as i64 })
-        });
-        let clusters = clusters.collect::<Result<_>>()?;
+        let clusters = clusters(config, vocab_size, hidden_size)?;
         let shortlist = config.cutoffs.first().copied().unwrap_or(vocab_size);
         Ok(Self { shortlist, clusters, cutoffs: Tensor::f_from_slice(&config.cutoffs)?.f_to(device)? })
     }
@@ -84,6 +74,24 @@ impl Partition {
         let head = targets.f_where_self(&part.f_eq(0)?, &entry)?;
         Ok(Routing { head, rows: rows_by_part(&part, self.clusters.len() as i64)? })
     }
+}
+
+/// The clusters of a configuration.
+///
+/// # Errors
+/// A divisor far below one, by which a cluster gets more elements than a machine holds.
+pub(crate) fn clusters(config: &AdaptiveConfig, vocab_size: i64, hidden_size: i64) -> Result<Vec<Cluster>> {
+    let ends = config.cutoffs.iter().skip(1).chain([&vocab_size]);
+    let clusters = config.cutoffs.iter().zip(ends).enumerate().map(|(index, (&start, &end))| {
+        let size = end - start;
+        let width = (hidden_size as f64 / config.div_value.powf(index as f64 + 1.0)).floor().max(1.0);
+        if width * size.max(hidden_size) as f64 > MOST_ELEMENTS {
+            let expected = format!("a divisor that leaves cluster {index} a width below {width:e}");
+            return Err(OutputError::argument(NAME, "div_value", config.div_value, expected));
+        }
+        Ok(Cluster { start, size, width: width as i64 })
+    });
+    clusters.collect()
 }
 
 /// The rows with part `i + 1`, rising, for each of the `clusters` parts after part 0.

@@ -1,8 +1,11 @@
 //! How errors are shown.
 
+use std::io::Write;
+
 /// Writes `error: ...` with the causes that the message does not hold already.
 pub fn show(error: &anyhow::Error) {
-    eprintln!("error: {}", with_causes(error));
+    // Standard error may be a terminal that was closed.
+    let _ = writeln!(std::io::stderr(), "error: {}", with_causes(error));
 }
 
 /// Whether the user wanted the end.

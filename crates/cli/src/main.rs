@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Exit status of a command that Ctrl-C ended.
+/// Exit status of a command that was ended, where the signal is not known.
 const INTERRUPTED: u8 = 130;
 
 /// Which output layer for a large vocabulary, and what does it cost? Trains the same language model with different
@@ -64,6 +64,9 @@ fn main() -> ExitCode {
     };
     done.unwrap_or_else(|error| {
         errors::show(&error);
-        if errors::is_interrupt(&error) { ExitCode::from(INTERRUPTED) } else { ExitCode::FAILURE }
+        match errors::is_interrupt(&error) {
+            true => ExitCode::from(lexmax_lab::interrupted_status().unwrap_or(INTERRUPTED)),
+            false => ExitCode::FAILURE,
+        }
     })
 }

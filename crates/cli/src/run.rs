@@ -9,6 +9,7 @@ use clap::Args;
 use lexmax_lab::config::Budget;
 use lexmax_lab::{
     Experiment, Outcome, Overrides, Plan, RunOptions, RunSpec, catch_interrupts, prepare_corpus, run_plan,
+    status_of,
 };
 use lexmax_records::{RunRecord, RunStatus, RunStore};
 
@@ -17,12 +18,16 @@ use crate::{INTERRUPTED, out};
 /// Arguments of `lexmax run`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Finished runs are skipped, failed ones are rows with their error, and Ctrl-C leaves a checkpoint that the next call
-resumes from. Records of this experiment whose configuration the file (with --set) no longer has, whatever their seed,
+Finished runs are skipped, failed ones are rows with their error, and Ctrl-C (or SIGTERM, or SIGHUP) leaves a checkpoint
+that the next call resumes from. Where file and corpus tell that a run is certain to fail, nothing is started and every
+such output is named; --dry-run shows them as rows, and --only runs the others. Records of this experiment whose configuration the file (with --set) no longer has, whatever their seed,
 move from runs/ to superseded/ in the results folder, so that no report mixes them in; they come back with their
 configuration, and nothing is deleted.
 
-Exit status: 0 when every run is finished, 1 when a run failed or the command was refused, 130 when Ctrl-C left runs.
+Two experiment files of one name need results folders of their own: the second one is refused with both paths.
+
+Exit status: 0 when every run is finished, 1 when a run failed or the command was refused; when a signal left runs, 128
+and its number: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
 
 Examples:
   lexmax run experiments/quickstart.toml --dry-run
@@ -32,7 +37,8 @@ Examples:
 pub struct RunArgs {
     /// An experiment file.
     experiment: PathBuf,
-    /// Set a value over the file's: a dotted key and a TOML value, or nothing to take the key away; may be repeated.
+    /// Set a value over the file's: a dotted key, as in training.batch or outputs.NAME.samples, and a TOML value, or nothing
+    /// to take the key away; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Run this output only; may be repeated. A name without its grid values means the whole grid.
@@ -47,7 +53,7 @@ pub struct RunArgs {
     /// `cpu`, `cuda` or `cuda:N`.
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Threads of libtorch, instead of the file's.
+    /// Threads of libtorch, instead of the file's; every core that the process may use where neither says.
     #[arg(long)]
     threads: Option<usize>,
     /// Folder for the records; `results/NAME` beside `experiments` where not given.
@@ -73,12 +79,13 @@ pub fn run(arguments: RunArgs) -> Result<ExitCode> {
     let commit = option_env!("LEXMAX_COMMIT").map(str::to_owned);
     let options = RunOptions { results, only: arguments.only, again: arguments.again, commit, worker };
     let outcome = run_plan(&plan, &options)?;
-    out::print(&summary(outcome, &options.results)?)?;
-    Ok(match outcome {
-        Outcome { left: 1.., .. } => ExitCode::from(INTERRUPTED),
-        Outcome { failed: 1.., .. } => ExitCode::FAILURE,
-        _ => ExitCode::SUCCESS,
-    })
+    let printed = out::print(&summary(outcome, &options.results)?);
+    if outcome.left > 0 {
+        // The terminal may be gone, which was the signal: the status tells all the same.
+        return Ok(ExitCode::from(outcome.signal.map_or(INTERRUPTED, status_of)));
+    }
+    printed?;
+    Ok(if outcome.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// What became of the runs, and what to do next.
@@ -117,22 +124,22 @@ fn table(plan: &Plan, results: &Path, only: &[String], again: bool) -> Result<St
     let (mut waiting, mut seconds, mut unknown) = (0, 0.0, 0);
     for run in runs {
         let record = records.iter().find(|record| record.run.id == run.id);
-        let refused = run.config.output.validate(corpus.vocab_size as i64).err();
-        let state = match (record.map(|record| &record.status), &refused) {
-            (Some(RunStatus::Finished(_)), _) if again => "finished, will run again".to_owned(),
-            (Some(RunStatus::Finished(_)), _) => "finished".to_owned(),
+        let refused = run.refusal.as_ref();
+        let state = match (record.map(|record| &record.status), refused) {
             (_, Some(why)) => format!("will fail: {why}"),
+            (Some(RunStatus::Finished(_)), None) if again => "finished, will run again".to_owned(),
+            (Some(RunStatus::Finished(_)), None) => "finished".to_owned(),
             (None, None) => "waiting".to_owned(),
             (Some(RunStatus::Failed { .. }), None) => "failed, will run again".to_owned(),
         };
-        if state != "finished" && (refused.is_none() || again) {
+        if state != "finished" && refused.is_none() {
             waiting += 1;
             match estimate(run, plan, &records) {
                 Some(estimate) => seconds += estimate,
                 None => unknown += 1,
             }
         }
-        let (id, output, seed) = (run.id.as_str(), &run.output, run.config.seed);
+        let (id, output, seed) = (run.id.as_str(), &run.name, run.config.seed);
         let (family, budget) = (run.config.output.family(), budget(run.config.training.budget));
         writeln!(out, "{id:<18}{output:<40}{seed:>5}  {family:<14}{budget:<20}{state}")?;
     }

@@ -1,6 +1,6 @@
 //! Configuration of the exact softmax.
 
-use lexmax_output::{LogitTransform, LossOptions, OutputError, Result, transform_name};
+use lexmax_output::{LayerSizes, LogitTransform, LossOptions, OutputError, Result, transform_name};
 use serde::{Deserialize, Serialize};
 
 /// Options of [`crate::Full`]; the defaults give the plain softmax with a bias.
@@ -91,6 +91,16 @@ impl Default for SigsoftmaxConfig {
     }
 }
 
+impl SigsoftmaxConfig {
+    /// Checks everything about the layer that can be known before it is built, as [`FullConfig::check`] does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check(&self, sizes: &LayerSizes) -> Result<()> {
+        FullConfig::from(self).check(sizes)
+    }
+}
+
 impl From<&SigsoftmaxConfig> for FullConfig {
     fn from(config: &SigsoftmaxConfig) -> Self {
         let SigsoftmaxConfig { bias, tied, loss } = config.clone();
@@ -141,6 +151,22 @@ impl FullConfig {
         self.soft_cap.map_or(self.transform, LogitTransform::SoftCap)
     }
 
+    /// Checks everything about the layer that can be known before it is built.
+    ///
+    /// # Errors
+    /// As [`LayerSizes::check`] and [`FullConfig::validate`]; a gradient filter where the fused path is not taken; tying
+    /// without an embedding `[V, D]`.
+    pub fn check(&self, sizes: &LayerSizes) -> Result<()> {
+        let layer = crate::layer::NAME;
+        sizes.check(layer, &self.loss)?;
+        self.validate(sizes.vocab_size)?;
+        if self.gradient_filter.is_some() && !sizes.fused {
+            let why = "the reference path computes exact gradients; only the fused path (f32 or f64 on a CPU) filters";
+            return Err(OutputError::refused(layer, "gradient_filter", why));
+        }
+        if self.tied { sizes.check_tied(layer, sizes.hidden_size) } else { Ok(()) }
+    }
+
     /// Checks every number.
     ///
     /// # Errors
@@ -148,7 +174,8 @@ impl FullConfig {
     pub fn validate(&self, vocab_size: i64) -> Result<()> {
         let layer = crate::NAME;
         let check = |name, value: f64, fits: bool, expected: &str| {
-            if fits && value.is_finite() {
+            // Single precision has the smaller range.
+            if fits && (value as f32).is_finite() {
                 Ok(())
             } else {
                 Err(OutputError::argument(layer, name, value, expected))

@@ -4,8 +4,8 @@ use lexmax_kernels::seed::Generator;
 use lexmax_output::dense::wide;
 use lexmax_output::fused::{Filtered, GradientFilter, Scratch, Terms};
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, Linear, LogProb, LogitTransform, Loss, OutputError, OutputLayer, Result,
-    TopK, TrainingLoss,
+    BuildContext, Cost, LayerCost, Linear, LogProb, LogitTransform, Loss, OutputLayer, Result, TopK,
+    TrainingLoss,
 };
 use tch::{Kind, Tensor};
 
@@ -62,12 +62,8 @@ impl Full {
     /// An option out of its range; tying without an embedding `[V, D]`; a logit adjustment without counts; a gradient filter
     /// where the fused path is not taken.
     pub fn new(context: &BuildContext<'_>, config: &FullConfig) -> Result<Self> {
+        config.check(&context.sizes())?;
         let loss = context.loss(NAME, config.loss.clone())?;
-        config.validate(context.vocab_size)?;
-        if config.gradient_filter.is_some() && !context.is_fused() {
-            let why = "the reference path computes exact gradients; only the fused path (f32 or f64 on a CPU) filters";
-            return Err(OutputError::refused(NAME, "gradient_filter", why));
-        }
         let adjustment = if config.logit_adjustment == 0.0 {
             None
         } else {

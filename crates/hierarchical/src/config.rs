@@ -1,6 +1,6 @@
 //! Configuration of the tree layers.
 
-use lexmax_output::{LossOptions, OutputError, Result};
+use lexmax_output::{LayerSizes, LossOptions, OutputError, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::NAME;
@@ -62,6 +62,15 @@ impl HierarchicalConfig {
     pub fn class_count(&self, vocab_size: i64) -> i64 {
         // The square root of an i64 below 2^52 is right to the last bit, so the ceiling is too.
         self.classes.unwrap_or_else(|| (vocab_size as f64).sqrt().ceil() as i64)
+    }
+
+    /// Checks everything about the layer that can be known before it is built.
+    ///
+    /// # Errors
+    /// As [`LayerSizes::check`] and [`HierarchicalConfig::validate`].
+    pub fn check(&self, sizes: &LayerSizes) -> Result<()> {
+        sizes.check(NAME, &self.loss)?;
+        self.validate(sizes.vocab_size)
     }
 
     /// Checks the options against the size of the vocabulary.

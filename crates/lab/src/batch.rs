@@ -61,14 +61,20 @@ impl<'a> Streams<'a> {
         (from..to).flat_map(move |row| (0..batch).map(move |stream| stream * length + row + 1))
     }
 
+    /// Targets of rows `from..to`, in the order of [`Window::targets`].
+    pub fn targets(&self, from: usize, to: usize) -> impl Iterator<Item = u32> {
+        let tokens = self.tokens;
+        self.target_positions(from, to).map(move |at| tokens[at])
+    }
+
     /// The window that starts at `row`, at most `most` rows long; the last one of a pass may be shorter.
     ///
     /// # Errors
     /// libtorch refused.
     pub fn window(&self, row: usize, most: usize, device: Device) -> Result<Window> {
-        let to = (row + most).min(self.rows());
+        let to = row.saturating_add(most).min(self.rows());
         let rows = to.saturating_sub(row);
-        let targets: Vec<i64> = self.target_positions(row, to).map(|at| i64::from(self.tokens[at])).collect();
+        let targets: Vec<i64> = self.targets(row, to).map(i64::from).collect();
         let inputs: Vec<i64> =
             self.target_positions(row, to).map(|at| i64::from(self.tokens[at - 1])).collect();
         let shape = [rows as i64, self.batch as i64];

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use lexmax_optim::Plateau;
 use lexmax_records::{CurvePoint, RunId};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
+use crate::train::MeanLoss;
 use crate::{LabError, Result};
 
 /// Where training stands. Together with parameters, optimizer state and carried state it decides the rest of the run:
@@ -25,10 +27,8 @@ pub struct Progress {
     pub train_seconds: f64,
     /// Seconds of the layer's set-up.
     pub setup_seconds: f64,
-    /// Sum of the training loss since the last curve point.
-    pub loss_sum: f64,
-    /// Tokens in that sum.
-    pub loss_tokens: u64,
+    /// The training loss since the last curve point.
+    pub loss: MeanLoss,
     /// Learning rate in force.
     pub learning_rate: f64,
     /// State of the learning-rate decay.
@@ -90,38 +90,70 @@ impl Checkpoint {
     /// Reads the checkpoint of a run; `None` where there is none.
     ///
     /// # Errors
-    /// A damaged file, or one of another run.
+    /// A file that cannot be read, as in [`Checkpoint::from_bytes`], or a checkpoint of another run.
     pub fn load(path: &Path, id: &RunId, device: Device) -> Result<Option<Self>> {
-        if !path.exists() {
-            return Ok(None);
+        let bytes = match std::fs::read(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            bytes => bytes.map_err(LabError::io("read the checkpoint", path))?,
+        };
+        let saved = Self::from_bytes(&bytes, device).map_err(|why| bad(path, why))?;
+        if saved.progress.id != *id {
+            return Err(bad(path, format!("it belongs to run {}, expected {id}", saved.progress.id)));
         }
-        let tensors = Tensor::read_safetensors(path).map_err(|error| bad(path, error))?;
+        Ok(Some(saved))
+    }
+
+    /// Reads a checkpoint from the bytes of its file, which may be anything: what is no checkpoint is an error, and needs no
+    /// more memory than the bytes themselves. Whether it fits a model is checked when the model takes it.
+    ///
+    /// # Errors
+    /// No safetensors file, a tensor of a kind or a name that no checkpoint has, or no sound account of the progress.
+    pub fn from_bytes(bytes: &[u8], device: Device) -> std::result::Result<Self, String> {
+        let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
         let mut progress = None;
         let (mut parameters, mut optimizer, mut state) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, tensor) in tensors {
-            let tensor = tensor.f_to(device)?;
+        for (name, view) in file.tensors() {
             if name == PROGRESS {
-                let bytes =
-                    Vec::<u8>::try_from(tensor.f_to(Device::Cpu)?).map_err(|error| bad(path, error))?;
-                progress =
-                    Some(serde_json::from_slice::<Progress>(&bytes).map_err(|error| bad(path, error))?);
-            } else if let Some(name) = name.strip_prefix("parameter/") {
+                let read = serde_json::from_slice::<Progress>(view.data());
+                progress = Some(read.map_err(|error| format!("{PROGRESS}: {error}"))?);
+                continue;
+            }
+            let tensor = tensor(&view, device).map_err(|why| format!("tensor {name:?}: {why}"))?;
+            if let Some(name) = name.strip_prefix("parameter/") {
                 parameters.push((name.to_owned(), tensor));
             } else if let Some(name) = name.strip_prefix("optimizer/") {
                 optimizer.push((name.to_owned(), tensor));
             } else if name.starts_with("state/") {
                 state.push((name, tensor));
+            } else {
+                return Err(format!("tensor {name:?}, expected a parameter, optimizer or carried state"));
             }
         }
-        let progress = progress.ok_or_else(|| bad(path, "no progress inside"))?;
-        if progress.id != *id {
-            return Err(bad(path, format!("it belongs to run {}, expected {id}", progress.id)));
-        }
+        let progress = progress.ok_or("no progress inside")?;
         state.sort_by(|a, b| a.0.cmp(&b.0));
         let state: Vec<Tensor> = state.into_iter().map(|(_, tensor)| tensor).collect();
         let state = if state.is_empty() { None } else { Some(state) };
-        Ok(Some(Self { progress, parameters, optimizer, state }))
+        Ok(Self { progress, parameters, optimizer, state })
     }
+}
+
+/// A tensor of a file, on a device.
+fn tensor(view: &TensorView<'_>, device: Device) -> std::result::Result<Tensor, String> {
+    let kind = match view.dtype() {
+        Dtype::F32 => Kind::Float,
+        Dtype::F64 => Kind::Double,
+        Dtype::I64 => Kind::Int64,
+        other => return Err(format!("kind {other:?}, expected F32, F64 or I64")),
+    };
+    let shape = view.shape().iter().map(|&size| i64::try_from(size));
+    let shape = shape.collect::<std::result::Result<Vec<i64>, _>>().map_err(|error| error.to_string())?;
+    // A size of zero hides what the others are: libtorch multiplies them for the strides.
+    shape
+        .iter()
+        .try_fold(1_i64, |all, &size| all.checked_mul(size.max(1)))
+        .ok_or("a shape beyond all numbers")?;
+    let tensor = Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|error| error.to_string())?;
+    tensor.f_to(device).map_err(|error| error.to_string())
 }
 
 /// Copies saved parameters into those of a model.
@@ -153,7 +185,6 @@ fn bad(path: &Path, message: impl std::fmt::Display) -> LabError {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use tch::Kind;
 
     fn checkpoint() -> Checkpoint {
         let progress = Progress {
@@ -163,8 +194,7 @@ mod tests {
             row: 9,
             train_seconds: 0.1 + 0.2,
             setup_seconds: 0.0,
-            loss_sum: 1.0 / 3.0,
-            loss_tokens: 20,
+            loss: MeanLoss { sum: 1.0 / 3.0, weight: 20.0 },
             learning_rate: 0.5,
             plateau: None,
             points: 1,
@@ -197,6 +227,40 @@ mod tests {
         assert!(error.contains(&format!("expected {other}")), "{error}");
         std::fs::write(&file, b"damaged").unwrap();
         assert!(Checkpoint::load(&file, &saved.progress.id, Device::Cpu).is_err());
+    }
+
+    #[test]
+    fn foreign_bytes_are_an_error_and_no_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let saved = checkpoint();
+        let file = path(folder.path(), &saved.progress.id);
+        saved.save(&file).unwrap();
+        let sound = std::fs::read(&file).unwrap();
+        assert!(Checkpoint::from_bytes(&sound, Device::Cpu).is_ok());
+        for length in 0..sound.len() {
+            assert!(Checkpoint::from_bytes(&sound[..length], Device::Cpu).is_err(), "cut to {length}");
+        }
+        for at in 0..sound.len() {
+            for flip in [1, 0x80, 0xff] {
+                let mut bytes = sound.clone();
+                bytes[at] ^= flip;
+                // A change within a number is another number; anything else is an error. Neither is a panic.
+                let _ = Checkpoint::from_bytes(&bytes, Device::Cpu);
+            }
+        }
+        let header = |json: &str| [&(json.len() as u64).to_le_bytes()[..], json.as_bytes()].concat();
+        for json in [
+            "{}",
+            r#"{"parameter/a":{"dtype":"F32","shape":[0,9223372036854775807,3],"data_offsets":[0,0]}}"#,
+            r#"{"parameter/a":{"dtype":"F32","shape":[18446744073709551615],"data_offsets":[0,0]}}"#,
+            r#"{"parameter/a":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}"#,
+            r#"{"parameter/a":{"dtype":"U16","shape":[0],"data_offsets":[0,0]}}"#,
+            r#"{"progress":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#,
+            r#"{"other":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#,
+        ] {
+            assert!(Checkpoint::from_bytes(&header(json), Device::Cpu).is_err(), "{json}");
+        }
+        assert!(Checkpoint::from_bytes(&u64::MAX.to_le_bytes(), Device::Cpu).is_err());
     }
 
     #[test]

@@ -97,6 +97,21 @@ pub enum LabError {
         /// Why.
         source: Box<LabError>,
     },
+    /// Another experiment file of the same name has its records in the results folder.
+    #[error(
+        "{results} holds the records of {other}, expected none of another file named {name}: {given} needs another name, \
+         or a folder of its own (--results)"
+    )]
+    SharedResults {
+        /// The results folder.
+        results: PathBuf,
+        /// The file that the records are of.
+        other: PathBuf,
+        /// The file that was to be run.
+        given: PathBuf,
+        /// The name of both.
+        name: String,
+    },
     /// A device that is not there.
     #[error("device {given:?}: {expected}")]
     Device {

@@ -6,10 +6,10 @@ use lexmax_output::LogProb;
 use lexmax_records::{Band, BandedNll};
 use tch::{Device, Kind};
 
-use crate::Result;
 use crate::batch::Streams;
 use crate::machine::synchronize;
 use crate::train::Model;
+use crate::{LabError, Result};
 
 /// Tokens whose hidden states are computed at once.
 const WINDOW_TOKENS: usize = 1024;
@@ -21,32 +21,40 @@ const CHUNK_LOGITS: i64 = 1 << 24;
 pub struct Score {
     /// Overall and by frequency band.
     pub nll: BandedNll,
-    /// Sum of the true negative log-probabilities of the same tokens, in nats, where the language is synthetic.
+    /// Targets that were not scored, because they are of the ignored class.
+    pub ignored: u64,
+    /// Sum of the true negative log-probabilities of the tokens scored, in nats, where the language is synthetic.
     pub true_nats: Option<f64>,
     /// Seconds it took.
     pub seconds: f64,
 }
 
-/// Scores `tokens`, cut into `batch` streams (fewer where the tokens do not suffice), with the state carried along each.
-/// Every token after the first of a stream is scored. `going_on` is told the share done; where it returns false, scoring
-/// ends without a result.
+/// Tokens to be scored, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Text<'a> {
+    /// The tokens.
+    pub tokens: &'a [u32],
+    /// Their true log-probabilities, where the language is synthetic.
+    pub truth: Option<&'a [f64]>,
+    /// Class whose tokens are read but not scored: a loss that ignores it has not trained the model to predict it.
+    pub ignored: Option<i64>,
+    /// Streams that the tokens are cut into (fewer where they do not suffice), each with its own state carried along.
+    pub batch: usize,
+}
+
+/// Scores every token after the first of a stream, but for those of the ignored class. `going_on` is told the share done;
+/// where it returns false, scoring ends without a result.
 ///
 /// # Errors
-/// Fewer than 2 tokens; hidden states that are not finite.
-pub fn score(
-    model: &Model,
-    tokens: &[u32],
-    truth: Option<&[f64]>,
-    batch: usize,
-    going_on: &mut dyn FnMut(f64) -> bool,
-) -> Result<Option<Score>> {
+/// Fewer than 2 tokens, or none to be scored; hidden states that are not finite.
+pub fn score(model: &Model, text: &Text<'_>, going_on: &mut dyn FnMut(f64) -> bool) -> Result<Option<Score>> {
     let _guard = tch::no_grad_guard();
     let started = Instant::now();
+    let Text { tokens, truth, ignored, batch } = *text;
     let batch = batch.min(tokens.len() / 2).max(1);
-    let streams = Streams::new(tokens, batch).ok_or_else(|| crate::LabError::CorpusUse {
-        name: "evaluation".to_owned(),
-        message: format!("{} tokens, expected at least 2", tokens.len()),
-    })?;
+    let refuse = |message: String| LabError::CorpusUse { name: "evaluation".to_owned(), message };
+    let streams = Streams::new(tokens, batch)
+        .ok_or_else(|| refuse(format!("{} tokens, expected at least 2", tokens.len())))?;
     let mut bands = Bands::new(model.layer.vocab_size() as u64);
     let most = match model.fused {
         true => WINDOW_TOKENS as i64,
@@ -65,7 +73,7 @@ pub fn score(
             let length = chunk.min(rows - from);
             let targets = window.targets.f_narrow(0, from, length)?;
             let log_prob = model.layer.log_prob(&hidden.f_narrow(0, from, length)?, &targets)?;
-            bands.add(&log_prob, &Vec::<i64>::try_from(targets.f_to(Device::Cpu)?)?)?;
+            bands.add(&log_prob, &Vec::<i64>::try_from(targets.f_to(Device::Cpu)?)?, ignored)?;
         }
         state = Some(after);
         row += window.rows;
@@ -74,9 +82,17 @@ pub fn score(
         }
     }
     synchronize(model.device());
-    let true_nats =
-        truth.map(|truth| -streams.target_positions(0, streams.rows()).map(|at| truth[at]).sum::<f64>());
-    Ok(Some(Score { nll: bands.finish(), true_nats, seconds: started.elapsed().as_secs_f64() }))
+    let counts = |at: &usize| ignored != Some(i64::from(tokens[*at]));
+    let scored = || streams.target_positions(0, streams.rows()).filter(counts);
+    let true_nats = truth.map(|truth| -scored().map(|at| truth[at]).sum::<f64>());
+    let nll = bands.finish();
+    let ignored = (streams.targets_per_pass() as u64).saturating_sub(nll.tokens());
+    if nll.tokens() == 0 {
+        let message =
+            format!("all {ignored} targets are of the ignored class, expected at least one of another");
+        return Err(refuse(message));
+    }
+    Ok(Some(Score { nll, ignored, true_nats, seconds: started.elapsed().as_secs_f64() }))
 }
 
 /// Sums by frequency rank: ids 0 to 9, 10 to 99, 100 to 999 and so on.
@@ -95,9 +111,9 @@ impl Bands {
         Self(bands)
     }
 
-    fn add(&mut self, log_prob: &LogProb, targets: &[i64]) -> Result<()> {
+    fn add(&mut self, log_prob: &LogProb, targets: &[i64], ignored: Option<i64>) -> Result<()> {
         let values = Vec::<f64>::try_from(log_prob.tensor().f_to_kind(Kind::Double)?.f_to(Device::Cpu)?)?;
-        for (value, target) in values.iter().zip(targets) {
+        for (value, target) in values.iter().zip(targets).filter(|(_, target)| ignored != Some(**target)) {
             // The number of digits less one; id 0 is with 1 to 9.
             let band = target.checked_ilog10().unwrap_or(0) as usize;
             self.0[band].nats -= value;
@@ -130,10 +146,19 @@ mod tests {
     fn each_target_counts_in_its_band_and_in_the_whole() {
         let mut bands = Bands::new(1000);
         let log_prob = LogProb::from_normalised(Tensor::from_slice(&[-1.0, -2.0, -4.0, -8.0, -16.0]));
-        bands.add(&log_prob, &[0, 9, 10, 99, 999]).unwrap();
+        bands.add(&log_prob, &[0, 9, 10, 99, 999], None).unwrap();
         let nll = bands.finish();
         assert_eq!((nll.nats(), nll.tokens()), (31.0, 5));
         let sums: Vec<(f64, u64)> = nll.bands().iter().map(|band| (band.nats, band.tokens)).collect();
         assert_eq!(sums, [(3.0, 2), (12.0, 2), (16.0, 1)]);
+    }
+
+    #[test]
+    fn the_ignored_class_is_in_no_sum() {
+        let mut bands = Bands::new(20);
+        let log_prob = LogProb::from_normalised(Tensor::from_slice(&[-1.0, -2.0, -4.0]));
+        bands.add(&log_prob, &[0, 3, 12], Some(3)).unwrap();
+        let nll = bands.finish();
+        assert_eq!((nll.nats(), nll.tokens()), (5.0, 2));
     }
 }

@@ -1,13 +1,14 @@
 //! The runs of an experiment: outputs times seeds, interleaved, each with the hash of its resolved configuration.
 
+use std::path::{Path, PathBuf};
+
 use lexmax::OutputConfig;
 use lexmax_corpus::{Corpus, Split};
-use lexmax_records::{CorpusFacts, RunId};
+use lexmax_records::{CorpusFacts, RunId, expected_names};
 use serde::{Deserialize, Serialize};
 
-use crate::config::outputs::base_name;
-use crate::config::suggest::nearest_and_all;
-use crate::config::{BackboneConfig, Budget, Experiment, TrainingConfig};
+use crate::check::{check_corpus, refusal_of};
+use crate::config::{BackboneConfig, Budget, Experiment, OutputEntry, TrainingConfig};
 use crate::machine;
 use crate::{LabError, Result};
 
@@ -21,7 +22,7 @@ pub struct RunConfig {
     pub backbone: BackboneConfig,
     /// The output layer.
     pub output: OutputConfig,
-    /// How it is trained and scored. The seeds are those of the run alone, the threads are filled in.
+    /// How it is trained and scored. The seeds are those of the run alone.
     pub training: TrainingConfig,
     /// Root seed.
     pub seed: u64,
@@ -35,11 +36,13 @@ pub struct RunSpec {
     /// Hash of `config`.
     pub id: RunId,
     /// Name of the output.
-    pub output: String,
+    pub name: String,
     /// The resolved configuration.
     pub config: RunConfig,
     /// The same as JSON, as it is recorded.
     pub json: serde_json::Value,
+    /// Why the run is certain to fail, where that follows from file and corpus.
+    pub refusal: Option<String>,
 }
 
 /// All runs of an experiment on a corpus.
@@ -47,61 +50,62 @@ pub struct RunSpec {
 pub struct Plan {
     /// Name of the experiment.
     pub experiment: String,
+    /// The experiment file.
+    pub file: PathBuf,
     /// The corpus directory.
-    pub corpus_dir: std::path::PathBuf,
+    pub corpus_dir: PathBuf,
     /// What is known about the corpus.
     pub corpus: CorpusFacts,
     /// The runs, the first seed of every output before the second one of any.
     pub runs: Vec<RunSpec>,
+    outputs: Vec<OutputEntry>,
 }
 
 impl Plan {
-    /// Makes the runs of an experiment on an opened corpus and a device.
+    /// Makes the runs of an experiment on an opened corpus and a device. A run that is certain to fail is one with a
+    /// `refusal`.
     ///
     /// # Errors
-    /// A device that is not there; a corpus whose splits are too short for the batches; two outputs that are the same but for their
-    /// names.
-    pub fn new(
-        experiment: &Experiment,
-        corpus_dir: &std::path::Path,
-        corpus: &Corpus,
-        device: &str,
-    ) -> Result<Self> {
-        let device = machine::device_name(machine::parse_device(device)?);
-        let most_seeds =
-            experiment.outputs.iter().map(|output| output.training.seeds.len()).max().unwrap_or(0);
+    /// A device that is not there; a corpus with too short a split for validation or test; a backbone that no machine could
+    /// hold; two outputs that are the same but for their names.
+    pub fn new(experiment: &Experiment, corpus_dir: &Path, corpus: &Corpus, device: &str) -> Result<Self> {
+        let device = machine::parse_device(device)?;
+        let error = |place: &str, message: String| LabError::Config {
+            file: experiment.file.clone(),
+            place: place.to_owned(),
+            message,
+        };
+        check_corpus(corpus)?;
+        let vocab_size = corpus.vocab().len() as i64;
+        experiment.backbone.check_parameters(vocab_size).map_err(|why| error("[backbone]", why))?;
+        let seeds = experiment.outputs.iter().map(|output| output.training.seeds.len());
         let mut runs: Vec<RunSpec> = Vec::new();
-        for turn in 0..most_seeds {
+        for turn in 0..seeds.max().unwrap_or(0) {
             for output in &experiment.outputs {
-                check_lengths(corpus, &output.training)?;
                 let Some(&seed) = output.training.seeds.get(turn) else { continue };
-                let mut training = output.training.clone();
-                training.seeds = vec![seed];
-                training.threads = Some(training.threads.unwrap_or_else(machine::cores));
+                let training = TrainingConfig { seeds: vec![seed], ..output.training.clone() };
                 let config = RunConfig {
                     corpus: corpus.hash().to_owned(),
                     backbone: experiment.backbone.clone(),
-                    output: output.config.clone(),
+                    output: output.layer.clone(),
                     training,
                     seed,
-                    device: device.clone(),
+                    device: machine::device_name(device),
                 };
-                let json = serde_json::to_value(&config).map_err(|error| LabError::Protocol {
-                    what: "configuration",
-                    message: error.to_string(),
-                })?;
+                let refusal = refusal_of(&config, corpus, device);
+                let json = serde_json::to_value(&config)
+                    .map_err(|why| LabError::Protocol { what: "configuration", message: why.to_string() })?;
                 let id = RunId::of_config(&json);
-                if let Some(twin) = runs.iter().find(|run| run.id == id) {
-                    return Err(LabError::Config {
-                        file: experiment.file.clone(),
-                        place: format!("output `{}`", output.name),
-                        message: format!(
-                            "it is the same as `{}` in all but its name, expected different configurations",
-                            twin.output
-                        ),
-                    });
+                // Two that are refused may be alike in JSON, which has no word for NaN.
+                let twin = runs.iter().find(|run| run.id == id && run.refusal.is_none());
+                if let Some(twin) = twin.filter(|_| refusal.is_none()) {
+                    let message = format!(
+                        "it is the same as `{}` in all but its name, expected different configurations",
+                        twin.name
+                    );
+                    return Err(error(&format!("output `{}`", output.name), message));
                 }
-                runs.push(RunSpec { id, output: output.name.clone(), config, json });
+                runs.push(RunSpec { id, name: output.name.clone(), config, json, refusal });
             }
         }
         let tokens = |split| corpus.tokens(split).len() as u64;
@@ -113,8 +117,14 @@ impl Plan {
             valid_tokens: tokens(Split::Valid),
             test_tokens: tokens(Split::Test),
         };
-        let (experiment, corpus_dir) = (experiment.name.clone(), corpus_dir.to_owned());
-        Ok(Self { experiment, corpus_dir, corpus: facts, runs })
+        Ok(Self {
+            experiment: experiment.name.clone(),
+            file: experiment.file.clone(),
+            corpus_dir: corpus_dir.to_owned(),
+            corpus: facts,
+            runs,
+            outputs: experiment.outputs.clone(),
+        })
     }
 
     /// The runs of the outputs named, of all where none is; a name without its grid values means all of the grid.
@@ -122,34 +132,28 @@ impl Plan {
     /// # Errors
     /// A name that no output has, with the nearest one.
     pub fn only(&self, names: &[String]) -> Result<Vec<&RunSpec>> {
-        let fits = |run: &RunSpec, name: &str| {
-            run.output == name
-                || run
-                    .output
-                    .strip_prefix(name)
-                    .is_some_and(|grid| grid.starts_with(' ') && grid.contains('='))
-        };
-        if let Some(name) = names.iter().find(|name| !self.runs.iter().any(|run| fits(run, name))) {
-            // Who types no grid values means an output of the file, not a point of its grid.
-            let shown = |run: &'_ RunSpec| match name.contains('=') {
-                true => run.output.clone(),
-                false => base_name(&run.output).to_owned(),
-            };
-            let mut known: Vec<String> = Vec::new();
-            for run in self.runs.iter().map(shown) {
-                if !known.contains(&run) {
-                    known.push(run);
+        if let Some(name) =
+            names.iter().find(|name| !self.outputs.iter().any(|output| output.answers_to(name)))
+        {
+            let mut known: Vec<&str> = Vec::new();
+            for output in &self.outputs {
+                // Who types no grid values means an output of the file, not a point of its grid.
+                let shown = if name.contains('=') { &output.name } else { &output.base };
+                if !known.contains(&shown.as_str()) {
+                    known.push(shown);
                 }
             }
-            let message = format!("unknown output `{name}`{}", nearest_and_all(name, &known));
             return Err(LabError::Config {
-                file: (&self.experiment).into(),
+                file: self.file.clone(),
                 place: "--only".to_owned(),
-                message,
+                message: format!("unknown output `{name}`{}", expected_names(name, &known)),
             });
         }
-        let chosen = |run: &&RunSpec| names.is_empty() || names.iter().any(|name| fits(run, name));
-        Ok(self.runs.iter().filter(chosen).collect())
+        let meant =
+            |output: &&OutputEntry| names.is_empty() || names.iter().any(|name| output.answers_to(name));
+        let chosen: Vec<&str> =
+            self.outputs.iter().filter(meant).map(|output| output.name.as_str()).collect();
+        Ok(self.runs.iter().filter(|run| chosen.contains(&run.name.as_str())).collect())
     }
 }
 
@@ -162,22 +166,4 @@ impl RunSpec {
             Budget::Epochs(epochs) => Some(epochs.saturating_mul(corpus.train_tokens)),
         }
     }
-}
-
-/// Every split must hold at least one stream pair.
-fn check_lengths(corpus: &Corpus, training: &TrainingConfig) -> Result<()> {
-    let need = [(Split::Train, 2 * training.batch), (Split::Valid, 2), (Split::Test, 2)];
-    for (split, need) in need {
-        let found = corpus.tokens(split).len();
-        if found < need {
-            let message = match split {
-                Split::Train => {
-                    format!("{found} training tokens, expected at least {need} for `batch` streams of 2")
-                }
-                _ => format!("{found} tokens in the {split} split, expected at least {need}"),
-            };
-            return Err(LabError::CorpusUse { name: corpus.name().to_owned(), message });
-        }
-    }
-    Ok(())
 }

@@ -3,18 +3,17 @@
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use lexmax_corpus::{Corpus, Split};
 use lexmax_records::{CurvePoint, RunHeader, RunId, RunResult, RunStatus, RunStore};
 use serde::{Deserialize, Serialize};
 
-use crate::machine::peak_memory;
 use crate::plan::RunConfig;
 use crate::train::{Ended, Observer, Trainer};
-use crate::{LabError, Result, allocator, checkpoint};
+use crate::{LabError, Result, allocator, checkpoint, interrupts};
 
-pub use crate::train::Event;
+pub use crate::train::{Event, RunEnd};
 
 /// What a run's process is given: one line of JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,8 +26,8 @@ pub struct Job {
     pub run: RunHeader,
 }
 
-/// Reads a job from standard input and does it. Standard input stays open as long as the run is wanted: its end, or
-/// Ctrl-C, stops the run at the next step with its checkpoint written.
+/// Reads a job from standard input and does it. Standard input stays open as long as the run is wanted: its end,
+/// Ctrl-C, SIGTERM or SIGHUP stop the run at the next step with its checkpoint written.
 ///
 /// # Errors
 /// A job that cannot be read, a record that cannot be written. A run that fails is no error: its record says so.
@@ -36,25 +35,29 @@ pub fn run_worker() -> Result<()> {
     allocator::keep_freed_memory();
     let mut line = String::new();
     let protocol = |message: String| LabError::Protocol { what: "job", message };
+    let signal = interrupts::note().map_err(|error| protocol(error.to_string()))?;
     std::io::stdin().lock().read_line(&mut line).map_err(|error| protocol(error.to_string()))?;
     let job: Job = serde_json::from_str(&line).map_err(|error| protocol(error.to_string()))?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let by_signal = Arc::clone(&stop);
-    ctrlc::set_handler(move || by_signal.store(true, Ordering::Relaxed))
-        .map_err(|error| protocol(error.to_string()))?;
-    let by_parent = Arc::clone(&stop);
+    let unwanted = Arc::new(AtomicBool::new(false));
+    let by_parent = Arc::clone(&unwanted);
     std::thread::spawn(move || {
         // Nothing more is sent: this returns when the other end is closed or its process is gone.
         let mut rest = String::new();
         let _ = std::io::stdin().lock().read_line(&mut rest);
         by_parent.store(true, Ordering::Relaxed);
     });
-    do_job(job, &mut Pipe { stop })
+    let mut pipe = Pipe { unwanted, signal };
+    let end = do_job(job, &mut pipe)?;
+    pipe.tell(Event::Ended(end));
+    Ok(())
 }
 
 /// News as lines of JSON on standard output.
 struct Pipe {
-    stop: Arc<AtomicBool>,
+    /// Whether the parent wants no more of the run.
+    unwanted: Arc<AtomicBool>,
+    /// The signal that asked this process to end; 0 before.
+    signal: Arc<AtomicUsize>,
 }
 
 impl Observer for Pipe {
@@ -63,33 +66,34 @@ impl Observer for Pipe {
         let mut out = std::io::stdout().lock();
         if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
             // Nobody listens any more.
-            self.stop.store(true, Ordering::Relaxed);
+            self.unwanted.store(true, Ordering::Relaxed);
         }
     }
 
     fn stop(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.unwanted.load(Ordering::Relaxed) || self.signal.load(Ordering::Relaxed) != 0
+    }
+
+    fn signal(&self) -> Option<i32> {
+        i32::try_from(self.signal.load(Ordering::Relaxed)).ok().filter(|signal| *signal != 0)
     }
 }
 
 /// Trains, scores, measures and records one run.
-fn do_job(job: Job, observer: &mut dyn Observer) -> Result<()> {
+fn do_job(job: Job, observer: &mut dyn Observer) -> Result<RunEnd> {
     let store = RunStore::open(&job.results);
     let Job { corpus_dir, results, run } = job;
     let checkpoint = checkpoint::path(&results, &run.id);
     let config: RunConfig = serde_json::from_value(run.config.clone())
         .map_err(|error| LabError::Protocol { what: "job", message: error.to_string() })?;
-    if let Some(threads) = config.training.threads {
-        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
-    }
+    tch::set_num_threads(i32::try_from(run.environment.threads).unwrap_or(i32::MAX));
     let corpus = Corpus::open(&corpus_dir)?;
     let mut curve = Vec::new();
     let outcome = train_and_score(&config, &corpus, &run.id, &mut curve, checkpoint.clone(), observer);
     let status = match outcome {
         Ok(Some(result)) => RunStatus::Finished(result),
         Ok(None) => {
-            observer.tell(Event::Stopped);
-            return Ok(());
+            return Ok(RunEnd::Stopped { signal: observer.signal() });
         }
         Err(error) => {
             let mut message = error.to_string();
@@ -117,11 +121,10 @@ fn do_job(job: Job, observer: &mut dyn Observer) -> Result<()> {
     if record.result().is_some() {
         let _ = std::fs::remove_file(checkpoint);
     }
-    observer.tell(match record.status {
-        RunStatus::Failed { error, step } if !written => Event::Kept { error, step },
-        _ => Event::Recorded,
-    });
-    Ok(())
+    Ok(match record.status {
+        RunStatus::Failed { error, step } if !written => RunEnd::Kept { error, step },
+        _ => RunEnd::Recorded,
+    })
 }
 
 /// The result of a run, `None` when it was stopped. `curve` gets the points there are, whatever happens.
@@ -158,14 +161,12 @@ fn train_and_score(
         return Ok(None);
     };
     // Before the timings below, which are no part of training or evaluation.
-    let peak_memory_bytes = Some(peak_memory()).filter(|bytes| *bytes > 0);
+    let peak_memory_bytes = trainer.peak_memory();
+    let dropped_mass = trainer.dropped_mass();
     let timings = trainer.time_layer()?;
     let progress = &trainer.progress;
-    let ignored = serde_json::to_value(&config.output).ok();
-    let ignored = ignored.and_then(|output| output.pointer("/loss/ignore_index").and_then(|id| id.as_i64()));
+    let cost = trainer.learner.model.layer.cost(trainer.step_rows());
     Ok(Some(RunResult {
-        eval_batch: config.training.eval_batch as u64,
-        ignored_class: ignored,
         valid_nll,
         true_test_nll: test.true_nats.map(|nats| nats / test.nll.tokens() as f64),
         train_seconds: progress.train_seconds,
@@ -175,13 +176,16 @@ fn train_and_score(
         train_tokens_per_second: progress.tokens as f64 / (progress.train_seconds - progress.setup_seconds),
         eval_tokens_per_second: test.nll.tokens() as f64 / test.seconds,
         layer_ms: timings.layer_ms_per_step,
-        gflop_per_step: None,
-        dropped_mass: None,
+        gflop_per_step: Some(cost.train.flops / 1e9),
+        dropped_mass,
         top_k_ms: timings.top_k_ms,
         top_k_rows: timings.top_k_rows,
         parameters: trainer.learner.model.parameter_count(),
-        layer_parameters: trainer.learner.model.layer.cost(1).parameters,
+        layer_parameters: cost.parameters,
         peak_memory_bytes,
+        eval_batch: training.eval_batch as u64,
+        ignored_class: config.output.loss_options().ignore_index,
+        ignored_test_tokens: test.ignored,
         test: test.nll,
     }))
 }

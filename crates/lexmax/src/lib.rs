@@ -38,10 +38,8 @@ compile_error!(
 );
 
 mod config;
-mod registry;
 
-pub use config::OutputConfig;
-pub use registry::{LAYERS, LayerEntry};
+pub use config::{LAYERS, LayerEntry, OutputConfig};
 
 pub use lexmax_kernels as kernels;
 pub use lexmax_output as output;

@@ -66,8 +66,8 @@ impl Mixture {
     /// # Errors
     /// No component; a latent width below one; tying without an embedding `[V, d]`.
     pub fn new(context: &BuildContext<'_>, config: &MixtureConfig) -> Result<Self> {
+        config.check(&context.sizes())?;
         let loss = context.loss(NAME, config.loss.clone())?;
-        config.validate()?;
         let (vocab_size, hidden_size) = (context.vocab_size, context.hidden_size);
         let (components, latent_size) = (config.components, config.latent_size.unwrap_or(hidden_size));
         let one = components == 1;

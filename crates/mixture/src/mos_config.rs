@@ -1,6 +1,6 @@
 //! Configuration of the mixture of softmaxes.
 
-use lexmax_output::{LossOptions, OutputError, Result};
+use lexmax_output::{LayerSizes, LossOptions, OutputError, Result, check_elements};
 use serde::{Deserialize, Serialize};
 
 use crate::MOS as NAME;
@@ -28,6 +28,20 @@ impl Default for MixtureConfig {
 }
 
 impl MixtureConfig {
+    /// Checks everything about the layer that can be known before it is built.
+    ///
+    /// # Errors
+    /// As [`LayerSizes::check`] and [`MixtureConfig::validate`]; sizes that no machine holds; tying without an embedding
+    /// `[V, d]`.
+    pub fn check(&self, sizes: &LayerSizes) -> Result<()> {
+        sizes.check(NAME, &self.loss)?;
+        self.validate()?;
+        let latent_size = self.latent_size.unwrap_or(sizes.hidden_size);
+        check_elements(&[self.components, latent_size, sizes.hidden_size])?;
+        check_elements(&[sizes.vocab_size, latent_size])?;
+        if self.tied { sizes.check_tied(NAME, latent_size) } else { Ok(()) }
+    }
+
     /// Checks the sizes.
     ///
     /// # Errors

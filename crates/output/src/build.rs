@@ -5,6 +5,7 @@ use rand_distr::{Distribution, Uniform};
 use tch::{Device, Kind, Tensor, nn};
 
 use crate::fused::{Compute, Scratch};
+use crate::sizes::{INIT_RANGE, LayerSizes, TIED, check_elements, check_init_range};
 use crate::{Loss, LossOptions, OutputError, Result, WordCounts};
 
 /// Sizes, variables, counts and seed for building a layer. Element type and device are those of the
@@ -75,6 +76,18 @@ impl<'a> BuildContext<'a> {
         self.workspace_bytes.map_or_else(|| Scratch::for_components(components), Scratch::with_memory_limit)
     }
 
+    /// Sizes and settings to check a configuration against.
+    pub fn sizes(&self) -> LayerSizes {
+        LayerSizes {
+            vocab_size: self.vocab_size,
+            hidden_size: self.hidden_size,
+            embedding: self.embedding.as_ref().map(Tensor::size),
+            init_range: self.init_range,
+            fused: self.is_fused(),
+            rows: None,
+        }
+    }
+
     /// Checks the loss options against the sizes.
     ///
     /// # Errors
@@ -138,14 +151,9 @@ impl<'a> BuildContext<'a> {
         if !tied {
             return self.weight("weight", self.vocab_size, width);
         }
+        self.sizes().check_tied(layer, width)?;
         match &self.embedding {
             None => Err(OutputError::refused(layer, "tied", "no input embedding was given to share")),
-            Some(embedding) if embedding.size() != [self.vocab_size, width] => Err(OutputError::Shape {
-                op: layer,
-                what: TIED,
-                given: embedding.size(),
-                expected: format!("[{}, {width}]", self.vocab_size),
-            }),
             Some(embedding) if embedding.kind() != self.kind() => {
                 let expected = format!("{:?}, the kind of the layer's parameters", self.kind());
                 Err(OutputError::Kind { op: layer, what: TIED, given: embedding.kind(), expected })
@@ -160,10 +168,7 @@ impl<'a> BuildContext<'a> {
 
     /// A variable store takes no dots in a name: they separate its paths.
     fn zeros(&self, name: &str, shape: &[i64]) -> Result<Tensor> {
-        if shape.iter().map(|size| *size as f64).product::<f64>() > MOST_ELEMENTS {
-            let (given, expected) = (format!("{shape:?}"), format!("at most {MOST_ELEMENTS:e} elements"));
-            return Err(OutputError::argument("build", "the shape of a parameter", given, expected));
-        }
+        check_elements(shape)?;
         let (parents, last) = name.rsplit_once('.').unwrap_or(("", name));
         let parents = parents.split('.').filter(|parent| !parent.is_empty());
         Ok(parents.fold(self.path.clone(), |path, parent| path.sub(parent)).f_zeros(last, shape)?)
@@ -174,17 +179,12 @@ impl<'a> BuildContext<'a> {
     }
 }
 
-/// Names the embedding in errors.
-const TIED: &str = "the input embedding to share (option `tied`)";
-/// More are a mistake in a configuration: four terabytes of f32.
-const MOST_ELEMENTS: f64 = (1_u64 << 40) as f64;
 /// Start values of a weight that are held beside it.
 const DRAWN_AT_ONCE: usize = 1 << 20;
 
 fn uniform(range: f64) -> Result<Uniform<f32>> {
+    check_init_range(range)?;
     let range = range as f32;
     Uniform::new_inclusive(-range, range)
-        .ok()
-        .filter(|_| range > 0.0)
-        .ok_or_else(|| OutputError::argument("build", "init_range", range, "a finite number above zero"))
+        .map_err(|_| OutputError::argument("build", "init_range", range, INIT_RANGE))
 }

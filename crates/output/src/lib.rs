@@ -6,7 +6,8 @@
 //!   [`Batch`] carry them out.
 //! * [`TrainingLoss`], [`LogProb`], [`TopK`], [`ExactNll`]: values whose types keep surrogate
 //!   losses and perplexities apart.
-//! * [`BuildContext`], [`WordCounts`]: what a layer is built from.
+//! * [`BuildContext`], [`WordCounts`]: what a layer is built from; [`LayerSizes`]: enough of it to
+//!   check a configuration.
 //! * [`dense`]: exact answers from the logits of all classes.
 //! * [`conformance`]: the laws that every layer is tested against.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
@@ -24,6 +25,7 @@ mod layer;
 mod linear;
 mod options;
 mod pick;
+mod sizes;
 mod transform;
 mod value;
 
@@ -36,6 +38,7 @@ pub use layer::OutputLayer;
 pub use linear::Linear;
 pub use options::{Loss, LossOptions, Reduction};
 pub use pick::{check_k, sample_from, sample_logits, top_k_of};
+pub use sizes::{INIT_RANGE, LayerSizes, check_elements, check_init_range};
 pub use transform::{transform_logits, transform_name};
 pub use value::{ExactNll, LogProb, TopK, TrainingLoss};
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::{OutputError, Result};
+use crate::{LayerSizes, OutputError, Result};
 
 /// How the losses of the rows become one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -33,7 +33,8 @@ pub enum Reduction {
 #[serde(deny_unknown_fields, default)]
 pub struct LossOptions {
     /// Rows with this target count for nothing: no loss, no gradient, not in the mean. May lie
-    /// outside `0..V`.
+    /// outside `0..V`. An experiment does not score them either, and its records say how many
+    /// were left out.
     pub ignore_index: Option<i64>,
     /// How rows become one number.
     pub reduction: Reduction,
@@ -41,6 +42,43 @@ pub struct LossOptions {
     pub label_smoothing: f64,
     /// One weight per class, `[V]`, not negative.
     pub class_weights: Option<Vec<f64>>,
+}
+
+impl LossOptions {
+    /// Checks every number for a layer of `vocab_size` classes.
+    ///
+    /// # Errors
+    /// A smoothing outside `0..1`; class weights that are not `V` numbers from zero up that f32 holds.
+    pub fn validate(&self, layer: &'static str, vocab_size: i64) -> Result<()> {
+        let smoothing = self.label_smoothing;
+        if !(0.0..1.0).contains(&smoothing) {
+            let expected = "0 <= label_smoothing < 1";
+            return Err(OutputError::argument(layer, "label_smoothing", smoothing, expected));
+        }
+        let Some(weights) = &self.class_weights else { return Ok(()) };
+        if weights.len() as i64 != vocab_size {
+            let given = format!("{} numbers", weights.len());
+            let expected = format!("one weight for each of {vocab_size} classes");
+            return Err(OutputError::argument(layer, "class_weights", given, expected));
+        }
+        let bad = weights.iter().position(|weight| !(*weight as f32).is_finite() || *weight < 0.0);
+        if let Some(class) = bad {
+            let given = format!("{:e} for class {class}", weights[class]);
+            return Err(OutputError::argument(layer, "class_weights", given, "finite weights from zero up"));
+        }
+        Ok(())
+    }
+
+    /// Refuses label smoothing for a layer that never sees all classes in training.
+    ///
+    /// # Errors
+    /// Smoothing is asked for.
+    pub fn refuse_smoothing(&self, layer: &'static str, why: &str) -> Result<()> {
+        if self.label_smoothing > 0.0 {
+            return Err(OutputError::refused(layer, "label_smoothing", why));
+        }
+        Ok(())
+    }
 }
 
 /// [`LossOptions`] checked against a layer's sizes and ready on its device.
@@ -59,7 +97,7 @@ impl Loss {
     /// `hidden_size`.
     ///
     /// # Errors
-    /// A smoothing outside `0..1`; class weights that are not `V` finite numbers from zero up.
+    /// As [`LayerSizes::check`].
     pub fn new(
         layer: &'static str,
         options: LossOptions,
@@ -68,35 +106,10 @@ impl Loss {
         device: Device,
         kind: Kind,
     ) -> Result<Self> {
-        if vocab_size < 1 {
-            return Err(OutputError::argument(layer, "vocab_size", vocab_size, "at least 1 class"));
-        }
-        if hidden_size < 1 {
-            return Err(OutputError::argument(layer, "hidden_size", hidden_size, "at least 1"));
-        }
-        let smoothing = options.label_smoothing;
-        if !(0.0..1.0).contains(&smoothing) {
-            return Err(OutputError::argument(
-                layer,
-                "label_smoothing",
-                smoothing,
-                "0 <= label_smoothing < 1",
-            ));
-        }
+        LayerSizes::new(vocab_size, hidden_size).check(layer, &options)?;
         let class_weights = match &options.class_weights {
             None => None,
-            Some(weights) => {
-                if weights.len() as i64 != vocab_size {
-                    let given = format!("{} numbers", weights.len());
-                    let expected = format!("one weight for each of {vocab_size} classes");
-                    return Err(OutputError::argument(layer, "class_weights", given, expected));
-                }
-                if let Some(bad) = weights.iter().find(|weight| !weight.is_finite() || **weight < 0.0) {
-                    let expected = "finite weights from zero up";
-                    return Err(OutputError::argument(layer, "class_weights", bad, expected));
-                }
-                Some(Tensor::f_from_slice(weights)?.f_to_kind(kind)?.f_to(device)?)
-            }
+            Some(weights) => Some(Tensor::f_from_slice(weights)?.f_to_kind(kind)?.f_to(device)?),
         };
         Ok(Self { options, class_weights, vocab_size, hidden_size, kind, device })
     }
@@ -119,16 +132,5 @@ impl Loss {
     /// Whether a row's loss needs the log-probabilities of all classes, not of the target alone.
     pub fn needs_all_classes(&self) -> bool {
         self.options.label_smoothing > 0.0
-    }
-
-    /// Refuses label smoothing for a layer that never sees all classes in training.
-    ///
-    /// # Errors
-    /// Smoothing is asked for.
-    pub fn refuse_smoothing(&self, layer: &'static str, why: &str) -> Result<()> {
-        if self.needs_all_classes() {
-            return Err(OutputError::refused(layer, "label_smoothing", why));
-        }
-        Ok(())
     }
 }

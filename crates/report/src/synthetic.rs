@@ -92,6 +92,7 @@ pub fn run(output: Output, seed: u64) -> RunRecord {
     let run = RunHeader {
         id: RunId::of_config(&config),
         experiment: "synthetic".into(),
+        experiment_file: None,
         name: name.into(),
         family: family.into(),
         seed,
@@ -125,6 +126,7 @@ pub fn run(output: Output, seed: u64) -> RunRecord {
             test: BandedNll::from_exact(bands),
             eval_batch: 10,
             ignored_class: None,
+            ignored_test_tokens: 0,
             valid_nll: loss + 0.05,
             true_test_nll: Some(4.9),
             train_seconds: seconds,

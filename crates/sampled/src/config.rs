@@ -1,10 +1,11 @@
 //! Configuration of the sampled layer.
 
-use lexmax_output::{LossOptions, OutputError, Result};
+use lexmax_output::{LayerSizes, LossOptions, OutputError, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::objective::Objective;
 use crate::sampler::MAX_SAMPLES;
+use crate::source::check_batch;
 
 /// Options of [`crate::Sampled`]; the defaults give the sampled softmax with log-uniform negatives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -118,6 +119,23 @@ impl SampledConfig {
             Objective::SampledSoftmax | Objective::OneVsEach => true,
             Objective::Nce | Objective::NegativeSampling => false,
         })
+    }
+
+    /// Checks everything about the layer that can be known before it is built.
+    ///
+    /// # Errors
+    /// As [`LayerSizes::check`] and [`SampledConfig::validate`]; label smoothing; tying without an embedding `[V, D]`; more
+    /// negatives in a batch than can be held.
+    pub fn check(&self, sizes: &LayerSizes) -> Result<()> {
+        let layer = crate::layer::NAME;
+        sizes.check(layer, &self.loss)?;
+        let why = "it spreads over all classes, and the loss sees only the target and its negatives";
+        self.loss.refuse_smoothing(layer, why)?;
+        self.validate(sizes.vocab_size)?;
+        if let (Some(rows), NegativeSets::PerRow) = (sizes.rows, self.negatives) {
+            check_batch(layer, rows, self.samples(sizes.vocab_size) as usize)?;
+        }
+        if self.tied { sizes.check_tied(layer, sizes.hidden_size) } else { Ok(()) }
     }
 
     /// Checks every option.

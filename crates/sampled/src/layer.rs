@@ -93,12 +93,8 @@ impl Sampled {
     /// An option out of its range or one that does not go with the proposal; label smoothing; tying without an embedding
     /// `[V, D]`; the proposals `unigram` and `in-batch` without counts.
     pub fn new(context: &BuildContext<'_>, config: &SampledConfig) -> Result<Self> {
+        config.check(&context.sizes())?;
         let loss = context.loss(NAME, config.loss.clone())?;
-        loss.refuse_smoothing(
-            NAME,
-            "it spreads over all classes, and the loss sees only the target and its negatives",
-        )?;
-        config.validate(context.vocab_size)?;
         let source = Source::new(context, config)?;
         let weight = context.class_weight(NAME, config.tied, context.hidden_size)?;
         let log_expected = match config.objective {

@@ -37,14 +37,7 @@ impl Source {
     /// More than [`MAX_SAMPLES`] in all, where every row has its own.
     pub(crate) fn check(&self, op: &'static str, rows: usize) -> Result<()> {
         let Self::Drawn { sampler, per_row: true } = self else { return Ok(()) };
-        match rows.checked_mul(sampler.samples()) {
-            Some(all) if all <= MAX_SAMPLES => Ok(()),
-            _ => {
-                let given = format!("{rows} rows with {} of their own", sampler.samples());
-                let expected = format!("at most {MAX_SAMPLES} in a batch");
-                Err(OutputError::argument(op, "the number of negatives", given, expected))
-            }
-        }
+        check_batch(op, rows, sampler.samples())
     }
 
     /// The negatives of a batch with targets `[N]`, at least one row. Nothing here grows with the number of classes.
@@ -106,6 +99,21 @@ impl Source {
     /// Whether every row has negatives of its own.
     pub(crate) fn per_row(&self) -> bool {
         matches!(self, Self::Drawn { per_row: true, .. })
+    }
+}
+
+/// Checks that the negatives of a batch can be held where every row has its own.
+///
+/// # Errors
+/// More than [`MAX_SAMPLES`] in all.
+pub(crate) fn check_batch(op: &'static str, rows: usize, samples: usize) -> Result<()> {
+    match rows.checked_mul(samples) {
+        Some(all) if all <= MAX_SAMPLES => Ok(()),
+        _ => {
+            let given = format!("{rows} rows with {samples} of their own");
+            let expected = format!("at most {MAX_SAMPLES} in a batch");
+            Err(OutputError::argument(op, "the number of negatives", given, expected))
+        }
     }
 }
 

@@ -84,8 +84,8 @@ impl BinaryTree {
     /// # Errors
     /// A configuration of another tree; `classes` or `bins`, which belong to that one; a Huffman tree without counts.
     pub fn new(context: &BuildContext<'_>, config: &HierarchicalConfig) -> Result<Self> {
+        config.check(&context.sizes())?;
         let loss = context.loss(NAME, config.loss.clone())?;
-        config.validate(context.vocab_size)?;
         let counts = counts_if(context, config.tree == TreeKind::Huffman)?;
         let tree = match (config.tree, counts) {
             (TreeKind::Huffman, Some(counts)) => CodeTree::huffman(counts),

@@ -84,8 +84,8 @@ impl TwoLevel {
     /// # Errors
     /// A configuration of another tree; a number of classes outside `1..=V`; bins by count without counts.
     pub fn new(context: &BuildContext<'_>, config: &HierarchicalConfig) -> Result<Self> {
+        config.check(&context.sizes())?;
         let loss = context.loss(NAME, config.loss.clone())?;
-        config.validate(context.vocab_size)?;
         if config.tree != TreeKind::TwoLevel {
             return Err(OutputError::argument(NAME, "tree", format!("{:?}", config.tree), "two-level"));
         }

@@ -1,12 +1,16 @@
 //! Starting values of backbone parameters, each from a generator of its own.
 
 use lexmax_kernels::seed::generator;
+use lexmax_output::check_init_range;
 use rand::RngExt;
 use tch::{Tensor, nn};
 
 use crate::Result;
 
 /// A trainable parameter with elements uniform(-range, range).
+///
+/// # Errors
+/// A range that f32 cannot be drawn from; libtorch refused.
 pub(crate) fn uniform(
     path: &nn::Path<'_>,
     name: &str,
@@ -14,6 +18,7 @@ pub(crate) fn uniform(
     range: f64,
     seed: u64,
 ) -> Result<Tensor> {
+    check_init_range(range)?;
     let mut rng = generator(seed, &format!("init/backbone/{name}"), 0);
     let count = shape.iter().product::<i64>();
     let range = range as f32;

@@ -58,6 +58,13 @@ impl Backbone for Lstm {
         self.dropout
     }
 
+    fn takes_state(&self, state: &State, batch: i64) -> bool {
+        let fits = |tensor: &Tensor| {
+            tensor.size() == [1, batch, self.hidden] && tensor.kind() == self.embedding.weight.kind()
+        };
+        state.len() == 2 * self.layers.len() && state.iter().all(fits)
+    }
+
     fn forward(
         &self,
         inputs: &Tensor,

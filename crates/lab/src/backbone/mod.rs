@@ -41,6 +41,9 @@ pub trait Backbone: fmt::Debug {
         dropout: Option<&mut Dropout>,
     ) -> Result<(Tensor, State)>;
 
+    /// Whether tensors, as from a file, are a state that this model could have carried for `batch` streams.
+    fn takes_state(&self, state: &State, batch: i64) -> bool;
+
     /// Probability of dropping an element in training.
     fn dropout(&self) -> f64;
 }
@@ -58,11 +61,8 @@ pub fn build(
     seed: u64,
     sparse_gradients: bool,
 ) -> Result<Box<dyn Backbone>> {
-    let width = match config {
-        BackboneConfig::Lstm(config) => config.embedding,
-        BackboneConfig::Ngram(config) => config.embedding,
-    };
-    let embedding = Embedding::new(path, (vocab_size, width), init_range, seed, sparse_gradients)?;
+    let embedding =
+        Embedding::new(path, (vocab_size, config.embedding()), init_range, seed, sparse_gradients)?;
     Ok(match config {
         BackboneConfig::Lstm(config) => Box::new(Lstm::new(config, path, embedding, seed)?),
         BackboneConfig::Ngram(config) => Box::new(Ngram::new(config, path, embedding, seed)?),

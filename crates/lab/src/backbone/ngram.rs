@@ -1,6 +1,6 @@
 //! The feed-forward n-gram language model.
 
-use tch::{Tensor, nn};
+use tch::{Kind, Tensor, nn};
 
 use super::init::uniform;
 use super::{Backbone, Dropout, Embedding, State, drop_out};
@@ -52,6 +52,13 @@ impl Backbone for Ngram {
 
     fn dropout(&self) -> f64 {
         self.dropout
+    }
+
+    fn takes_state(&self, state: &State, batch: i64) -> bool {
+        let [words] = state.as_slice() else { return false };
+        let shape = words.size();
+        // A word outside the vocabulary is refused by the look-up at the next step.
+        shape.len() == 2 && shape[0] < self.context && shape[1] == batch && words.kind() == Kind::Int64
     }
 
     fn forward(

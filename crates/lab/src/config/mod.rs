@@ -1,24 +1,29 @@
 //! Experiment files: read, overridden from the command line, checked.
 
 mod corpus;
+mod edit;
+mod mistake;
 mod model;
-pub(crate) mod outputs;
-pub(crate) mod suggest;
-mod table;
+mod outputs;
+mod section;
+mod set;
 mod training;
 
 use std::path::{Path, PathBuf};
 
+use lexmax_records::expected_names;
 use toml::{Table, Value};
 
 pub use corpus::{CorpusSpec, Files, Ratio, TextSpec};
 pub use model::{BackboneConfig, LstmConfig, NgramConfig};
 pub use outputs::OutputEntry;
+pub(crate) use training::number;
 pub use training::{Budget, Dtype, TrainingConfig};
 
 use crate::{LabError, Result};
-use suggest::nearest_and_all;
-use table::{decode, decode_tagged, error, insert, remove};
+use edit::insert;
+use section::{decode, decode_table, error};
+use set::set;
 
 /// An experiment file, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,8 +46,8 @@ pub struct Experiment {
 /// Values set over an experiment file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overrides {
-    /// `key=value` pairs: a dotted key, as in `training.batch` or `outputs.NAME.samples`, and a TOML value; without a value the key is
-    /// taken away.
+    /// `key=value` pairs: a dotted key, as in `training.batch` or `outputs.NAME.samples`, and a TOML value; without a
+    /// value the key is taken away.
     pub set: Vec<String>,
     /// Threads, instead of the file's.
     pub threads: Option<usize>,
@@ -74,27 +79,24 @@ impl Experiment {
 
     fn from_table(file: &Path, mut table: Table) -> Result<Self> {
         if let Some(key) = table.keys().find(|key| !SECTIONS.contains(&key.as_str())) {
-            let message = format!("unknown key `{key}`{}", nearest_and_all(key, &SECTIONS));
+            let message = format!("unknown key `{key}`{}", expected_names(key, &SECTIONS));
             return Err(error(file, "top level", message));
         }
-        let mut section = |name: &str| {
+        let mut take = |name: &str| {
             table
                 .remove(name)
                 .ok_or_else(|| error(file, "top level", format!("the section `{name}` is missing")))
         };
-        let corpus: CorpusSpec = decode(file, "corpus", section("corpus")?)?;
+        let corpus: CorpusSpec = decode(file, "corpus", take("corpus")?)?;
         corpus.validate().map_err(|message| error(file, "corpus", message))?;
-        let backbone: BackboneConfig = match section("backbone")? {
-            Value::Table(backbone) => decode_tagged(file, "[backbone]", &backbone, "kind", &[])?,
-            other => return Err(error(file, "[backbone]", format!("found {other}, expected a table"))),
-        };
+        let backbone = decode_table(file, "[backbone]", take("backbone")?, section::backbone)?;
         backbone.validate().map_err(|message| error(file, "[backbone]", message))?;
-        let training = section("training")?;
+        let training = take("training")?;
         // Read once by itself, so that its errors name the section and not the first output.
-        let checked: TrainingConfig = decode(file, "[training]", training.clone())?;
+        let checked = decode_table(file, "[training]", training.clone(), section::training)?;
         checked.validate().map_err(|message| error(file, "[training]", message))?;
         let training: Table = decode(file, "[training]", training)?;
-        let sections: Vec<Table> = decode(file, "[[outputs]]", section("outputs")?)?;
+        let sections: Vec<Table> = decode(file, "[[outputs]]", take("outputs")?)?;
         let mut outputs: Vec<OutputEntry> = Vec::new();
         for section in &sections {
             outputs.extend(outputs::read(file, section, &training)?);
@@ -121,50 +123,6 @@ fn project_of(file: &Path) -> PathBuf {
         Some(above) if !above.as_os_str().is_empty() => above.to_owned(),
         _ => PathBuf::from("."),
     }
-}
-
-/// Applies one `key=value`.
-fn set(table: &mut Table, pair: &str) -> std::result::Result<(), String> {
-    let (key, value) = pair.split_once('=').ok_or("expected key=value")?;
-    let (key, given) = (key.trim(), value.trim());
-    // Nothing after the sign takes the key away: then the default holds.
-    let put = |table: &mut Table, path: &[&str]| match given {
-        "" => remove(table, path),
-        given => insert(table, path, parse_value(given)),
-    };
-    let Some(rest) = key.strip_prefix("outputs.") else {
-        let path: Vec<&str> = key.split('.').collect();
-        if !SECTIONS.contains(&path[0]) {
-            return Err(format!("unknown key `{}`{}", path[0], nearest_and_all(path[0], &SECTIONS)));
-        }
-        return put(table, &path);
-    };
-    let outputs =
-        table.get_mut("outputs").and_then(Value::as_array_mut).ok_or("the file has no [[outputs]]")?;
-    let sections = outputs.iter_mut().filter_map(Value::as_table_mut);
-    let named: Vec<(String, &mut Table)> =
-        sections.filter_map(|section| Some((section.get("name")?.as_str()?.to_owned(), section))).collect();
-    let names: Vec<String> = named.iter().map(|(name, _)| name.clone()).collect();
-    // Names may hold dots: the longest one that fits is meant.
-    let fits = |name: &str| rest.strip_prefix(name).is_some_and(|tail| tail.starts_with('.'));
-    let best = named.into_iter().filter(|(name, _)| fits(name)).max_by_key(|(name, _)| name.len());
-    match best {
-        Some((name, section)) => {
-            let path: Vec<&str> = rest[name.len() + 1..].split('.').collect();
-            put(section, &path)
-        }
-        None => {
-            let given = rest.split('.').next().unwrap_or(rest);
-            Err(format!("unknown output `{given}`{}", nearest_and_all(given, &names)))
-        }
-    }
-}
-
-/// A TOML value, or a bare word as a string.
-fn parse_value(text: &str) -> Value {
-    let parsed =
-        toml::from_str::<Table>(&format!("value = {text}")).ok().and_then(|mut table| table.remove("value"));
-    parsed.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
 #[cfg(test)]

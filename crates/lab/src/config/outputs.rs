@@ -3,40 +3,33 @@
 use std::path::Path;
 
 use lexmax::OutputConfig;
+use lexmax_records::nearest;
 use toml::{Table, Value};
 
-use super::table::{decode, decode_tagged, error, insert, missing, overlay};
+use super::edit::{insert, overlay};
+use super::section::{decode_table, error, layer, training};
 use super::training::TrainingConfig;
 use crate::Result;
 
 /// One output layer of an experiment, with its training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutputEntry {
-    /// Name, unique in the experiment; a grid adds its values, as in `sampled samples=256`.
+    /// Name, unique in the experiment: that in the file and the values of the grid, as in `sampled samples=256`.
     pub name: String,
+    /// Name in the file.
+    pub base: String,
+    /// Keys and values of this point of the grid; empty where there is none.
+    pub grid: Vec<(String, Value)>,
     /// The layer.
-    pub config: OutputConfig,
+    pub layer: OutputConfig,
     /// The experiment's training with this output's overrides.
     pub training: TrainingConfig,
 }
 
-/// The name in the file of an output: without the values that a grid added, as in `sampled samples=256`.
-pub(crate) fn base_name(name: &str) -> &str {
-    let mut end = 0;
-    for word in name.split_inclusive(' ') {
-        if word.contains('=') {
-            break;
-        }
-        end += word.len();
-    }
-    match name[..end].trim_end() {
-        "" => name,
-        base => base,
-    }
-}
-
 /// Keys of an `[[outputs]]` section that are not the layer's own.
 const OWN_KEYS: [&str; 3] = ["name", "grid", "training"];
+/// Points of a grid beyond which it is a slip of the pen.
+const MOST_POINTS: usize = 10_000;
 
 /// Reads one section into as many outputs as its grid has points.
 pub(crate) fn read(file: &Path, section: &Table, training: &Table) -> Result<Vec<OutputEntry>> {
@@ -46,8 +39,12 @@ pub(crate) fn read(file: &Path, section: &Table, training: &Table) -> Result<Vec
             return Err(error(file, "[[outputs]]", format!("`name` is {other}, expected a word or more")));
         }
         None => {
-            let message = format!("an output without a name: {}", missing("name", section.keys()));
-            return Err(error(file, "[[outputs]]", message));
+            let keys: Vec<&String> = section.keys().collect();
+            let why = match nearest("name", &keys) {
+                Some(typo) => format!("unknown key `{typo}`; did you mean `name`? It is missing"),
+                None => "the key `name` is missing".to_owned(),
+            };
+            return Err(error(file, "[[outputs]]", format!("an output without a name: {why}")));
         }
     };
     let place = format!("output `{name}`");
@@ -60,26 +57,24 @@ pub(crate) fn read(file: &Path, section: &Table, training: &Table) -> Result<Vec
             return Err(error(file, place, message));
         }
     };
-    expand(file, &place, &grid)?
-        .into_iter()
-        .map(|point| entry(file, &name, section, training, &point))
-        .collect()
+    let points = expand(&grid).map_err(|message| error(file, place, message))?;
+    points.into_iter().map(|point| entry(file, &name, section, training, point)).collect()
 }
 
 /// One point of a grid: dotted keys with their values.
 type Point = Vec<(String, Value)>;
 
 /// Every combination of the grid's values, the last key changing fastest.
-fn expand(file: &Path, place: &str, grid: &Table) -> Result<Vec<Point>> {
+fn expand(grid: &Table) -> std::result::Result<Vec<Point>, String> {
     let mut points: Vec<Point> = vec![Vec::new()];
     for (key, values) in grid {
         let values = match values {
             Value::Array(values) if !values.is_empty() => values,
-            other => {
-                let message = format!("`grid.{key}` is {other}, expected a list of at least one value");
-                return Err(error(file, place, message));
-            }
+            other => return Err(format!("`grid.{key}` is {other}, expected a list of at least one value")),
         };
+        if points.len().saturating_mul(values.len()) > MOST_POINTS {
+            return Err(format!("`grid` has more than {MOST_POINTS} points, expected at most that many"));
+        }
         let with = |point: &Point, value: &Value| {
             let mut longer = point.clone();
             longer.push((key.clone(), value.clone()));
@@ -90,19 +85,16 @@ fn expand(file: &Path, place: &str, grid: &Table) -> Result<Vec<Point>> {
     Ok(points)
 }
 
-fn entry(file: &Path, base: &str, section: &Table, training: &Table, point: &Point) -> Result<OutputEntry> {
+fn entry(file: &Path, base: &str, section: &Table, shared: &Table, grid: Point) -> Result<OutputEntry> {
     let mut section = section.clone();
-    let mut name = base.to_owned();
-    for (key, value) in point {
+    for (key, value) in &grid {
         let path: Vec<&str> = key.split('.').collect();
-        let place = format!("output `{base}`");
         insert(&mut section, &path, value.clone())
-            .map_err(|why| error(file, place, format!("`grid.{key}`: {why}")))?;
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        name = format!("{name} {}={value}", path.last().unwrap_or(&""));
+            .map_err(|why| error(file, format!("output `{base}`"), format!("`grid.{key}`: {why}")))?;
     }
+    let name = format!("{base}{}", shown(&grid).concat());
     let place = format!("output `{name}`");
-    let mut merged = training.clone();
+    let mut merged = shared.clone();
     match section.get("training") {
         None => {}
         Some(Value::Table(own)) => overlay(&mut merged, own),
@@ -111,11 +103,34 @@ fn entry(file: &Path, base: &str, section: &Table, training: &Table, point: &Poi
             return Err(error(file, place, message));
         }
     }
-    let training: TrainingConfig = decode(file, &format!("{place} with [training]"), Value::Table(merged))?;
-    training.validate().map_err(|message| error(file, format!("{place} with [training]"), message))?;
+    let with_shared = format!("{place} with [training]");
+    let training = decode_table(file, &with_shared, Value::Table(merged), training)?;
+    training.validate().map_err(|message| error(file, with_shared, message))?;
     for key in OWN_KEYS {
         section.remove(key);
     }
-    let config = decode_tagged(file, &place, &section, "layer", &OWN_KEYS)?;
-    Ok(OutputEntry { name, config, training })
+    let layer = decode_table(file, &place, Value::Table(section), |section| layer(section, &OWN_KEYS))?;
+    Ok(OutputEntry { name, base: base.to_owned(), grid, layer, training })
+}
+
+/// The part of a name that each value of a grid adds, as in ` samples=256`.
+fn shown(grid: &[(String, Value)]) -> Vec<String> {
+    let part = |(key, value): &(String, Value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!(" {}={value}", key.rsplit('.').next().unwrap_or(key))
+    };
+    grid.iter().map(part).collect()
+}
+
+impl OutputEntry {
+    /// Whether a name given on the command line means this output: the one in the file, which stands for the whole grid, or
+    /// that with some or all of the grid's values.
+    pub(crate) fn answers_to(&self, name: &str) -> bool {
+        let mut written = self.base.clone();
+        let longer = shown(&self.grid).into_iter().any(|part| {
+            written.push_str(&part);
+            written == name
+        });
+        longer || self.base == name
+    }
 }

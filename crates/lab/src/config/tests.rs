@@ -66,7 +66,7 @@ fn a_grid_gives_every_combination_and_each_reaches_layer_and_training() {
     for (output, (samples, rate)) in outputs[1..].iter().zip([(8, 0.5), (8, 2.0), (16, 0.5), (16, 2.0)]) {
         assert_eq!(output.training.learning_rate, rate);
         assert_eq!(output.training.clip, Some(0.25));
-        assert_eq!(serde_json::to_value(&output.config).unwrap()["samples"], samples);
+        assert_eq!(serde_json::to_value(&output.layer).unwrap()["samples"], samples);
     }
 }
 
@@ -96,7 +96,7 @@ fn set_reaches_every_section() {
     assert_eq!(training.workspace_bytes(), Some(5 << 20));
     assert!(training.optimizer.leaves_rows());
     assert_eq!(training.seeds, [7]);
-    assert_eq!(serde_json::to_value(&experiment.outputs[0].config).unwrap()["soft_cap"], 30.0);
+    assert_eq!(serde_json::to_value(&experiment.outputs[0].layer).unwrap()["soft_cap"], 30.0);
 }
 
 #[test]
@@ -148,12 +148,31 @@ fn an_outputs_own_keys_are_suggested_too() {
 }
 
 #[test]
-fn a_name_without_its_grid_values() {
-    for (name, base) in
-        [("full", "full"), ("full tied", "full tied"), ("a b x=1 y=z w", "a b"), ("k=2", "k=2"), ("", "")]
-    {
-        assert_eq!(outputs::base_name(name), base);
+fn an_output_answers_to_its_name_with_some_or_all_values_of_its_grid() {
+    let experiment = load(FILE, &[]).unwrap();
+    let meant = |name: &str| -> Vec<usize> {
+        let outputs = experiment.outputs.iter().enumerate();
+        outputs.filter(|(_, output)| output.answers_to(name)).map(|(index, _)| index).collect()
+    };
+    assert_eq!(meant("sampled"), [1, 2, 3, 4]);
+    assert_eq!(meant("sampled samples=16"), [3, 4]);
+    assert_eq!(meant("sampled samples=16 learning_rate=0.5"), [3]);
+    assert_eq!(meant("full"), [0]);
+    for other in ["sampled ", "sampled samples=1", "sampled learning_rate=0.5", "samples=16", ""] {
+        assert_eq!(meant(other), [0; 0], "{other}");
     }
+    // A name may hold what looks like a value of a grid.
+    let named = load(&FILE.replace("name = \"full\"", "name = \"full S=16\""), &[]).unwrap();
+    assert!(named.outputs[0].answers_to("full S=16") && !named.outputs[0].answers_to("full"));
+    assert_eq!((named.outputs[0].base.as_str(), named.outputs[0].grid.len()), ("full S=16", 0));
+}
+
+#[test]
+fn a_grid_of_too_many_points_is_refused() {
+    let hundred = format!("{:?}", (1..=101).collect::<Vec<_>>());
+    let grid = format!("outputs.full.grid={{soft_cap={hundred},temperature={hundred}}}");
+    let text = refusal(FILE, &[&grid]);
+    assert!(text.contains("`grid` has more than 10000 points"), "{text}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use lexmax_optim::{OptimizerConfig, PlateauConfig};
 use lexmax_output::fused::Compute;
+use lexmax_output::{INIT_RANGE, check_init_range};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
@@ -44,8 +45,9 @@ pub struct TrainingConfig {
     /// Test tokens that the final score is cut from, from the start of the split; the whole split where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_test_tokens: Option<usize>,
-    /// Streams that evaluation cuts a split into. The first token of each stream is not scored, nor are the fewer than so many tokens
-    /// that do not fill a row of streams: with another number other tokens are scored. The record says how many were.
+    /// Streams that evaluation cuts a split into. The first token of each stream is not scored, nor are the fewer than so
+    /// many tokens that do not fill a row of streams: with another number other tokens are scored. Nor is a token of the
+    /// class that the loss ignores (`loss.ignore_index`). The record says how many were scored and how many ignored.
     #[serde(default = "eval_batch")]
     pub eval_batch: usize,
     /// Steps between refreshes of layers that adapt to their parameters.
@@ -69,7 +71,9 @@ pub struct TrainingConfig {
     pub workspace_mib: Option<usize>,
     /// Root seeds: every output is trained once with each.
     pub seeds: Vec<u64>,
-    /// Threads of libtorch; every core of the machine where not given.
+    /// Threads of libtorch. Where not given, every core that the process may use; then their number is no part of the run's
+    /// identity, so that a finished run counts as finished, and a stopped one goes on, wherever there are more or fewer
+    /// cores. The record says how many there were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
 }
@@ -142,7 +146,7 @@ impl TrainingConfig {
     pub(crate) fn validate(&self) -> Result<(), String> {
         let positive = |name: &str, value: f64| match value.is_finite() && value > 0.0 {
             true => Ok(()),
-            false => Err(format!("`{name}` is {value}, expected a finite number above zero")),
+            false => Err(format!("`{name}` is {}, expected a finite number above zero", number(value))),
         };
         let at_least_one = |name: &str, value: u64| match value {
             0 => Err(format!("`{name}` is 0, expected at least 1")),
@@ -160,6 +164,12 @@ impl TrainingConfig {
         self.workspace_mib.map_or(Ok(()), |mebibytes| at_least_one("workspace_mib", mebibytes as u64))?;
         positive("learning_rate", self.learning_rate)?;
         positive("init_range", self.init_range)?;
+        check_init_range(self.init_range)
+            .map_err(|_| format!("`init_range` is {}, expected {INIT_RANGE}", number(self.init_range)))?;
+        if self.dtype == Dtype::F32 && !holds_f32(self.learning_rate) {
+            let given = number(self.learning_rate);
+            return Err(format!("`learning_rate` is {given}, expected a number within the range of f32"));
+        }
         self.clip.map_or(Ok(()), |clip| positive("clip", clip))?;
         self.eval_every_seconds.map_or(Ok(()), |seconds| positive("eval_every_seconds", seconds))?;
         self.eval_points.map_or(Ok(()), |points| at_least_one("eval_points", points))?;
@@ -179,8 +189,15 @@ impl TrainingConfig {
             }
         }
         self.optimizer.validate().map_err(|error| error.to_string())?;
+        if self.dtype == Dtype::F32 {
+            check_f32("optimizer", &toml::Value::try_from(&self.optimizer).map_err(|e| e.to_string())?)?;
+        }
         self.plateau.map_or(Ok(()), |plateau| plateau.validate().map_err(|error| error.to_string()))?;
-        self.threads.map_or(Ok(()), |threads| at_least_one("threads", threads as u64))?;
+        match self.threads {
+            None | Some(1..=MOST_THREADS) => {}
+            Some(0) => return Err("`threads` is 0, expected at least 1".to_owned()),
+            Some(threads) => return Err(format!("`threads` is {threads}, expected at most {MOST_THREADS}")),
+        }
         match self.budget {
             Budget::Seconds(seconds) => positive("budget.seconds", seconds)?,
             Budget::Tokens(tokens) => at_least_one("budget.tokens", tokens)?,
@@ -193,5 +210,35 @@ impl TrainingConfig {
             return Err(format!("`seeds` names {} twice, expected different seeds", self.seeds[seed]));
         }
         Ok(())
+    }
+}
+
+/// More threads than any machine runs well are a slip of the pen, and libtorch would end the process.
+const MOST_THREADS: usize = 1024;
+
+/// Whether f32 holds a number that is not zero as a finite number that is not zero.
+fn holds_f32(value: f64) -> bool {
+    let single = value as f32;
+    single.is_finite() && single != 0.0
+}
+
+/// Checks that f32 holds all numbers below a key as finite ones.
+fn check_f32(key: &str, value: &toml::Value) -> Result<(), String> {
+    match value {
+        toml::Value::Float(given) if !(*given as f32).is_finite() => {
+            Err(format!("`{key}` is {}, expected a number within the range of f32", number(*given)))
+        }
+        toml::Value::Table(table) => {
+            table.iter().try_for_each(|(inner, value)| check_f32(&format!("{key}.{inner}"), value))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A number for a message: very large and very small ones with an exponent.
+pub(crate) fn number(value: f64) -> String {
+    match value.abs() {
+        size if size.is_finite() && size != 0.0 && !(1e-5..1e15).contains(&size) => format!("{value:e}"),
+        _ => value.to_string(),
     }
 }

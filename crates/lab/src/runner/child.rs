@@ -7,37 +7,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use crate::worker::{Event, Job};
+use crate::interrupts;
+use crate::worker::{Event, Job, RunEnd};
 use crate::{LabError, Result};
 
 /// Bytes of standard error that are kept for the message of a broken run.
 const KEPT_ERROR_BYTES: usize = 2000;
 
-/// How a run's process ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ChildEnd {
-    /// It wrote the record, of a result or of a failure.
-    Recorded,
-    /// It failed, and the finished record of an earlier time stays.
-    Kept {
-        /// Why it failed.
-        error: String,
-        /// Training step at which it broke, where known.
-        step: Option<u64>,
-    },
-    /// It was stopped, and keeps a checkpoint.
-    Stopped,
-    /// It ended without a record: why.
-    Broken(String),
-}
-
 /// Runs a job in a process of its own. At the first interrupt it is asked to stop, at the second it is ended.
+///
+/// # Errors
+/// The process cannot be started or talked to.
 pub(crate) fn run_child(
     worker: &(PathBuf, Vec<String>),
     job: &Job,
     interrupts: &AtomicUsize,
     listen: &mut dyn FnMut(Event),
-) -> Result<ChildEnd> {
+) -> Result<RunEnd> {
     let (program, arguments) = worker;
     let mut child = Command::new(program)
         .args(arguments)
@@ -52,13 +38,29 @@ pub(crate) fn run_child(
     }
     let status = child.wait().map_err(LabError::io("wait for", program))?;
     let (last, errors) = end?;
-    Ok(match last {
-        Some(Event::Recorded) => ChildEnd::Recorded,
-        Some(Event::Kept { error, step }) => ChildEnd::Kept { error, step },
-        Some(Event::Stopped) => ChildEnd::Stopped,
-        _ if interrupts.load(Ordering::Relaxed) > 1 => ChildEnd::Stopped,
-        _ => ChildEnd::Broken(format!("the run's process ended with {}{}", shown(status), said(&errors))),
+    Ok(match (last, stopping_signal(status)) {
+        (Some(Event::Ended(end)), _) => end,
+        // Before it was ready to end in good order, or pressed twice: what it did since its checkpoint is lost, no more.
+        (_, Some(signal)) => RunEnd::Stopped { signal: Some(signal) },
+        _ if interrupts.load(Ordering::Relaxed) > 0 => RunEnd::Stopped { signal: None },
+        _ => RunEnd::Broken {
+            error: format!("the run's process ended with {}{}", shown(status), said(&errors)),
+        },
     })
+}
+
+/// The signal that ended a process, where it is one that asks for an end.
+fn stopping_signal(status: ExitStatus) -> Option<i32> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt;
+        status.signal().filter(|signal| interrupts::ASKING.contains(signal))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = status;
+        None
+    }
 }
 
 /// Sends the job and listens until the process closes its output; returns its last word and what it said on standard
@@ -154,6 +156,7 @@ mod tests {
         let run = RunHeader {
             id: RunId::of_config(&serde_json::json!(1)),
             experiment: "e".to_owned(),
+            experiment_file: None,
             name: "o".to_owned(),
             family: "full".to_owned(),
             seed: 1,
@@ -165,7 +168,7 @@ mod tests {
         Job { corpus_dir: PathBuf::new(), results: PathBuf::new(), run }
     }
 
-    fn end_of(script: &str, interrupts: usize) -> (ChildEnd, Vec<Event>) {
+    fn end_of(script: &str, interrupts: usize) -> (RunEnd, Vec<Event>) {
         let worker = (PathBuf::from("/bin/sh"), vec!["-c".to_owned(), script.to_owned()]);
         let mut heard = Vec::new();
         let end = run_child(&worker, &job(), &AtomicUsize::new(interrupts), &mut |event| heard.push(event))
@@ -175,25 +178,33 @@ mod tests {
 
     #[test]
     fn the_last_word_decides() {
-        let (end, heard) = end_of(r#"read job; echo noise; echo '{"event":"recorded"}'"#, 0);
-        assert_eq!((end, heard), (ChildEnd::Recorded, vec![Event::Recorded]));
+        let (end, heard) = end_of(r#"read job; echo noise; echo '{"event":"ended","end":"recorded"}'"#, 0);
+        assert_eq!((end, heard), (RunEnd::Recorded, vec![Event::Ended(RunEnd::Recorded)]));
     }
 
     #[test]
     fn a_process_that_dies_is_broken_and_says_why() {
         let (end, _) = end_of("echo no memory >&2; exit 3", 0);
-        let ChildEnd::Broken(error) = end else { panic!("{end:?}") };
+        let RunEnd::Broken { error } = end else { panic!("{end:?}") };
         assert!(error.contains('3') && error.contains("no memory"), "{error}");
         let (end, _) = end_of("kill -9 $$", 0);
-        let ChildEnd::Broken(error) = end else { panic!("{end:?}") };
+        let RunEnd::Broken { error } = end else { panic!("{end:?}") };
         assert!(error.contains("signal 9"), "{error}");
     }
 
     #[test]
     fn an_interrupt_ends_the_input_and_a_second_one_the_process() {
-        let (end, _) = end_of(r#"cat >/dev/null; echo '{"event":"stopped"}'"#, 1);
-        assert_eq!(end, ChildEnd::Stopped);
+        let (end, _) = end_of(r#"cat >/dev/null; echo '{"event":"ended","end":"stopped","signal":null}'"#, 1);
+        assert_eq!(end, RunEnd::Stopped { signal: None });
         let (end, _) = end_of("exec sleep 60", 2);
-        assert_eq!(end, ChildEnd::Stopped);
+        assert_eq!(end, RunEnd::Stopped { signal: None });
+    }
+
+    #[test]
+    fn a_process_that_a_signal_asked_to_end_was_stopped_and_is_no_failure() {
+        for (name, signal) in [("TERM", 15), ("INT", 2), ("HUP", 1)] {
+            let (end, _) = end_of(&format!("kill -s {name} $$; sleep 60"), 0);
+            assert_eq!(end, RunEnd::Stopped { signal: Some(signal) }, "{name}");
+        }
     }
 }

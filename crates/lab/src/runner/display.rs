@@ -1,6 +1,7 @@
 //! Progress of an experiment: bars with rate, loss, perplexity and time left on a terminal, one line a finished run
 //! elsewhere.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -60,7 +61,8 @@ impl Display {
     /// A line that stays.
     pub(crate) fn note(&self, line: &str) {
         if self.bars.is_hidden() {
-            eprintln!("{line}");
+            // A terminal that was closed takes no more lines; that must not end the run.
+            let _ = writeln!(std::io::stderr(), "{line}");
         } else {
             let _ = self.bars.println(line);
         }
@@ -70,7 +72,7 @@ impl Display {
         self.run_started = Instant::now();
         (self.last_step, self.first) = (None, None);
         self.run.reset();
-        self.run.set_prefix(format!("{} seed {}", run.output, run.config.seed));
+        self.run.set_prefix(format!("{} seed {}", run.name, run.config.seed));
         self.run.set_message("starting");
         self.all.set_prefix(format!("run {}/{}", done + 1, self.runs));
         self.show_all(done, 0.0);
@@ -86,7 +88,8 @@ impl Display {
                     valid_perplexity.map(|ppl| format!(", valid ppl {ppl:.1}")).unwrap_or_default();
                 let (from, before) = *self.first.get_or_insert((Instant::now(), *share));
                 let left = time_left(from.elapsed(), before, *share);
-                self.run.set_message(format!("{rate:.0} tokens/s{loss}{perplexity}, {} left", short(left)));
+                let rate = rate.map(|rate| format!("{rate:.0} tokens/s")).unwrap_or_default();
+                self.run.set_message(format!("{rate}{loss}{perplexity}, {} left", short(left)));
                 self.show_all(self.done, *share);
             }
             Event::Evaluating { split, share } => {
@@ -96,7 +99,7 @@ impl Display {
                 self.last_step = Some(*step);
                 self.run.set_message(format!("resumed at step {step}"));
             }
-            Event::Recorded | Event::Kept { .. } | Event::Stopped => {}
+            Event::Ended(_) => {}
         }
     }
 

@@ -2,20 +2,22 @@
 
 mod child;
 mod display;
+mod source;
 mod superseded;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lexmax_records::{RunHeader, RunRecord, RunStatus, RunStore};
+use lexmax_records::{Contents, RunHeader, RunId, RunRecord, RunStatus, RunStore, Skipped};
 
 use crate::interrupts;
 use crate::machine::environment_of_commit;
 use crate::plan::{Plan, RunSpec};
-use crate::worker::Job;
-use crate::{LabError, Result};
-use child::{ChildEnd, run_child};
+use crate::worker::{Job, RunEnd};
+use crate::{LabError, Result, machine};
+use child::run_child;
 use display::Display;
 
 /// How a plan is run.
@@ -42,29 +44,34 @@ pub struct Outcome {
     pub failed: usize,
     /// Runs that were finished before.
     pub skipped: usize,
-    /// Runs left because the user stopped.
+    /// Runs left because the user, or the system, stopped.
     pub left: usize,
+    /// The signal that stopped them, where one did.
+    pub signal: Option<i32>,
 }
 
-/// Runs a plan. Ctrl-C ends the current run at its next step, with a checkpoint that a later call resumes from; a second
-/// Ctrl-C ends it at once.
+/// Runs a plan. Ctrl-C, SIGTERM or SIGHUP end the current run at its next step, with a checkpoint that a later call resumes
+/// from; a second Ctrl-C ends it at once.
 ///
 /// # Errors
-/// An unknown name in `only`; another runner at work on the same results; a results folder that cannot be written. A run
-/// that fails is no error: it is counted and recorded.
+/// An unknown name in `only`; a chosen run that is certain to fail ([`RunSpec::refusal`]), before any is started; another
+/// runner at work on the same results; results of another experiment file of the same name; a results folder that cannot
+/// be written. A run that fails is no error: it is counted and recorded.
 pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     let chosen = plan.only(&options.only)?;
-    let _lock = lock(&options.results)?;
+    refuse(plan, &chosen)?;
     let store = RunStore::open(&options.results);
+    let _lock = lock(&options.results)?;
+    source::check(plan, &options.results)?;
     let set_aside = superseded::tidy(plan, &options.results)?;
     interrupts::catch_interrupts();
-    let interrupts = interrupts::counted();
+    let interrupts = interrupts::asked();
     let mut outcome = Outcome::default();
     let mut waiting = Vec::new();
+    let (mut finished, unusable) = finished(&store)?;
     for run in chosen {
-        // A record that cannot be used is kept aside when the new one is written.
-        match store.read(&run.id).ok().flatten() {
-            Some(record) if record.result().is_some() && !options.again => {
+        match finished.remove(&run.id) {
+            Some(record) if !options.again => {
                 outcome.skipped += 1;
                 rename(record, plan, run, &store)?;
             }
@@ -72,6 +79,9 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
         }
     }
     let mut display = Display::new(waiting.len());
+    for Skipped { path, reason } in unusable {
+        display.note(&format!("{} counts for nothing: {reason}", path.display()));
+    }
     if set_aside > 0 {
         display.note(&format!("{set_aside} records of other configurations moved to superseded/"));
     }
@@ -84,10 +94,11 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     for (done, run) in waiting.iter().enumerate() {
         if interrupts.load(Ordering::Relaxed) > 0 {
             outcome.left = waiting.len() - done;
+            outcome.signal = interrupts::first();
             break;
         }
         display.start(done, run);
-        let header = header(plan, run, options.commit.clone());
+        let header = header(plan, run, options);
         let job = Job {
             corpus_dir: plan.corpus_dir.clone(),
             results: options.results.clone(),
@@ -96,16 +107,17 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
         let failed = |error, step| header.ended(RunStatus::Failed { error, step }, Vec::new());
         let ended = run_child(&options.worker, &job, interrupts, &mut |event| display.event(&event))?;
         let (record, kept) = match ended {
-            ChildEnd::Recorded => match store.read(&run.id)? {
+            RunEnd::Recorded => match store.read(&run.id)? {
                 Some(written) => (written, false),
                 None => (failed("its record is gone".to_owned(), None), false),
             },
-            ChildEnd::Kept { error, step } => (failed(error, step), true),
-            ChildEnd::Stopped => {
+            RunEnd::Kept { error, step } => (failed(error, step), true),
+            RunEnd::Stopped { signal } => {
                 outcome.left = waiting.len() - done;
+                outcome.signal = interrupts::first().or(signal);
                 break;
             }
-            ChildEnd::Broken(error) => {
+            RunEnd::Broken { error } => {
                 let record = failed(error, display.last_step());
                 let kept = !store.write_unless_worse(&record)?;
                 (record, kept)
@@ -121,10 +133,44 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// Records of finished runs, and the files among them that are none.
+fn finished(store: &RunStore) -> Result<(BTreeMap<RunId, RunRecord>, Vec<Skipped>)> {
+    let Contents { stored, skipped } = store.read_all()?;
+    let records = stored.into_iter().map(|stored| stored.record);
+    let finished = records.filter(|record| record.result().is_some());
+    Ok((finished.map(|record| (record.run.id.clone(), record)).collect(), skipped))
+}
+
+/// Refuses runs that are certain to fail, and with them the others: their mistakes are to be mended first.
+fn refuse(plan: &Plan, runs: &[&RunSpec]) -> Result<()> {
+    let mut refused: Vec<(&str, &str)> = Vec::new();
+    for run in runs {
+        if let Some(why) = &run.refusal
+            && !refused.iter().any(|(name, _)| *name == run.name)
+        {
+            refused.push((&run.name, why));
+        }
+    }
+    let place = |name: &str| format!("output `{name}`");
+    let config = |place, message| LabError::Config { file: plan.file.clone(), place, message };
+    match refused.as_slice() {
+        [] => Ok(()),
+        [(name, why)] => Err(config(place(name), (*why).to_owned())),
+        several => {
+            let lines = several.iter().map(|(name, why)| format!("\n  {}: {why}", place(name)));
+            let message = format!(
+                "no run was started, because these are certain to fail:{}",
+                lines.collect::<String>()
+            );
+            Err(config(format!("{} outputs", several.len()), message))
+        }
+    }
+}
+
 /// A finished run whose output has another name now is shown by that.
 fn rename(mut record: RunRecord, plan: &Plan, run: &RunSpec, store: &RunStore) -> Result<()> {
-    if record.run.name != run.output || record.run.experiment != plan.experiment {
-        record.run.name.clone_from(&run.output);
+    if record.run.name != run.name || record.run.experiment != plan.experiment {
+        record.run.name.clone_from(&run.name);
         record.run.experiment.clone_from(&plan.experiment);
         store.write(&record)?;
     }
@@ -132,17 +178,19 @@ fn rename(mut record: RunRecord, plan: &Plan, run: &RunSpec, store: &RunStore) -
 }
 
 /// Facts of a run that are known before it starts.
-fn header(plan: &Plan, run: &RunSpec, commit: Option<String>) -> RunHeader {
+fn header(plan: &Plan, run: &RunSpec, options: &RunOptions) -> RunHeader {
     let config = &run.config;
-    let threads = config.training.threads.unwrap_or(1);
+    let threads = config.training.threads.unwrap_or_else(machine::cores);
+    let dtype = config.training.dtype.name();
     RunHeader {
         id: run.id.clone(),
         experiment: plan.experiment.clone(),
-        name: run.output.clone(),
+        experiment_file: source::relative(&plan.file, &options.results),
+        name: run.name.clone(),
         family: config.output.family().to_owned(),
         seed: config.seed,
         config: run.json.clone(),
-        environment: environment_of_commit(commit, threads, &config.device, config.training.dtype.name()),
+        environment: environment_of_commit(options.commit.clone(), threads, &config.device, dtype),
         corpus: plan.corpus.clone(),
         started_unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
     }

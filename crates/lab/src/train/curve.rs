@@ -5,8 +5,8 @@ use std::time::Instant;
 use lexmax_corpus::Split;
 use lexmax_records::CurvePoint;
 
-use super::{Event, NEWS_EVERY, Observer, Trainer, Used};
-use crate::evaluate::{Score, score};
+use super::{Event, MeanLoss, NEWS_EVERY, Observer, Trainer, Used};
+use crate::evaluate::{Score, Text, score};
 use crate::{LabError, Result};
 
 impl Trainer<'_> {
@@ -42,12 +42,12 @@ impl Trainer<'_> {
             step,
             tokens: progress.tokens,
             train_seconds: progress.train_seconds,
-            train_loss: progress.loss_sum / progress.loss_tokens as f64,
+            train_loss: progress.loss.mean().unwrap_or(f64::NAN),
             valid_nll,
             valid_tokens: score.nll.tokens(),
             learning_rate: progress.learning_rate,
         });
-        (progress.loss_sum, progress.loss_tokens) = (0.0, 0);
+        progress.loss = MeanLoss::default();
         if let Some(plateau) = &mut progress.plateau {
             progress.learning_rate = plateau.observe(valid_nll);
         }
@@ -58,7 +58,7 @@ impl Trainer<'_> {
     /// Exact score of a split, of its first `most` tokens where given; `None` when the observer stopped it.
     ///
     /// # Errors
-    /// A split without a pair of tokens, or hidden states that are not finite.
+    /// A split without a pair of tokens or with ignored targets alone, or hidden states that are not finite.
     pub fn score(
         &self,
         split: Split,
@@ -69,7 +69,9 @@ impl Trainer<'_> {
         let tokens = &tokens[..most.unwrap_or(tokens.len()).min(tokens.len())];
         let truth = self.corpus.true_log_probs(split);
         let mut told = Instant::now();
-        score(&self.learner.model, tokens, truth, self.config.training.eval_batch, &mut |share| {
+        let ignored = self.config.output.loss_options().ignore_index;
+        let text = Text { tokens, truth, ignored, batch: self.config.training.eval_batch };
+        score(&self.learner.model, &text, &mut |share| {
             if told.elapsed() >= NEWS_EVERY {
                 told = Instant::now();
                 observer.tell(Event::Evaluating { split: split.to_string(), share });
@@ -78,13 +80,15 @@ impl Trainer<'_> {
         })
     }
 
-    pub(super) fn news(&self, loss: f64) -> Event {
+    /// Progress for the observer. JSON has no word for numbers that are not finite, so those are left out.
+    pub(super) fn news(&self, loss: MeanLoss) -> Event {
         let progress = &self.progress;
         Event::Training {
             share: self.share().min(1.0),
             step: progress.step,
-            rate: progress.tokens as f64 / (progress.train_seconds - progress.setup_seconds),
-            loss: Some(loss),
+            rate: Some(progress.tokens as f64 / (progress.train_seconds - progress.setup_seconds))
+                .filter(|rate| rate.is_finite()),
+            loss: loss.mean().filter(|loss| loss.is_finite()),
             valid_perplexity: progress
                 .curve
                 .last()

@@ -34,8 +34,8 @@ impl Learner {
     }
 
     /// Loss, gradients and update on one window, which the carried state (none at the start of a pass) comes before. Dropout and
-    /// negatives are drawn from the run's seed and the number of the step. Returns the loss in nats per token and the state to
-    /// carry on.
+    /// negatives are drawn from the run's seed and the number of the step. Returns the loss as the layer reduces it and the
+    /// state to carry on.
     ///
     /// # Errors
     /// A loss or gradient that is not finite; a layer that refuses its input.
@@ -67,6 +67,6 @@ impl Learner {
             scale = clip_factor(norm, clip)?;
         }
         self.optimizer.step_scaled(learning_rate, scale)?;
-        Ok((value / self.model.loss_divisor(&window.targets)?, state))
+        Ok((value, state))
     }
 }

@@ -2,6 +2,7 @@
 
 mod curve;
 mod learner;
+mod mean_loss;
 mod model;
 mod observer;
 mod schedule;
@@ -22,15 +23,16 @@ use lexmax_records::RunId;
 use tch::Tensor;
 
 pub use learner::Learner;
+pub use mean_loss::MeanLoss;
 pub use model::Model;
-pub use observer::{Event, Observer};
+pub use observer::{Event, Observer, RunEnd};
 pub use schedule::Used;
 pub use timings::Timings;
 
 use crate::backbone::State;
 use crate::batch::Streams;
 use crate::checkpoint::{self, Checkpoint, Progress};
-use crate::machine::parse_device;
+use crate::machine::{OwnMemory, parse_device};
 use crate::plan::RunConfig;
 use crate::{LabError, Result};
 
@@ -62,6 +64,7 @@ pub struct Trainer<'a> {
     checkpoint: PathBuf,
     saved: Instant,
     told: Instant,
+    memory: OwnMemory,
 }
 
 impl<'a> Trainer<'a> {
@@ -89,8 +92,7 @@ impl<'a> Trainer<'a> {
             row: 0,
             train_seconds: setup_seconds,
             setup_seconds,
-            loss_sum: 0.0,
-            loss_tokens: 0,
+            loss: MeanLoss::default(),
             learning_rate: training.learning_rate,
             plateau,
             points: 0,
@@ -107,6 +109,7 @@ impl<'a> Trainer<'a> {
             checkpoint,
             saved: now,
             told: now,
+            memory: OwnMemory::default(),
         };
         if let Some(saved) = Checkpoint::load(&trainer.checkpoint, id, device)? {
             trainer.resume(saved)?;
@@ -115,6 +118,8 @@ impl<'a> Trainer<'a> {
     }
 
     fn resume(&mut self, saved: Checkpoint) -> Result<()> {
+        self.check_fits(&saved)
+            .map_err(|message| LabError::Checkpoint { path: self.checkpoint.clone(), message })?;
         checkpoint::restore(&self.checkpoint, &saved.parameters, &self.learner.parameters)?;
         self.learner.optimizer.load_state(&saved.optimizer)?;
         self.state = saved.state;
@@ -122,6 +127,24 @@ impl<'a> Trainer<'a> {
         // A layer that adapts to its parameters does so to the restored ones.
         self.learner.model.layer.refresh()?;
         Ok(())
+    }
+
+    /// Checks what neither parameters nor optimizer state tell: where in the text it stands, and the carried state.
+    fn check_fits(&self, saved: &Checkpoint) -> std::result::Result<(), String> {
+        let (row, rows) = (saved.progress.row, self.streams.rows());
+        if row >= rows {
+            return Err(format!("it stands at row {row}, expected one of the {rows} of a pass"));
+        }
+        let backbone = &self.learner.model.backbone;
+        match &saved.state {
+            None if row == 0 => Ok(()),
+            None => Err(format!("it stands at row {row} without a carried state, expected one")),
+            Some(state) if backbone.takes_state(state, self.streams.batch() as i64) => Ok(()),
+            Some(state) => {
+                let found: Vec<_> = state.iter().map(|tensor| (tensor.size(), tensor.kind())).collect();
+                Err(format!("a carried state {found:?}, expected the one of this backbone"))
+            }
+        }
     }
 
     /// Trains until the budget is used up or the observer stops it, scoring curve points on the way.
@@ -143,6 +166,7 @@ impl<'a> Trainer<'a> {
                 return self.stop();
             }
             let loss = self.step()?;
+            self.memory.look();
             if self.told.elapsed() >= NEWS_EVERY {
                 self.told = Instant::now();
                 observer.tell(self.news(loss));
@@ -151,6 +175,26 @@ impl<'a> Trainer<'a> {
                 self.save()?;
             }
         }
+    }
+
+    /// Rows of a full training window, `T B`.
+    pub fn step_rows(&self) -> u64 {
+        (self.config.training.bptt.min(self.streams.rows()) * self.streams.batch()) as u64
+    }
+
+    /// The largest memory of the process's own so far, in bytes; `None` where the system does not tell.
+    pub fn peak_memory(&mut self) -> Option<u64> {
+        self.memory.look_now();
+        self.memory.peak()
+    }
+
+    /// Probability that the gradient filter left out of the last step, mean over the rows that count; `None` where nothing is
+    /// filtered.
+    pub fn dropped_mass(&self) -> Option<f64> {
+        let layer = &self.learner.model.layer;
+        let rows = |entries: u64| entries as f64 / layer.vocab_size() as f64;
+        let filtered = layer.left_out().filter(|filtered| filtered.entries > 0)?;
+        Some(filtered.dropped_mass / rows(filtered.entries))
     }
 
     fn stop(&mut self) -> Result<Ended> {

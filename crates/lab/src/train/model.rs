@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use lexmax_output::{BuildContext, OutputLayer, WordCounts};
-use tch::{Device, Kind, Tensor, nn};
+use tch::{Device, Tensor, nn};
 
+use crate::Result;
 use crate::backbone::{self, Backbone};
+use crate::check::check_reduction;
 use crate::machine::synchronize;
 use crate::plan::RunConfig;
-use crate::{LabError, Result};
 
 /// A language model.
 #[derive(Debug)]
@@ -21,8 +22,6 @@ pub struct Model {
     pub setup_seconds: f64,
     /// Whether the output layer sweeps without holding logits of all classes.
     pub fused: bool,
-    /// What the layer's loss is divided by for nats per token.
-    divisor: Divisor,
     store: nn::VarStore,
 }
 
@@ -32,6 +31,7 @@ impl Model {
     /// # Errors
     /// An option that the layer refuses; a reduction that gives one loss a row, which cannot be trained on.
     pub fn new(config: &RunConfig, counts: &WordCounts, device: Device) -> Result<Self> {
+        check_reduction(config)?;
         let mut store = nn::VarStore::new(device);
         store.set_kind(config.training.dtype.kind());
         let range = config.training.init_range;
@@ -54,28 +54,12 @@ impl Model {
         let layer = config.output.build(&context)?;
         synchronize(device);
         let setup_seconds = started.elapsed().as_secs_f64();
-        let divisor = Divisor::of(config)?;
-        Ok(Self { backbone, layer, setup_seconds, fused, divisor, store })
+        Ok(Self { backbone, layer, setup_seconds, fused, store })
     }
 
     /// Device of the parameters.
     pub fn device(&self) -> Device {
         self.store.device()
-    }
-
-    /// What the loss of a batch is divided by for nats per token.
-    ///
-    /// # Errors
-    /// libtorch refused.
-    pub fn loss_divisor(&self, targets: &Tensor) -> Result<f64> {
-        Ok(match self.divisor {
-            Divisor::One => 1.0,
-            Divisor::Rows { ignored: None } => targets.numel() as f64,
-            Divisor::Rows { ignored: Some(ignored) } => {
-                let counted = targets.f_ne(ignored)?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
-                counted.max(1) as f64
-            }
-        })
     }
 
     /// Every trainable parameter with its name, in the order of the names.
@@ -89,33 +73,5 @@ impl Model {
     /// Trainable parameters, counted.
     pub fn parameter_count(&self) -> u64 {
         self.parameters().iter().map(|(_, tensor)| tensor.numel() as u64).sum()
-    }
-}
-
-/// How many rows are in the loss of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Divisor {
-    /// It is their mean.
-    One,
-    /// It is their sum, over those whose target is not ignored.
-    Rows { ignored: Option<i64> },
-}
-
-impl Divisor {
-    /// Every layer has the shared options under `loss`, so they are read there.
-    fn of(config: &RunConfig) -> Result<Self> {
-        let json = serde_json::to_value(&config.output).unwrap_or_default();
-        match json.pointer("/loss/reduction").and_then(serde_json::Value::as_str) {
-            Some("sum") => {
-                let ignored = json.pointer("/loss/ignore_index").and_then(serde_json::Value::as_i64);
-                Ok(Self::Rows { ignored })
-            }
-            Some("none") => Err(LabError::Output(lexmax_output::OutputError::refused(
-                config.output.layer(),
-                "loss.reduction",
-                "training needs one loss a batch, expected `mean` or `sum`",
-            ))),
-            _ => Ok(Self::One),
-        }
     }
 }

@@ -13,8 +13,8 @@ pub enum Event {
         /// Steps taken.
         step: u64,
         /// Training tokens a second, set-up left out.
-        rate: f64,
-        /// Training loss of the step, nats per token.
+        rate: Option<f64>,
+        /// Mean training loss of the step's targets that count, in nats.
         loss: Option<f64>,
         /// Last exact validation perplexity.
         valid_perplexity: Option<f64>,
@@ -31,7 +31,15 @@ pub enum Event {
         /// Its step.
         step: u64,
     },
-    /// The record is written.
+    /// The run's process has nothing more to do.
+    Ended(RunEnd),
+}
+
+/// End of a run, as its process tells it or as its runner finds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+pub enum RunEnd {
+    /// The record is written, of a result or of a failure.
     Recorded,
     /// The run failed, and the finished record of an earlier time stays.
     Kept {
@@ -40,8 +48,16 @@ pub enum Event {
         /// Training step at which it broke, where known.
         step: Option<u64>,
     },
-    /// The run was told to stop; its checkpoint is written.
-    Stopped,
+    /// The run was told to stop; its checkpoint is written, where it had come so far.
+    Stopped {
+        /// The signal that told it, where one did.
+        signal: Option<i32>,
+    },
+    /// The process ended without a word: why.
+    Broken {
+        /// Its status, and the end of what it said on standard error.
+        error: String,
+    },
 }
 
 /// Receives the news of a run and may stop it.
@@ -51,4 +67,9 @@ pub trait Observer {
 
     /// Whether the run shall stop at the next step boundary.
     fn stop(&self) -> bool;
+
+    /// The signal that asks for the stop, where one does.
+    fn signal(&self) -> Option<i32> {
+        None
+    }
 }

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use super::Trainer;
+use super::{MeanLoss, Trainer};
 use crate::machine::synchronize;
 use crate::{LabError, Result};
 
 impl Trainer<'_> {
-    /// One step, timed; returns the loss in nats per token.
-    pub(super) fn step(&mut self) -> Result<f64> {
+    /// One step, timed; returns its mean loss.
+    pub(super) fn step(&mut self) -> Result<MeanLoss> {
         let started = Instant::now();
         let step = self.progress.step + 1;
         let at_step = |error: LabError| match error {
@@ -27,8 +27,10 @@ impl Trainer<'_> {
         self.progress.step = step;
         self.progress.tokens += tokens;
         self.progress.row += rows;
-        self.progress.loss_sum += loss * tokens as f64;
-        self.progress.loss_tokens += tokens;
+        let from = self.progress.row - rows;
+        let targets = self.streams.targets(from, self.progress.row);
+        let loss = MeanLoss::of_batch(loss, targets, config.output.loss_options());
+        self.progress.loss.add(loss);
         if self.progress.row >= self.streams.rows() {
             self.progress.row = 0;
             self.state = None;

@@ -240,3 +240,32 @@ fn budgets_end_at_the_first_step_that_reaches_them() {
     assert!(count > 0 && seconds >= 0.05, "{count} steps in {seconds} s");
     assert_eq!(config(&corpus, r#"{"budget": {"seconds": 2}}"#, FULL).training.budget, Budget::Seconds(2.0));
 }
+
+#[test]
+fn a_checkpoint_that_does_not_fit_the_model_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let corpus = corpus(folder.path());
+    let config = config(&corpus, "{}", FULL);
+    let file = folder.path().join("c");
+    let mut trainer = Trainer::new(&config, &id(), &corpus, file.clone()).unwrap();
+    assert_eq!(trainer.run(&mut Until::steps(3)).unwrap(), Ended::Stopped);
+    let load = || Checkpoint::load(&file, &id(), tch::Device::Cpu).unwrap().unwrap();
+    let state = |shape: &[i64]| Tensor::zeros(shape, (tch::Kind::Float, tch::Device::Cpu));
+    let rows = trainer.streams.rows();
+    let sound = load();
+    for (what, words) in
+        [("row", "stands at row"), ("none", "without a carried state"), ("state", "a carried state")]
+    {
+        let mut changed = load();
+        match what {
+            "row" => changed.progress.row = rows,
+            "none" => changed.state = None,
+            _ => changed.state = Some(vec![state(&[1, 4, 12]), state(&[1, 4, 12]), state(&[1, 4, 11])]),
+        }
+        changed.save(&file).unwrap();
+        let error = Trainer::new(&config, &id(), &corpus, file.clone()).unwrap_err().to_string();
+        assert!(error.contains("checkpoint") && error.contains(words), "{error}");
+    }
+    sound.save(&file).unwrap();
+    assert!(Trainer::new(&config, &id(), &corpus, file.clone()).is_ok());
+}

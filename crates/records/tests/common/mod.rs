@@ -11,6 +11,7 @@ pub fn record(name: &str, seed: u64) -> RunRecord {
     let run = RunHeader {
         id: RunId::of_config(&config),
         experiment: "store".into(),
+        experiment_file: None,
         name: name.into(),
         family: "sampled".into(),
         seed,
@@ -55,6 +56,7 @@ pub fn record(name: &str, seed: u64) -> RunRecord {
             ]),
             eval_batch: 10,
             ignored_class: None,
+            ignored_test_tokens: 0,
             valid_nll: 2.75,
             true_test_nll: Some(2.25),
             train_seconds: 1.5,

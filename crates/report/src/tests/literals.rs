@@ -26,6 +26,7 @@ fn records() -> Vec<RunRecord> {
             test: BandedNll::from_exact(vec![Band { from: 0, to: 33_278, nats, tokens: 1_000 }]),
             eval_batch: 10,
             ignored_class: None,
+            ignored_test_tokens: 0,
             valid_nll: 4.75,
             true_test_nll: Some(4.5),
             train_seconds: 61.0 + extra,

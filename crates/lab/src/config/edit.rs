@@ -1,66 +1,10 @@
-//! Reading sections of a TOML table, with errors that name the file, the section and the key.
+//! Changes of a file's tables: values set from the command line or by a grid, and sections laid over others.
 
-use std::path::Path;
-
-use serde::de::DeserializeOwned;
 use toml::{Table, Value};
-
-use super::suggest::{explain, explain_among, most_similar};
-use crate::{LabError, Result};
-
-/// The error of a place in the file.
-pub(crate) fn error(file: &Path, place: impl Into<String>, message: impl Into<String>) -> LabError {
-    LabError::Config { file: file.to_owned(), place: place.into(), message: message.into() }
-}
-
-/// Reads a section as `T`; unknown keys are errors where `T` denies them.
-pub(crate) fn decode<T: DeserializeOwned>(file: &Path, place: &str, value: Value) -> Result<T> {
-    T::deserialize(value).map_err(|source| error(file, place, explain(&source.to_string())))
-}
-
-/// As [`decode`], for types whose key `tag` says which one it is: serde forgets the key there, so it is found by leaving
-/// out one key at a time. `own` are keys of the section that were taken out before.
-pub(crate) fn decode_tagged<T: DeserializeOwned>(
-    file: &Path,
-    place: &str,
-    table: &Table,
-    tag: &str,
-    own: &[&str],
-) -> Result<T> {
-    let read = |table: &Table| T::deserialize(Value::Table(table.clone())).map_err(|error| error.to_string());
-    if !table.contains_key(tag) {
-        let message = missing(tag, table.keys());
-        return Err(error(file, place, message));
-    }
-    read(table).map_err(|message| {
-        let innocent = |key: &str| {
-            let mut without = table.clone();
-            without.remove(key);
-            read(&without).err().is_some_and(|other| other == message || other.starts_with("missing field"))
-        };
-        let culprits: Vec<&String> = table.keys().filter(|key| !innocent(key)).collect();
-        let about_key = message.starts_with("unknown field") || message.starts_with("missing field");
-        let key = match culprits.as_slice() {
-            [key] if !about_key => format!("`{key}`: "),
-            _ => String::new(),
-        };
-        error(file, place, format!("{key}{}", explain_among(&message, &[&[tag], own].concat())))
-    })
-}
-
-/// A key that must be there is not; one that looks like it may be meant.
-pub(crate) fn missing<'a>(key: &str, given: impl Iterator<Item = &'a String>) -> String {
-    let given: Vec<&String> = given.collect();
-    // Closer than for other guesses: the other keys are known ones as a rule, as `samples` beside a missing `name`.
-    match most_similar(key, &given, 0.8) {
-        Some(typo) => format!("unknown key `{typo}`; did you mean `{key}`? It is missing"),
-        None => format!("the key `{key}` is missing"),
-    }
-}
 
 /// Writes `value` at a dotted path, making tables on the way.
 pub(crate) fn insert(table: &mut Table, path: &[&str], value: Value) -> std::result::Result<(), String> {
-    let (last, parents) = path.split_last().ok_or("an empty key")?;
+    let (last, parents) = split(path)?;
     let mut here = table;
     for key in parents {
         let next = here.entry((*key).to_owned()).or_insert_with(|| Value::Table(Table::new()));
@@ -82,9 +26,17 @@ pub(crate) fn insert(table: &mut Table, path: &[&str], value: Value) -> std::res
     Ok(())
 }
 
+/// The last key of a path and those before it; no key may be empty.
+fn split<'a, 'b>(path: &'a [&'b str]) -> std::result::Result<(&'a &'b str, &'a [&'b str]), String> {
+    match path.split_last() {
+        Some(split) if path.iter().all(|key| !key.is_empty()) => Ok(split),
+        _ => Err(format!("an empty key in `{}`", path.join("."))),
+    }
+}
+
 /// Takes the value at a dotted path away, where there is one.
 pub(crate) fn remove(table: &mut Table, path: &[&str]) -> std::result::Result<(), String> {
-    let (last, parents) = path.split_last().ok_or("an empty key")?;
+    let (last, parents) = split(path)?;
     let mut here = Some(table);
     for key in parents {
         here = here.and_then(|table| table.get_mut(*key)).and_then(Value::as_table_mut);
@@ -154,15 +106,5 @@ mod tests {
         assert_eq!(base, expected);
         overlay(&mut base, &parse("optimizer = { kind = \"adam\" }"));
         assert_eq!(base["optimizer"], parse("optimizer = { kind = \"adam\" }")["optimizer"]);
-    }
-
-    #[test]
-    fn the_key_with_the_wrong_type_is_named() {
-        let table: Table = toml::from_str("layer = \"full\"\nsoft_cap = \"high\"").unwrap();
-        let error =
-            decode_tagged::<lexmax::OutputConfig>(Path::new("x.toml"), "output `a`", &table, "layer", &[])
-                .unwrap_err();
-        let text = error.to_string();
-        assert!(text.starts_with("x.toml: output `a`: `soft_cap`: invalid type: string \"high\""), "{text}");
     }
 }
