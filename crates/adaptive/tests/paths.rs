@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::{Built, build_on, wave};
+use common::build_on;
 use lexmax_adaptive::AdaptiveConfig;
 use lexmax_autograd::sparse::to_dense;
+use lexmax_conformance::{Built, dense_gradient, wave};
 use lexmax_kernels::seed::generator;
-use lexmax_output::conformance::dense_gradient;
 use lexmax_output::fused::Compute;
 use lexmax_output::{LossOptions, OutputLayer, Reduction};
 use tch::{Kind, Tensor};

@@ -5,9 +5,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lexmax_autograd::{BackwardContext, ForwardContext, Function, apply};
+use lexmax_conformance::{Case, check};
 use lexmax_full::{Full, FullConfig};
 use lexmax_kernels::seed::{Generator, generator};
-use lexmax_output::conformance::{Case, check};
 use lexmax_output::{
     BuildContext, LayerCost, LogProb, LossOptions, OutputLayer, Reduction, Result, TopK, TrainingLoss,
     sample_from,

@@ -2,6 +2,7 @@
 //! it, each with the defect shown to be caught.
 #![allow(clippy::unwrap_used)]
 
+use lexmax_conformance::uniform;
 use lexmax_full::{Full, FullConfig};
 use lexmax_kernels::logspace::log_sum_exp;
 use lexmax_kernels::seed::generator;
@@ -23,11 +24,7 @@ fn build(sizes: (i64, i64), loss: LossOptions) -> Built {
 }
 
 fn values(seed: u64, shape: &[i64], scale: f64) -> Tensor {
-    use rand::RngExt;
-    let mut rng = generator(seed, "values", 0);
-    let count = shape.iter().product::<i64>();
-    let drawn: Vec<f64> = (0..count).map(|_| scale * (2.0 * rng.random::<f64>() - 1.0)).collect();
-    Tensor::from_slice(&drawn).view(shape)
+    uniform(&mut generator(seed, "values", 0), shape, scale)
 }
 
 /// `z_c - log sum_j exp z_j`, one entry at a time.

@@ -4,7 +4,8 @@
 
 mod common;
 
-use common::{Made, every_tree, make, values};
+use common::{Made, every_tree, make};
+use lexmax_conformance::uniform;
 use lexmax_hierarchical::tree::CodeTree;
 use lexmax_hierarchical::{Bins, HierarchicalConfig, TreeKind};
 use lexmax_kernels::seed::{Generator, generator};
@@ -33,7 +34,7 @@ fn a20_12_no_probability_exceeds_one() {
         for config in &every_tree(&LossOptions::default()) {
             let mut made = make(kind, VOCAB, HIDDEN, config);
             for scale in [1.0, 20.0, 1e4] {
-                let hidden = values(&mut made.rng, &[30, HIDDEN], scale).to_kind(kind);
+                let hidden = uniform(&mut made.rng, &[30, HIDDEN], scale).to_kind(kind);
                 assert!(
                     at_most_one(made.layer.log_probs(&hidden).unwrap().tensor()),
                     "log_probs {kind:?} {scale}"
@@ -47,13 +48,13 @@ fn a20_12_no_probability_exceeds_one() {
             }
         }
     }
-    let logits = values(&mut generator(1, "logits", 0), &[500], 20.0).to_kind(Kind::Float);
+    let logits = uniform(&mut generator(1, "logits", 0), &[500], 20.0).to_kind(Kind::Float);
     assert!(!at_most_one(&(logits.sigmoid() + 1e-5).log()), "the floor of the defect passes the check");
 }
 
 /// Losses of plain gradient descent on one batch, with the layer's loss times `sign`.
 fn descend(made: &mut Made, sign: f64) -> Vec<f64> {
-    let hidden = values(&mut made.rng, &[12, HIDDEN], 1.0);
+    let hidden = uniform(&mut made.rng, &[12, HIDDEN], 1.0);
     let targets = spread_targets(12, VOCAB);
     let mut losses = vec![];
     for _ in 0..25 {
@@ -100,7 +101,7 @@ fn a20_15_smoothing_is_over_all_words_whatever_the_classes() {
             ..Default::default()
         };
         let mut made = make(Kind::Double, VOCAB, HIDDEN, &config);
-        let hidden = values(&mut made.rng, &[12, HIDDEN], 1.0);
+        let hidden = uniform(&mut made.rng, &[12, HIDDEN], 1.0);
         let targets = spread_targets(12, VOCAB);
         let got = made.layer.loss(&hidden, &targets, &mut rng()).unwrap().into_tensor();
         let dense = made.layer.log_probs(&hidden).unwrap().into_tensor();
@@ -141,7 +142,7 @@ fn a20_17_forward_and_backward_in_every_kind() {
         for config in every_tree(&loss) {
             let run = |kind| {
                 let mut made = make(kind, VOCAB, HIDDEN, &config);
-                let hidden = values(&mut made.rng, &[12, HIDDEN], 1.0).to_kind(kind).set_requires_grad(true);
+                let hidden = uniform(&mut made.rng, &[12, HIDDEN], 1.0).to_kind(kind).set_requires_grad(true);
                 let loss =
                     made.layer.loss(&hidden, &spread_targets(12, VOCAB), &mut rng()).unwrap().into_tensor();
                 loss.backward();
@@ -193,7 +194,7 @@ fn a20_20_a_loss_touches_the_paths_of_its_targets_and_no_more() {
         let steps: i64 = ids.iter().map(|&id| i64::from(shape.lengths()[id as usize])).sum();
         let touched = |dense: bool| {
             let mut made = make(Kind::Double, vocab_size, HIDDEN, &config);
-            let hidden = values(&mut made.rng, &[rows, HIDDEN], 1.0);
+            let hidden = uniform(&mut made.rng, &[rows, HIDDEN], 1.0);
             if dense {
                 let all = made.layer.log_probs(&hidden).unwrap().into_tensor();
                 all.sum(Kind::Double).backward();
@@ -233,7 +234,7 @@ fn a20_20_a_two_level_loss_touches_the_classes_of_its_targets_and_no_more() {
     };
     let touched = |targets: &[i64]| {
         let mut made = make(Kind::Double, VOCAB, HIDDEN, &config);
-        let hidden = values(&mut made.rng, &[targets.len() as i64, HIDDEN], 1.0);
+        let hidden = uniform(&mut made.rng, &[targets.len() as i64, HIDDEN], 1.0);
         made.layer.loss(&hidden, &Tensor::from_slice(targets), &mut rng()).unwrap().backward().unwrap();
         rows_with_gradient(&made.store.variables()["weight"])
     };

@@ -1,7 +1,7 @@
-//! The high-rank heads under the laws of `lexmax_output::conformance`.
+//! The high-rank heads under the laws of `lexmax_conformance`.
 
+use lexmax_conformance::{Case, check};
 use lexmax_mixture::{Mixture, MixtureConfig, Sigsoftmax, SigsoftmaxConfig};
-use lexmax_output::conformance::{Case, check};
 
 fn mixture(name: &str, config: MixtureConfig) {
     check(&Case {

@@ -5,11 +5,11 @@
 //! * [`TrainingLoss`], [`LogProb`], [`TopK`], [`ExactNll`]: values whose types keep surrogate losses and perplexities apart.
 //! * [`BuildContext`], [`WordCounts`]: what a layer is built from.
 //! * [`dense`]: exact answers from the logits of all classes.
-//! * [`conformance`]: the laws that every layer is tested against.
+//!
+//! The crate `lexmax-conformance` tests a layer against the laws of the trait.
 
 mod batch;
 mod build;
-pub mod conformance;
 mod cost;
 mod counts;
 pub mod dense;

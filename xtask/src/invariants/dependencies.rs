@@ -75,12 +75,13 @@ const RULES: &[Rule] = &[
         ],
         libtorch: true,
     },
+    Rule { package: "lexmax-conformance", ours: &["lexmax-kernels", "lexmax-output"], libtorch: true },
     Rule { package: "lexmax-second-device", ours: &[], libtorch: true },
     Rule { package: "xtask", ours: &[], libtorch: false },
 ];
 
 /// Packages that only tests may use: anyone's dev-dependencies.
-const FOR_TESTS: &[&str] = &["lexmax-second-device"];
+const FOR_TESTS: &[&str] = &["lexmax-conformance", "lexmax-second-device"];
 
 const FAMILY: &[&str] = &["lexmax-autograd", "lexmax-kernels", "lexmax-output"];
 

@@ -3,25 +3,27 @@
 
 use tch::Kind;
 
-use super::subject::{Case, ROWS, Subject, assert_close, dense_gradient, normal};
-use crate::fused::Compute;
-use crate::{LossOptions, Reduction};
+use crate::compare::{assert_close, dense_gradient};
+use crate::normal;
+use crate::subject::{ROWS, Subject, Trial};
 use lexmax_kernels::seed::generator;
+use lexmax_output::fused::Compute;
+use lexmax_output::{LossOptions, Reduction};
 
-pub(super) fn check(case: &Case<'_>) {
+pub(crate) fn check(trial: &Trial<'_>) {
     for kind in [Kind::Double, Kind::Float] {
         for reduction in [Reduction::None, Reduction::Mean, Reduction::Sum] {
             for weighted in [false, true] {
                 for label_smoothing in [0.0, 0.15] {
-                    let weights = || (0..case.vocab_size).map(|id| 0.5 + (id % 3) as f64).collect();
+                    let weights = || (0..trial.vocab_size).map(|id| 0.5 + (id % 3) as f64).collect();
                     let class_weights = weighted.then(weights);
                     // Two rows of the batch have it.
-                    let ignore_index = Some((case.vocab_size - 1) / 2);
+                    let ignore_index = Some((trial.vocab_size - 1) / 2);
                     let options = LossOptions { ignore_index, reduction, label_smoothing, class_weights };
-                    let refused = (weighted && case.refuses("class_weights"))
-                        || (label_smoothing > 0.0 && case.refuses("label_smoothing"));
+                    let refused = (weighted && trial.refuses("class_weights"))
+                        || (label_smoothing > 0.0 && trial.refuses("label_smoothing"));
                     if !refused {
-                        agree(case, kind, &options);
+                        agree(trial, kind, &options);
                     }
                 }
             }
@@ -29,11 +31,11 @@ pub(super) fn check(case: &Case<'_>) {
     }
 }
 
-fn agree(case: &Case<'_>, kind: Kind, options: &LossOptions) {
+fn agree(trial: &Trial<'_>, kind: Kind, options: &LossOptions) {
     let run = |path| {
-        let mut subject: Subject = case.build_on(path, kind, options.clone()).unwrap();
+        let mut subject: Subject = trial.build_on(path, kind, options.clone()).unwrap();
         let ignored = subject.targets.eq(options.ignore_index.unwrap()).sum(Kind::Int64).int64_value(&[]);
-        assert!((1..ROWS).contains(&ignored), "{}: {ignored} rows are ignored", case.name);
+        assert!((1..ROWS).contains(&ignored), "{}: {ignored} rows are ignored", trial.name);
         let loss = subject.loss();
         let upstream = normal(&mut generator(6, "upstream", 0), &[ROWS], 1.0).to_kind(kind);
         let total = match options.reduction {
@@ -44,7 +46,7 @@ fn agree(case: &Case<'_>, kind: Kind, options: &LossOptions) {
         (loss.is_exact(), loss.into_tensor().detach(), subject)
     };
     let (reference, fastest) = (run(Compute::Reference), run(Compute::Fastest));
-    let what = |part: &str| format!("{}: {part} of the two paths, {options:?}", case.name);
+    let what = |part: &str| format!("{}: {part} of the two paths, {options:?}", trial.name);
     assert_eq!(reference.0, fastest.0, "{}", what("exactness"));
     assert_close(&what("loss"), &fastest.1, &reference.1, kind, 64.0);
     assert_close(
