@@ -1,4 +1,4 @@
-//! Defects of other packages that concern the adaptive softmax, by their rows in the list of defects: each test shows
+//! Defects of other packages that concern the adaptive softmax, by their rows in `docs/DEFECTS.md`: each test shows
 //! that the layer is free of one and that its check rejects the defect.
 #![allow(clippy::unwrap_used)]
 

@@ -20,12 +20,14 @@
 //! ```
 //!
 //! The rest are helpers for tests of one layer: [`Built`], a layer whose parameters are away from zero, [`wave`] for
-//! tensors without a pattern, and [`numbers`], the arithmetic of slow f64 oracles.
+//! tensors without a pattern, [`numbers`], the arithmetic of slow f64 oracles, and
+//! [`golden_files`], the cases that other packages computed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod compare;
 mod fixture;
+mod golden;
 mod laws;
 pub mod numbers;
 mod subject;
@@ -34,6 +36,7 @@ use lexmax_output::fused::Compute;
 
 pub use compare::dense_gradient;
 pub use fixture::{Built, normal, uniform, wave};
+pub use golden::golden_files;
 pub use subject::{Builder, Case};
 
 use subject::Trial;

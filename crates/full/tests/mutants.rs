@@ -1,5 +1,5 @@
 //! Does the conformance suite notice? Each mutant is the exact softmax with one defect that a published package had
-//! (rows of the defect list), and the suite must reject it.
+//! (rows of `docs/DEFECTS.md`), and the suite must reject it.
 #![allow(clippy::unwrap_used)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

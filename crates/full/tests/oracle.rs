@@ -66,7 +66,7 @@ proptest! {
     }
 }
 
-/// Row 12 of the defect list: `log(x + 1e-5)` gave probabilities above 1.
+/// Row 12 of `docs/DEFECTS.md`: `log(x + 1e-5)` gave probabilities above 1.
 #[test]
 fn a20_12_no_probability_above_one() {
     let built = build((5, 1), LossOptions::default());

@@ -1,4 +1,4 @@
-//! Defects of other implementations that trees must not have, by their numbers in the catalogue of peers' defects. Each
+//! Defects of other implementations that trees must not have, by their rows in `docs/DEFECTS.md`. Each
 //! check is also shown to reject the defect.
 #![allow(clippy::unwrap_used)]
 
@@ -27,7 +27,7 @@ fn at_most_one(log_probs: &Tensor) -> bool {
     log_probs.max().double_value(&[]) <= 0.0
 }
 
-/// A.20 #12: `log(x + 1e-5)` of fastText gives probabilities above 1.
+/// Row 12: `log(x + 1e-5)` of fastText gives probabilities above 1.
 #[test]
 fn a20_12_no_probability_exceeds_one() {
     for kind in [Kind::Float, Kind::Double, Kind::BFloat16] {
@@ -74,7 +74,7 @@ fn falls_and_stays_positive(losses: &[f64]) -> bool {
     losses.iter().all(|&loss| loss >= 0.0) && losses.windows(2).all(|pair| pair[1] < pair[0])
 }
 
-/// A.20 #13: gensim summed the loss of its hierarchical softmax with the wrong sign.
+/// Row 13: gensim summed the loss of its hierarchical softmax with the wrong sign.
 #[test]
 fn a20_13_the_loss_is_positive_and_falls_on_a_fixed_batch() {
     for config in every_tree(&LossOptions::default()) {
@@ -85,7 +85,7 @@ fn a20_13_the_loss_is_positive_and_falls_on_a_fixed_batch() {
     }
 }
 
-/// A.20 #15: Megatron smoothed over the classes of one shard. Here: the same formula for 1, 2, ... `V` classes.
+/// Row 15: Megatron smoothed over the classes of one shard. Here: the same formula for 1, 2, ... `V` classes.
 #[test]
 fn a20_15_smoothing_is_over_all_words_whatever_the_classes() {
     let smoothing = 0.3;
@@ -135,7 +135,7 @@ fn right_in_kind(loss: &Tensor, kind: Kind, truth: f64) -> bool {
     loss.kind() == kind && (loss.double_value(&[]) - truth).abs() <= 8.0 * epsilon * truth.abs()
 }
 
-/// A.20 #17: PyTorch's adaptive softmax failed in half precision, as it made a buffer of another kind.
+/// Row 17: PyTorch's adaptive softmax failed in half precision, as it made a buffer of another kind.
 #[test]
 fn a20_17_forward_and_backward_in_every_kind() {
     for loss in [LossOptions::default(), LossOptions { label_smoothing: 0.1, ..LossOptions::default() }] {
@@ -178,7 +178,7 @@ fn rows_with_gradient(weight: &Tensor) -> i64 {
         .int64_value(&[])
 }
 
-/// A.20 #20: methods that promise to save work and score all words behind the scenes.
+/// Row 20: methods that promise to save work and score all words behind the scenes.
 #[test]
 fn a20_20_a_loss_touches_the_paths_of_its_targets_and_no_more() {
     let (rows, vocab_size) = (4, 1000);
@@ -223,7 +223,7 @@ fn a20_20_a_loss_touches_the_paths_of_its_targets_and_no_more() {
     }
 }
 
-/// A.20 #20 for two levels: only words of the targets' classes.
+/// Row 20 for two levels: only words of the targets' classes.
 #[test]
 fn a20_20_a_two_level_loss_touches_the_classes_of_its_targets_and_no_more() {
     let config = HierarchicalConfig {
