@@ -96,11 +96,18 @@ fn execute(command: Command) -> Result<()> {
             println!("{}", serde_json::json!({"name": corpus.name(), "folder": folder}));
         }
         Command::Environment { threads } => {
-            println!("{}", serde_json::to_string_pretty(&machine::environment(threads, "cpu", "f32"))?);
+            let environment = machine::environment(commit(), threads, "cpu", "f32");
+            println!("{}", serde_json::to_string_pretty(&environment)?);
         }
         Command::Report { folder } => print!("{}", peers::write_peers(&folder)?.text),
     }
     Ok(())
+}
+
+/// The commit of the sources as they are now; changes below `results` are none of theirs.
+fn commit() -> Option<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    lexmax_build::commit_of(&root, &[".", ":(exclude)results"])
 }
 
 /// One case in this process: memory of a first call, the check of the answer, then the times.
@@ -126,7 +133,8 @@ fn time(
         (_, Task::LanguageModel) => language_model(work, compute, budget, corpus)?,
         _ => (None, layer(work, compute, budget)?),
     };
-    let environment = machine::environment(tch::get_num_threads().unsigned_abs() as usize, "cpu", "f32");
+    let threads = tch::get_num_threads().unsigned_abs() as usize;
+    let environment = machine::environment(None, threads, "cpu", "f32");
     let Sizes { rows, width, classes } = work.sizes;
     let name = variant.to_possible_value().map(|value| value.get_name().to_owned());
     Ok(peers::Line {

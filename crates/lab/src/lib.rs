@@ -42,7 +42,6 @@ pub mod allocator;
 pub mod backbone;
 pub mod batch;
 pub mod checkpoint;
-mod commit;
 pub mod config;
 mod error;
 pub mod evaluate;
@@ -63,3 +62,8 @@ pub use plan::{Plan, RunConfig, RunSpec};
 pub use prepare::{corpus_folder, prepare_corpus};
 pub use runner::{Outcome, RunOptions, run_plan};
 pub use worker::{Event, Job, run_worker};
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

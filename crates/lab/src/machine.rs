@@ -5,7 +5,7 @@ use std::path::Path;
 use lexmax_records::Environment;
 use tch::{Cuda, Device};
 
-use crate::{LabError, Result, commit};
+use crate::{LabError, Result};
 
 /// Logical cores that this process may use.
 pub fn cores() -> usize {
@@ -47,21 +47,8 @@ pub(crate) fn synchronize(device: Device) {
     }
 }
 
-/// What runs here, from sources as they are now: git is asked for the commit of the checkout that this crate was built
-/// in. Changes below `results` are no changes of the sources.
-pub fn environment(threads: usize, device: &str, dtype: &str) -> Environment {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
-    let commit = root.and_then(|root| commit::of_checkout(root, &[".", ":(exclude)results"]));
-    environment_of_commit(commit, threads, device, dtype)
-}
-
-/// What runs here, where the commit is known.
-pub(crate) fn environment_of_commit(
-    commit: Option<String>,
-    threads: usize,
-    device: &str,
-    dtype: &str,
-) -> Environment {
+/// The machine and the software of a run, whose sources are of a commit where that is known.
+pub fn environment(commit: Option<String>, threads: usize, device: &str, dtype: &str) -> Environment {
     Environment {
         cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
         cores: cores(),

@@ -66,6 +66,7 @@ const RULES: &[Rule] = &[
         package: "lexmax-benches",
         ours: &[
             "lexmax",
+            "lexmax-build",
             "lexmax-kernels",
             "lexmax-output",
             "lexmax-optim",
@@ -75,6 +76,7 @@ const RULES: &[Rule] = &[
         ],
         libtorch: true,
     },
+    Rule { package: "lexmax-build", ours: &[], libtorch: false },
     Rule { package: "lexmax-conformance", ours: &["lexmax-kernels", "lexmax-output"], libtorch: true },
     Rule { package: "lexmax-second-device", ours: &[], libtorch: true },
     Rule { package: "xtask", ours: &[], libtorch: false },
@@ -82,6 +84,9 @@ const RULES: &[Rule] = &[
 
 /// Packages that only tests may use: anyone's dev-dependencies.
 const FOR_TESTS: &[&str] = &["lexmax-conformance", "lexmax-second-device"];
+
+/// Packages that any build script of a package on libtorch may use.
+const FOR_BUILD_SCRIPTS: &[&str] = &["lexmax-build"];
 
 const FAMILY: &[&str] = &["lexmax-autograd", "lexmax-kernels", "lexmax-output"];
 
@@ -109,6 +114,7 @@ struct Package<'a> {
 struct Dependency<'a> {
     name: &'a str,
     dev: bool,
+    build: bool,
 }
 
 /// Compares the workspace with the rules.
@@ -134,7 +140,8 @@ pub fn check(metadata: &Value) -> Result<Vec<Violation>> {
                 }
                 continue;
             }
-            if is_ours(name) && !rule.ours.contains(&name) {
+            let for_build = rule.libtorch && dependency.build && FOR_BUILD_SCRIPTS.contains(&name);
+            if is_ours(name) && !for_build && !rule.ours.contains(&name) {
                 let expected = match rule.ours {
                     [] => "no package of this workspace".to_owned(),
                     ours => format!("of this workspace only {}", ours.join(", ")),
@@ -186,8 +193,9 @@ fn packages(metadata: &Value) -> Result<Vec<Package<'_>>> {
     for package in list {
         let mut dependencies = Vec::new();
         for dependency in package["dependencies"].as_array().into_iter().flatten() {
-            let dev = dependency["kind"].as_str() == Some("dev");
-            dependencies.push(Dependency { name: name(dependency)?, dev });
+            let kind = dependency["kind"].as_str();
+            let (dev, build) = (kind == Some("dev"), kind == Some("build"));
+            dependencies.push(Dependency { name: name(dependency)?, dev, build });
         }
         packages.push(Package { name: name(package)?, dependencies });
     }
@@ -280,6 +288,19 @@ mod tests {
             found,
             ["lexmax-lab: depends on lexmax-second-device; expected as a dev-dependency only".to_owned()]
         );
+    }
+
+    #[test]
+    fn helper_of_build_scripts_outside_a_build_script_is_seen() {
+        let found = violations(&[
+            ("lexmax-build", &[]),
+            ("lexmax-full", &[("lexmax-build", Some("build"))]),
+            ("lexmax-output", &[("lexmax-build", None)]),
+            ("lexmax-kernels", &[("lexmax-build", Some("build"))]),
+        ]);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("lexmax-output: depends on lexmax-build"), "{found:?}");
+        assert!(found[1].starts_with("lexmax-kernels: depends on lexmax-build"), "{found:?}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use lexmax_records::{RunRecord, RunStatus, RunStore, SCHEMA_VERSION};
 
 use crate::interrupts;
-use crate::machine::environment_of_commit;
+use crate::machine::environment;
 use crate::plan::{Plan, RunSpec};
 use crate::worker::Job;
 use crate::{LabError, Result};
@@ -142,7 +142,7 @@ fn blank_record(plan: &Plan, run: &RunSpec, commit: Option<String>) -> RunRecord
         family: config.output.family().to_owned(),
         seed: config.seed,
         config: run.json.clone(),
-        environment: environment_of_commit(commit, threads, &config.device, config.training.dtype.name()),
+        environment: environment(commit, threads, &config.device, config.training.dtype.name()),
         corpus: plan.corpus.clone(),
         started_unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         status: RunStatus::Failed { error: "the run has not ended".to_owned(), step: None },

@@ -1,5 +1,4 @@
-//! The commit of a source tree, as records name it. The build script of the binary compiles this file too, so it is
-//! plain `std`.
+//! The commit of a source tree, as records name it.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +6,7 @@ use std::process::Command;
 /// Commit of the git checkout whose root is `root`, with `-dirty` where tracked files below `paths` (git's pathspecs)
 /// differ from it. None without git, and where `root` only lies inside another repository: its commit would tell of
 /// other sources.
-pub fn of_checkout(root: &Path, paths: &[&str]) -> Option<String> {
+pub fn commit_of(root: &Path, paths: &[&str]) -> Option<String> {
     let top = git(root, &["rev-parse", "--show-toplevel"], &[])?;
     if Path::new(top.trim_end_matches('\n')).canonicalize().ok()? != root.canonicalize().ok()? {
         return None;
@@ -43,7 +42,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        let outside_results = || of_checkout(root, &[".", ":(exclude)results"]);
+        let outside_results = || commit_of(root, &[".", ":(exclude)results"]);
         assert_eq!(outside_results(), None, "no repository");
         if git(root, &["init", "--quiet"], &[]).is_none() {
             eprintln!("skipped: no git here");
@@ -61,7 +60,7 @@ mod tests {
         assert_eq!(outside_results().unwrap(), clean);
         write("crates/a.rs", "two");
         assert_eq!(outside_results().unwrap(), format!("{clean}-dirty"));
-        assert_eq!(of_checkout(root, &["build"]).unwrap(), clean);
-        assert_eq!(of_checkout(&root.join("crates"), &["."]), None, "a folder of another repository");
+        assert_eq!(commit_of(root, &["build"]).unwrap(), clean);
+        assert_eq!(commit_of(&root.join("crates"), &["."]), None, "a folder of another repository");
     }
 }
