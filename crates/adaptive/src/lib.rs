@@ -16,3 +16,8 @@ mod tail;
 
 pub use config::AdaptiveConfig;
 pub use layer::Adaptive;
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

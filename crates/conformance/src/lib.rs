@@ -77,3 +77,8 @@ impl Drop for OneThread {
         tch::set_num_threads(self.before);
     }
 }
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

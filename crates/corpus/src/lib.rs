@@ -55,3 +55,8 @@ pub use stop::stop_building;
 pub use synth::{SynthOptions, synthesize};
 pub use text::{BuildOptions, TextInput, Tokenizer, build};
 pub use vocab::Vocab;
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

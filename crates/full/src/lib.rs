@@ -9,3 +9,8 @@ pub mod transform;
 
 pub use config::{FullConfig, Temperature};
 pub use layer::Full;
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -37,3 +37,8 @@ pub use element::Element;
 pub use error::{KernelError, Result};
 pub use pool::{Runner, set_runner};
 pub use simd::Level;
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

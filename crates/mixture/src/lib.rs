@@ -14,3 +14,8 @@ mod top_k;
 pub use mos::Mixture;
 pub use mos_config::MixtureConfig;
 pub use sigsoftmax::{Sigsoftmax, SigsoftmaxConfig};
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -31,3 +31,8 @@ pub use linear::{Linear, sigsoftmax, soft_cap};
 pub use options::{Loss, LossOptions, Reduction};
 pub use pick::{check_k, sample_from, sample_logits, top_k_of};
 pub use value::{ExactNll, LogProb, TopK, TrainingLoss};
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

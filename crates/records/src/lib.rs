@@ -28,3 +28,8 @@ pub use schema::{
     Band, BandedNll, CorpusFacts, CurvePoint, Environment, RunRecord, RunResult, RunStatus, SCHEMA_VERSION,
 };
 pub use store::{RunStore, write_atomically};
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

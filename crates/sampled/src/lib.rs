@@ -25,3 +25,8 @@ pub use negatives::Negatives;
 pub use objective::Objective;
 pub use proposal::Proposal;
 pub use sampler::Sampler;
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
