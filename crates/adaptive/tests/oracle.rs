@@ -8,7 +8,7 @@ use lexmax_adaptive::AdaptiveConfig;
 use lexmax_conformance::numbers::{Parameters, rows};
 use lexmax_conformance::wave;
 use lexmax_output::fused::Compute;
-use lexmax_output::{LossOptions, OutputLayer, Reduction};
+use lexmax_output::{LossOptions, Reduction};
 use proptest::prelude::*;
 use tch::Kind;
 
