@@ -42,7 +42,7 @@ fn must<T>(result: anyhow::Result<T>) -> T {
 fn compare(criterion: &mut Criterion, task: Task) {
     lexmax_lab::allocator::keep_freed_memory();
     // Where the system does not tell, nothing is skipped for want of memory.
-    let room = lexmax_lab::machine::environment(1, "cpu", "f32").memory_bytes.unwrap_or(u64::MAX);
+    let room = lexmax_lab::machine::environment(None, 1, "cpu", "f32").memory_bytes.unwrap_or(u64::MAX);
     let mut group = criterion.benchmark_group(task.name());
     group.sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
     for sizes in sizes() {

@@ -1,13 +1,9 @@
 //! Compiles the C++ shim against the libtorch that torch-sys found, and writes the run path.
 
-use std::error::Error;
-
-#[path = "../../build/rpath.rs"]
-mod rpath;
-#[path = "../../build/shim.rs"]
-mod shim;
-
-fn main() -> Result<(), Box<dyn Error>> {
-    rpath::main();
-    shim::compile("src/shim.cpp", "lexmax_autograd_shim")
+fn main() -> Result<(), lexmax_build::BuildError> {
+    if lexmax_build::docs_rs() {
+        return Ok(());
+    }
+    lexmax_build::run_path();
+    lexmax_build::compile("src/shim.cpp", "lexmax_autograd_shim")
 }

@@ -1,13 +1,6 @@
 //! Compiles the device against the libtorch that torch-sys found, and writes the run path.
 
-use std::error::Error;
-
-#[path = "../../build/rpath.rs"]
-mod rpath;
-#[path = "../../build/shim.rs"]
-mod shim;
-
-fn main() -> Result<(), Box<dyn Error>> {
-    rpath::main();
-    shim::compile("src/device.cpp", "lexmax_second_device")
+fn main() -> Result<(), lexmax_build::BuildError> {
+    lexmax_build::run_path();
+    lexmax_build::compile("src/device.cpp", "lexmax_second_device")
 }

@@ -121,7 +121,8 @@ fn time(
         (_, Task::LanguageModel) => language_model(work, compute, budget, corpus)?,
         _ => (None, layer(work, compute, budget)?),
     };
-    let environment = machine::environment(tch::get_num_threads().unsigned_abs() as usize, "cpu", "f32");
+    let threads = tch::get_num_threads().unsigned_abs() as usize;
+    let environment = machine::environment(None, threads, "cpu", "f32");
     let Sizes { rows, width, classes } = work.sizes;
     let name = variant.to_possible_value().map(|value| value.get_name().to_owned());
     Ok(peers::Line {

@@ -79,7 +79,7 @@ pub fn peers(root: &Path, arguments: &PeersArgs) -> Result<()> {
         None => python::ensure(root)?,
     };
     let threads = arguments.threads.unwrap_or_else(|| lab::cores() as u64);
-    let environment = lab::environment(threads as usize, "cpu", "f32");
+    let environment = lab::environment(commit(), threads as usize, "cpu", "f32");
     let folder = results.join(machine::folder(&environment));
     let text = corpus(root);
     let name = text.as_ref().map(|text| text.name.as_str());
@@ -276,4 +276,10 @@ mod tests {
         assert!(error.contains("no folder of a machine"), "{error}");
         assert!(report_all(&results.path().join("none")).unwrap_err().to_string().contains("list"));
     }
+}
+
+/// The commit of the sources as they are now; changes below `results` are none of theirs.
+fn commit() -> Option<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    lexmax_build::commit_of(&root, &[".", ":(exclude)results"])
 }

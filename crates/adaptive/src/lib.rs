@@ -20,3 +20,8 @@ pub use layer::Adaptive;
 
 /// Name of the family in configurations and messages.
 pub(crate) const NAME: &str = "adaptive";
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,11 +1,13 @@
-//! Defects of other packages that concern the adaptive softmax, by their rows in the list of defects: each test shows
+//! Defects of other packages that concern the adaptive softmax, by their rows in `docs/DEFECTS.md`: each test shows
 //! that the layer is free of one and that its check rejects the defect.
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
-use common::{Built, build, build_on, floats, wave};
+use common::{build, build_on};
 use lexmax_adaptive::{Adaptive, AdaptiveConfig};
+use lexmax_conformance::numbers::{close, floats, rows};
+use lexmax_conformance::wave;
 use lexmax_output::fused::Compute;
 use lexmax_output::{BuildContext, LossOptions, OutputLayer, Reduction};
 use tch::{Device, Kind, Tensor, nn};
@@ -16,10 +18,6 @@ fn by_rows() -> LossOptions {
 
 fn config(cutoffs: &[i64], loss: LossOptions) -> AdaptiveConfig {
     AdaptiveConfig { cutoffs: cutoffs.to_vec(), div_value: 2.0, loss, ..AdaptiveConfig::default() }
-}
-
-fn close(a: &[f64], b: &[f64]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs().max(1.0))
 }
 
 /// Row 6: the ignored id was compared with targets that were already shifted to their cluster, so that the word
@@ -87,22 +85,6 @@ fn a20_08_log_prob_agrees_with_the_loss() {
     assert!(!consistent(&Tensor::cat(&[dense.narrow(1, 0, 5), within(5, 6), within(11, 9)], 1)));
 }
 
-/// Names of the variables that one step of plain SGD does not change, or that have no gradient.
-fn idle(built: &mut Built, targets: &[i64]) -> Vec<String> {
-    let hidden = wave(&[targets.len() as i64, 6], 0.8, 1.0);
-    built.loss(&hidden, targets).backward();
-    let still = |variable: &Tensor| {
-        if !variable.grad().defined() {
-            return true;
-        }
-        let before = variable.detach().copy();
-        let step: Tensor = variable.grad() * 0.1;
-        let _ = tch::no_grad(|| variable.shallow_clone().subtract_(&step));
-        before == *variable
-    };
-    built.variables().into_iter().filter(|(_, variable)| still(variable)).map(|(name, _)| name).collect()
-}
-
 /// Row 9: without tail clusters the parameters of the head were missing from the optimiser.
 #[test]
 fn a20_09_every_parameter_learns_at_every_edge() {
@@ -110,16 +92,12 @@ fn a20_09_every_parameter_learns_at_every_edge() {
         [(&[], &[0, 9, 19]), (&[1], &[0, 5, 19]), (&[5], &[0, 4, 5, 19]), (&[5, 11], &[0, 5, 7, 11, 19])];
     for (cutoffs, targets) in cases {
         let config = AdaptiveConfig { tail_bias: true, ..config(cutoffs, LossOptions::default()) };
-        assert_eq!(
-            idle(&mut build(&config, 20, 6, Kind::Double), targets),
-            Vec::<String>::new(),
-            "{cutoffs:?}"
-        );
+        assert_eq!(build(&config, 20, 6, Kind::Double).idle(targets), Vec::<String>::new(), "{cutoffs:?}");
     }
     // The defect: a parameter that no loss reaches.
     let mut built = build(&config(&[], LossOptions::default()), 20, 6, Kind::Double);
     let _ = built.store.root().zeros("unreached", &[2]);
-    assert_eq!(idle(&mut built, &[0, 9]), ["unreached"]);
+    assert_eq!(built.idle(&[0, 9]), ["unreached"]);
 }
 
 /// Row 9, a batch that misses a cluster or holds ignored rows alone: the gradient is zero, and there is one.
@@ -152,7 +130,7 @@ fn a20_15_smoothing_is_the_same_for_one_and_many_clusters() {
         let loss = LossOptions { label_smoothing: smoothing, ..by_rows() };
         let mut built = build(&config(&cutoffs, loss), 20, 6, Kind::Double);
         let (hidden, targets) = (wave(&[4, 6], 1.1, 1.0), [2_i64, 7, 13, 19]);
-        let dense = common::rows(built.layer.log_probs(&hidden).unwrap().tensor());
+        let dense = rows(built.layer.log_probs(&hidden).unwrap().tensor());
         let smoothed = |row: usize, classes: std::ops::Range<usize>| {
             let spread = dense[row][classes.clone()].iter().sum::<f64>() / classes.len() as f64;
             -(1.0 - smoothing) * dense[row][targets[row] as usize] - smoothing * spread

@@ -1,7 +1,7 @@
-//! The adaptive softmax under the laws of `lexmax_output::conformance`, at every edge of its partition.
+//! The adaptive softmax under the laws of `lexmax_conformance`, at every edge of its partition.
 
 use lexmax_adaptive::{Adaptive, AdaptiveConfig};
-use lexmax_output::conformance::{Case, check};
+use lexmax_conformance::{Case, check};
 
 fn conforms(name: &str, config: AdaptiveConfig) {
     check(&Case {

@@ -3,10 +3,12 @@
 
 mod common;
 
-use common::{Parameters, build_on, oracle_loss, oracle_row, rows, wave};
+use common::{build_on, oracle_loss, oracle_row};
 use lexmax_adaptive::AdaptiveConfig;
+use lexmax_conformance::numbers::{Parameters, rows};
+use lexmax_conformance::wave;
 use lexmax_output::fused::Compute;
-use lexmax_output::{LossOptions, OutputLayer, Reduction};
+use lexmax_output::{LossOptions, Reduction};
 use proptest::prelude::*;
 use tch::Kind;
 

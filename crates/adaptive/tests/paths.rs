@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::{Built, build_on, wave};
+use common::build_on;
 use lexmax_adaptive::AdaptiveConfig;
 use lexmax_autograd::sparse::to_dense;
+use lexmax_conformance::{Built, dense_gradient, wave};
 use lexmax_kernels::seed::generator;
-use lexmax_output::conformance::dense_gradient;
 use lexmax_output::fused::Compute;
 use lexmax_output::{LossOptions, OutputLayer, Reduction};
 use tch::{Kind, Tensor};
@@ -81,8 +81,8 @@ fn queries_agree_over_many_blocks() {
     let (fused, plain) = (on(Compute::Fastest), on(Compute::Reference));
     let (hidden, ids) =
         (wave(&[ROWS, HIDDEN], 0.7, 1.0).to_kind(Kind::Float), Tensor::from_slice(&targets()));
-    let of_targets = |layer: &lexmax_adaptive::Adaptive| layer.log_prob(&hidden, &ids).unwrap().into_tensor();
-    assert!(relative(&of_targets(&fused), &of_targets(&plain)) <= 1e-5);
+    let of_targets = |layer: &dyn OutputLayer| layer.log_prob(&hidden, &ids).unwrap().into_tensor();
+    assert!(relative(&of_targets(&*fused), &of_targets(&*plain)) <= 1e-5);
     let dense = plain.log_probs(&hidden).unwrap().into_tensor();
     for k in [1, 20, 1000] {
         let (a, b) = (fused.top_k(&hidden, k).unwrap(), plain.top_k(&hidden, k).unwrap());

@@ -79,3 +79,8 @@ pub use context::{BackwardContext, ForwardContext};
 pub use error::{AutogradError, BoxError, Result};
 pub use function::Function;
 pub use parallel::{for_each_index, threads};
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -59,3 +59,8 @@ pub use split::Split;
 pub use synth::{SynthOptions, synthesize, synthesize_observed};
 pub use text::{BuildOptions, Piece, TextInput, TextReader, Tokenizer, build, build_observed};
 pub use vocab::Vocab;
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

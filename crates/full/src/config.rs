@@ -157,7 +157,7 @@ impl FullConfig {
     /// As [`LayerSizes::check`] and [`FullConfig::validate`]; a gradient filter where the fused path is not taken; tying
     /// without an embedding `[V, D]`.
     pub fn check(&self, sizes: &LayerSizes) -> Result<()> {
-        let layer = crate::layer::NAME;
+        let layer = crate::NAME;
         sizes.check(layer, &self.loss)?;
         self.validate(sizes.vocab_size)?;
         if self.gradient_filter.is_some() && !sizes.fused {

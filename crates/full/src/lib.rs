@@ -14,3 +14,8 @@ pub use layer::Full;
 
 /// Name of the family in configurations and messages.
 pub(crate) const NAME: &str = "full";
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,8 +1,8 @@
-//! The exact softmax under the laws of `lexmax_output::conformance`, plain and with each of its options.
+//! The exact softmax under the laws of `lexmax_conformance`, plain and with each of its options.
 
+use lexmax_conformance::{Case, check};
 use lexmax_full::{Full, FullConfig, Temperature};
 use lexmax_output::LogitTransform;
-use lexmax_output::conformance::{Case, check};
 
 fn conforms(name: &str, config: FullConfig, refuses: &[(&str, &str)]) {
     check(&Case {

@@ -1,11 +1,11 @@
 //! Filtered gradients of the layer: the loss stays exact to the bit, gradients are near, and what is left out is reported.
 #![allow(clippy::unwrap_used)]
 
+use lexmax_conformance::uniform;
 use lexmax_full::{Full, FullConfig};
 use lexmax_kernels::seed::{Generator, generator};
 use lexmax_output::fused::Compute;
 use lexmax_output::{BuildContext, LossOptions, OutputLayer, Reduction};
-use rand::RngExt;
 use tch::{Device, Kind, Tensor, nn};
 
 const SIZES: [i64; 3] = [24, 1700, 8];
@@ -15,10 +15,7 @@ fn rng() -> Generator {
 }
 
 fn values(seed: u64, shape: &[i64], scale: f64) -> Tensor {
-    let mut rng = generator(seed, "values", 0);
-    let count = shape.iter().product::<i64>();
-    let drawn: Vec<f64> = (0..count).map(|_| scale * (2.0 * rng.random::<f64>() - 1.0)).collect();
-    Tensor::from_slice(&drawn).view(shape)
+    uniform(&mut generator(seed, "values", 0), shape, scale)
 }
 
 struct Step {

@@ -1,13 +1,13 @@
 //! Does the conformance suite notice? Each mutant is the exact softmax with one defect that a published package had
-//! (rows of the defect list), and the suite must reject it.
+//! (rows of `docs/DEFECTS.md`), and the suite must reject it.
 #![allow(clippy::unwrap_used)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lexmax_autograd::{BackwardContext, ForwardContext, Function, apply};
+use lexmax_conformance::{Case, check};
 use lexmax_full::{Full, FullConfig};
 use lexmax_kernels::seed::{Generator, generator};
-use lexmax_output::conformance::{Case, check};
 use lexmax_output::{
     BuildContext, LayerCost, LogProb, LossOptions, OutputLayer, Reduction, Result, TopK, TrainingLoss,
     sample_from,

@@ -2,6 +2,7 @@
 //! it, each with the defect shown to be caught.
 #![allow(clippy::unwrap_used)]
 
+use lexmax_conformance::uniform;
 use lexmax_full::{Full, FullConfig};
 use lexmax_kernels::logspace::log_sum_exp;
 use lexmax_kernels::seed::generator;
@@ -27,11 +28,7 @@ fn build_config(sizes: (i64, i64), kind: Kind, config: &FullConfig) -> Built {
 }
 
 fn values(seed: u64, shape: &[i64], scale: f64) -> Tensor {
-    use rand::RngExt;
-    let mut rng = generator(seed, "values", 0);
-    let count = shape.iter().product::<i64>();
-    let drawn: Vec<f64> = (0..count).map(|_| scale * (2.0 * rng.random::<f64>() - 1.0)).collect();
-    Tensor::from_slice(&drawn).view(shape)
+    uniform(&mut generator(seed, "values", 0), shape, scale)
 }
 
 /// `f(x)` from its definition.
@@ -87,7 +84,7 @@ proptest! {
     }
 }
 
-/// Row 10 of the defect list: the sigmoid underflows long before its logarithm does.
+/// Row 10 of `docs/DEFECTS.md`: the sigmoid underflows long before its logarithm does.
 #[test]
 fn a20_10_sigsoftmax_takes_the_logarithm_of_the_sigmoid_directly() {
     let transform = LogitTransform::Sigsoftmax;
@@ -120,7 +117,7 @@ fn a20_10_sigsoftmax_takes_the_logarithm_of_the_sigmoid_directly() {
     }
 }
 
-/// Row 12 of the defect list: `log(x + 1e-5)` gave probabilities above 1.
+/// Row 12 of `docs/DEFECTS.md`: `log(x + 1e-5)` gave probabilities above 1.
 #[test]
 fn a20_12_no_probability_above_one() {
     let built = build((5, 1), LossOptions::default());

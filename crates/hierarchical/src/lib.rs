@@ -34,3 +34,8 @@ pub use two_level::TwoLevel;
 
 /// Name of the family in configurations and messages.
 pub(crate) const NAME: &str = "hierarchical";
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

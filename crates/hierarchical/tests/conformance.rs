@@ -1,8 +1,8 @@
 //! Every tree under the laws of all output layers.
 #![allow(clippy::unwrap_used)]
 
+use lexmax_conformance::{Case, check};
 use lexmax_hierarchical::{Bins, HierarchicalConfig, TreeKind, build};
-use lexmax_output::conformance::{Case, check};
 
 fn conforms(name: &str, config: &HierarchicalConfig) {
     check(&Case {

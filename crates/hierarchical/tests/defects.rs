@@ -1,10 +1,11 @@
-//! Defects of other implementations that trees must not have, by their numbers in the catalogue of peers' defects. Each
+//! Defects of other implementations that trees must not have, by their rows in `docs/DEFECTS.md`. Each
 //! check is also shown to reject the defect.
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
-use common::{Made, every_tree, make, values};
+use common::{Made, every_tree, make};
+use lexmax_conformance::uniform;
 use lexmax_hierarchical::tree::CodeTree;
 use lexmax_hierarchical::{Bins, HierarchicalConfig, TreeKind};
 use lexmax_kernels::seed::{Generator, generator};
@@ -26,14 +27,14 @@ fn at_most_one(log_probs: &Tensor) -> bool {
     log_probs.max().double_value(&[]) <= 0.0
 }
 
-/// A.20 #12: `log(x + 1e-5)` of fastText gives probabilities above 1.
+/// Row 12: `log(x + 1e-5)` of fastText gives probabilities above 1.
 #[test]
 fn a20_12_no_probability_exceeds_one() {
     for kind in [Kind::Float, Kind::Double, Kind::BFloat16] {
         for config in &every_tree(&LossOptions::default()) {
             let mut made = make(kind, VOCAB, HIDDEN, config);
             for scale in [1.0, 20.0, 1e4] {
-                let hidden = values(&mut made.rng, &[30, HIDDEN], scale).to_kind(kind);
+                let hidden = uniform(&mut made.rng, &[30, HIDDEN], scale).to_kind(kind);
                 assert!(
                     at_most_one(made.layer.log_probs(&hidden).unwrap().tensor()),
                     "log_probs {kind:?} {scale}"
@@ -47,13 +48,13 @@ fn a20_12_no_probability_exceeds_one() {
             }
         }
     }
-    let logits = values(&mut generator(1, "logits", 0), &[500], 20.0).to_kind(Kind::Float);
+    let logits = uniform(&mut generator(1, "logits", 0), &[500], 20.0).to_kind(Kind::Float);
     assert!(!at_most_one(&(logits.sigmoid() + 1e-5).log()), "the floor of the defect passes the check");
 }
 
 /// Losses of plain gradient descent on one batch, with the layer's loss times `sign`.
 fn descend(made: &mut Made, sign: f64) -> Vec<f64> {
-    let hidden = values(&mut made.rng, &[12, HIDDEN], 1.0);
+    let hidden = uniform(&mut made.rng, &[12, HIDDEN], 1.0);
     let targets = spread_targets(12, VOCAB);
     let mut losses = vec![];
     for _ in 0..25 {
@@ -73,7 +74,7 @@ fn falls_and_stays_positive(losses: &[f64]) -> bool {
     losses.iter().all(|&loss| loss >= 0.0) && losses.windows(2).all(|pair| pair[1] < pair[0])
 }
 
-/// A.20 #13: gensim summed the loss of its hierarchical softmax with the wrong sign.
+/// Row 13: gensim summed the loss of its hierarchical softmax with the wrong sign.
 #[test]
 fn a20_13_the_loss_is_positive_and_falls_on_a_fixed_batch() {
     for config in every_tree(&LossOptions::default()) {
@@ -84,7 +85,7 @@ fn a20_13_the_loss_is_positive_and_falls_on_a_fixed_batch() {
     }
 }
 
-/// A.20 #15: Megatron smoothed over the classes of one shard. Here: the same formula for 1, 2, ... `V` classes.
+/// Row 15: Megatron smoothed over the classes of one shard. Here: the same formula for 1, 2, ... `V` classes.
 #[test]
 fn a20_15_smoothing_is_over_all_words_whatever_the_classes() {
     let smoothing = 0.3;
@@ -100,7 +101,7 @@ fn a20_15_smoothing_is_over_all_words_whatever_the_classes() {
             ..Default::default()
         };
         let mut made = make(Kind::Double, VOCAB, HIDDEN, &config);
-        let hidden = values(&mut made.rng, &[12, HIDDEN], 1.0);
+        let hidden = uniform(&mut made.rng, &[12, HIDDEN], 1.0);
         let targets = spread_targets(12, VOCAB);
         let got = made.layer.loss(&hidden, &targets, &mut rng()).unwrap().into_tensor();
         let dense = made.layer.log_probs(&hidden).unwrap().into_tensor();
@@ -134,14 +135,14 @@ fn right_in_kind(loss: &Tensor, kind: Kind, truth: f64) -> bool {
     loss.kind() == kind && (loss.double_value(&[]) - truth).abs() <= 8.0 * epsilon * truth.abs()
 }
 
-/// A.20 #17: PyTorch's adaptive softmax failed in half precision, as it made a buffer of another kind.
+/// Row 17: PyTorch's adaptive softmax failed in half precision, as it made a buffer of another kind.
 #[test]
 fn a20_17_forward_and_backward_in_every_kind() {
     for loss in [LossOptions::default(), LossOptions { label_smoothing: 0.1, ..LossOptions::default() }] {
         for config in every_tree(&loss) {
             let run = |kind| {
                 let mut made = make(kind, VOCAB, HIDDEN, &config);
-                let hidden = values(&mut made.rng, &[12, HIDDEN], 1.0).to_kind(kind).set_requires_grad(true);
+                let hidden = uniform(&mut made.rng, &[12, HIDDEN], 1.0).to_kind(kind).set_requires_grad(true);
                 let loss =
                     made.layer.loss(&hidden, &spread_targets(12, VOCAB), &mut rng()).unwrap().into_tensor();
                 loss.backward();
@@ -177,7 +178,7 @@ fn rows_with_gradient(weight: &Tensor) -> i64 {
         .int64_value(&[])
 }
 
-/// A.20 #20: methods that promise to save work and score all words behind the scenes.
+/// Row 20: methods that promise to save work and score all words behind the scenes.
 #[test]
 fn a20_20_a_loss_touches_the_paths_of_its_targets_and_no_more() {
     let (rows, vocab_size) = (4, 1000);
@@ -193,7 +194,7 @@ fn a20_20_a_loss_touches_the_paths_of_its_targets_and_no_more() {
         let steps: i64 = ids.iter().map(|&id| i64::from(shape.lengths()[id as usize])).sum();
         let touched = |dense: bool| {
             let mut made = make(Kind::Double, vocab_size, HIDDEN, &config);
-            let hidden = values(&mut made.rng, &[rows, HIDDEN], 1.0);
+            let hidden = uniform(&mut made.rng, &[rows, HIDDEN], 1.0);
             if dense {
                 let all = made.layer.log_probs(&hidden).unwrap().into_tensor();
                 all.sum(Kind::Double).backward();
@@ -222,7 +223,7 @@ fn a20_20_a_loss_touches_the_paths_of_its_targets_and_no_more() {
     }
 }
 
-/// A.20 #20 for two levels: only words of the targets' classes.
+/// Row 20 for two levels: only words of the targets' classes.
 #[test]
 fn a20_20_a_two_level_loss_touches_the_classes_of_its_targets_and_no_more() {
     let config = HierarchicalConfig {
@@ -233,7 +234,7 @@ fn a20_20_a_two_level_loss_touches_the_classes_of_its_targets_and_no_more() {
     };
     let touched = |targets: &[i64]| {
         let mut made = make(Kind::Double, VOCAB, HIDDEN, &config);
-        let hidden = values(&mut made.rng, &[targets.len() as i64, HIDDEN], 1.0);
+        let hidden = uniform(&mut made.rng, &[targets.len() as i64, HIDDEN], 1.0);
         made.layer.loss(&hidden, &Tensor::from_slice(targets), &mut rng()).unwrap().backward().unwrap();
         rows_with_gradient(&made.store.variables()["weight"])
     };

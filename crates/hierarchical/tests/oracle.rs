@@ -5,7 +5,9 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{counts, make, values};
+use common::{counts, make};
+use lexmax_conformance::numbers::{log_softmax, rows};
+use lexmax_conformance::uniform;
 use lexmax_hierarchical::tree::CodeTree;
 use lexmax_hierarchical::{Bins, HierarchicalConfig, TreeKind};
 use lexmax_kernels::seed::generator;
@@ -14,18 +16,8 @@ use tch::{Kind, Tensor};
 
 const HIDDEN: i64 = 4;
 
-fn rows(tensor: &Tensor) -> Vec<Vec<f64>> {
-    Vec::<Vec<f64>>::try_from(tensor).unwrap()
-}
-
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn log_softmax(logits: &[f64]) -> Vec<f64> {
-    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let normaliser = largest + logits.iter().map(|logit| (logit - largest).exp()).sum::<f64>().ln();
-    logits.iter().map(|logit| logit - normaliser).collect()
 }
 
 /// Canonical codes as they are taught: count up, and append zeros where the length grows. `(length, value)` each.
@@ -111,7 +103,7 @@ proptest! {
         let weight = rows(&variables["weight"]);
         let bias = variables.get("bias").map_or(vec![0.0; weight.len()], |bias| Vec::try_from(bias).unwrap());
         let tree = if huffman { CodeTree::huffman(&counts(vocab_size)) } else { CodeTree::balanced(vocab_size).unwrap() };
-        let hidden = values(&mut made.rng, &[3, HIDDEN], 2.0);
+        let hidden = uniform(&mut made.rng, &[3, HIDDEN], 2.0);
         check_against(made.layer.as_ref(), &hidden, |hidden| binary_oracle(&tree, &weight, &bias, hidden));
     }
 
@@ -129,7 +121,7 @@ proptest! {
         // Sizes of equal bins differ by one at most; which are larger is the layer's choice, so it is asked.
         let context = lexmax_output::BuildContext::new(made.store.root() / "again", vocab_size, HIDDEN, 1);
         let sizes = lexmax_hierarchical::TwoLevel::new(&context, &config).unwrap().class_sizes();
-        let hidden = values(&mut made.rng, &[3, HIDDEN], 2.0);
+        let hidden = uniform(&mut made.rng, &[3, HIDDEN], 2.0);
         check_against(made.layer.as_ref(), &hidden, |hidden| {
             let logit = |weight: &[f64], bias: f64| dot(weight, hidden) + bias;
             let class_logits: Vec<_> = class_weight.iter().zip(&class_bias).map(|(w, &b)| logit(w, b)).collect();
@@ -152,7 +144,7 @@ fn with_one_word_its_probability_is_one_and_the_loss_is_zero_but_connected() {
         common::every_tree(&lexmax_output::LossOptions { label_smoothing: 0.1, ..Default::default() })
     {
         let mut made = make(Kind::Double, 1, HIDDEN, &config);
-        let hidden = values(&mut made.rng, &[3, HIDDEN], 2.0).set_requires_grad(true);
+        let hidden = uniform(&mut made.rng, &[3, HIDDEN], 2.0).set_requires_grad(true);
         let targets = Tensor::zeros([3], (Kind::Int64, hidden.device()));
         let loss = made.layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap();
         assert_eq!(loss.value().unwrap(), 0.0, "{:?}", config.tree);
@@ -173,7 +165,7 @@ fn with_one_word_its_probability_is_one_and_the_loss_is_zero_but_connected() {
 #[test]
 fn with_two_words_a_binary_tree_is_logistic_regression() {
     let mut made = make(Kind::Double, 2, HIDDEN, &HierarchicalConfig::default());
-    let hidden = values(&mut made.rng, &[5, HIDDEN], 2.0);
+    let hidden = uniform(&mut made.rng, &[5, HIDDEN], 2.0);
     let variables = made.store.variables();
     let logit = hidden.linear(&variables["weight"], Some(&variables["bias"]));
     let expected = Tensor::cat(&[&logit.log_sigmoid(), &(-&logit).log_sigmoid()], 1);

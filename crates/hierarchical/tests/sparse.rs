@@ -5,11 +5,11 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Made, counts, make_in, values};
+use common::{Made, counts, make_in};
+use lexmax_conformance::{dense_gradient, uniform};
 use lexmax_hierarchical::tree::CodeTree;
 use lexmax_hierarchical::{Bins, HierarchicalConfig, TreeKind};
 use lexmax_kernels::seed::generator;
-use lexmax_output::conformance::dense_gradient;
 use lexmax_output::fused::Compute;
 use lexmax_output::{LossOptions, Reduction};
 use tch::{Kind, Tensor};
@@ -39,7 +39,7 @@ fn after_a_batch(
     sparse: bool,
 ) -> (Made, Tensor, Tensor) {
     let mut made = make_in(kind, VOCAB, HIDDEN, config, compute, sparse);
-    let hidden = values(&mut made.rng, &[6, HIDDEN], 1.0).to_kind(kind).set_requires_grad(true);
+    let hidden = uniform(&mut made.rng, &[6, HIDDEN], 1.0).to_kind(kind).set_requires_grad(true);
     let targets = Tensor::from_slice(&TARGETS);
     let loss = made.layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().into_tensor();
     loss.sum(None::<Kind>).backward();
@@ -117,7 +117,7 @@ fn gradients_of_two_batches_add_up_and_a_kept_graph_gives_them_again() {
             Compute::Fastest,
             true,
         );
-        let hidden = values(&mut made.rng, &[6, HIDDEN], 1.0);
+        let hidden = uniform(&mut made.rng, &[6, HIDDEN], 1.0);
         let targets = Tensor::from_slice(&TARGETS);
         let mut loss = || {
             made.layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().into_tensor() * 3.0
@@ -146,7 +146,7 @@ fn frozen_parameters_get_no_gradient_and_change_no_other() {
         let (made, ..) = after_a_batch(&config, Kind::Double, Compute::Fastest, true);
         let expected = made.store.variables();
         let mut frozen = make_in(Kind::Double, VOCAB, HIDDEN, &config, Compute::Fastest, true);
-        let hidden = values(&mut frozen.rng, &[6, HIDDEN], 1.0);
+        let hidden = uniform(&mut frozen.rng, &[6, HIDDEN], 1.0);
         let _ = frozen.store.variables()["weight"].set_requires_grad(false);
         let targets = Tensor::from_slice(&TARGETS);
         frozen.layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().backward().unwrap();
@@ -167,7 +167,7 @@ fn the_same_bits_at_every_run_and_rounding_alone_between_numbers_of_threads() {
             tch::set_num_threads(threads);
             let loss = LossOptions::default();
             let mut made = make_in(Kind::Float, 2000, 96, &config(tree, loss), Compute::Fastest, true);
-            let hidden = values(&mut made.rng, &[900, 96], 1.0).to_kind(Kind::Float).set_requires_grad(true);
+            let hidden = uniform(&mut made.rng, &[900, 96], 1.0).to_kind(Kind::Float).set_requires_grad(true);
             let targets = Tensor::from_slice(
                 &(0..900).map(|row| row * row * 7 % 2000 / (1 + row % 9)).collect::<Vec<i64>>(),
             );

@@ -40,3 +40,8 @@ pub use error::{KernelError, Result};
 pub use pool::{Runner, set_runner};
 pub use simd::Level;
 pub use transform::LogitTransform;
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -64,9 +64,13 @@ impl Case {
         let mut workspace = Workspace::new(threads).with_memory_limit(limit);
         let options = Options { filter, ..Options::default() };
         if self.gradients {
-            let wanted =
-                Gradients { hidden: Some(&mut d_hidden), weight: Some(&mut d_weight), ..Gradients::default() };
-            loss_and_gradients(linear, &targets, &options, Upstream::Same(1.0), wanted, &mut workspace).unwrap();
+            let wanted = Gradients {
+                hidden: Some(&mut d_hidden),
+                weight: Some(&mut d_weight),
+                ..Gradients::default()
+            };
+            loss_and_gradients(linear, &targets, &options, Upstream::Same(1.0), wanted, &mut workspace)
+                .unwrap();
         } else {
             loss(linear, &targets, &options, &mut workspace).unwrap();
         }
@@ -97,8 +101,14 @@ fn cases() -> impl Iterator<Item = Case> {
     ];
     let filter = Some(Filter { eps: 1e-4, exact_weight: false });
     sizes.into_iter().flat_map(move |(rows, size, vocab, threads, mib)| {
-        [(true, None), (true, filter), (false, None)].map(|(gradients, filter)| {
-            Case { rows, size, vocab, threads, limit: mib << 20, gradients, filter }
+        [(true, None), (true, filter), (false, None)].map(|(gradients, filter)| Case {
+            rows,
+            size,
+            vocab,
+            threads,
+            limit: mib << 20,
+            gradients,
+            filter,
         })
     })
 }

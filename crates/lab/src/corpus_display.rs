@@ -66,7 +66,7 @@ impl Observer for CorpusDisplay {
     }
 
     fn stop(&self) -> bool {
-        interrupts::counted().load(Ordering::Relaxed) > 0
+        interrupts::asked().load(Ordering::Relaxed) > 0
     }
 }
 

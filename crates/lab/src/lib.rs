@@ -43,7 +43,6 @@ pub mod backbone;
 pub mod batch;
 mod check;
 pub mod checkpoint;
-mod commit;
 pub mod config;
 mod corpus_display;
 mod error;
@@ -66,3 +65,8 @@ pub use plan::{Plan, RunConfig, RunSpec};
 pub use prepare::{corpus_folder, prepare_corpus};
 pub use runner::{Outcome, RunOptions, run_plan};
 pub use worker::{Event, Job, RunEnd, run_worker};
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

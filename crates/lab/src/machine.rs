@@ -7,7 +7,7 @@ use lexmax_records::Environment;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 use tch::{Cuda, Device};
 
-use crate::{LabError, Result, commit};
+use crate::{LabError, Result};
 
 /// Logical cores that this process may use.
 pub fn cores() -> usize {
@@ -49,21 +49,8 @@ pub(crate) fn synchronize(device: Device) {
     }
 }
 
-/// What runs here, from sources as they are now: git is asked for the commit of the checkout that this crate was built
-/// in. Changes below `results` are no changes of the sources.
-pub fn environment(threads: usize, device: &str, dtype: &str) -> Environment {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
-    let commit = root.and_then(|root| commit::of_checkout(root, &[".", ":(exclude)results"]));
-    environment_of_commit(commit, threads, device, dtype)
-}
-
-/// What runs here, where the commit is known.
-pub(crate) fn environment_of_commit(
-    commit: Option<String>,
-    threads: usize,
-    device: &str,
-    dtype: &str,
-) -> Environment {
+/// The machine and the software of a run, whose sources are of a commit where that is known.
+pub fn environment(commit: Option<String>, threads: usize, device: &str, dtype: &str) -> Environment {
     let facts = RefreshKind::nothing()
         .with_cpu(CpuRefreshKind::nothing())
         .with_memory(MemoryRefreshKind::nothing().with_ram());
@@ -178,7 +165,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn the_environment_is_that_of_this_machine() {
-        let environment = environment(2, "cpu", "f32");
+        let environment = environment(None, 2, "cpu", "f32");
         assert!(environment.memory_bytes.unwrap() > 1 << 28, "{environment:?}");
         assert!(environment.libtorch.starts_with(|c: char| c.is_ascii_digit()), "{environment:?}");
         assert!(!environment.cpu.is_empty() && environment.cores >= 1, "{environment:?}");

@@ -196,7 +196,10 @@ impl OutputConfig {
 
 /// The exact softmax that the name `sigsoftmax` stands for.
 #[cfg(feature = "full")]
-fn sigsoftmax(context: &BuildContext<'_>, config: &lexmax_full::SigsoftmaxConfig) -> Result<lexmax_full::Full> {
+fn sigsoftmax(
+    context: &BuildContext<'_>,
+    config: &lexmax_full::SigsoftmaxConfig,
+) -> Result<lexmax_full::Full> {
     lexmax_full::Full::new(context, &config.into())
 }
 

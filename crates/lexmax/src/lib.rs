@@ -54,3 +54,8 @@ pub use lexmax_hierarchical as hierarchical;
 pub use lexmax_mixture as mixture;
 #[cfg(feature = "sampled")]
 pub use lexmax_sampled as sampled;
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

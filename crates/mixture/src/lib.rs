@@ -15,3 +15,8 @@ pub use mos_config::MixtureConfig;
 
 /// Name of [`Mixture`] in configurations and messages.
 pub(crate) const MOS: &str = "mos";
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

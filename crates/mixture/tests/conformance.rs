@@ -1,7 +1,7 @@
-//! The mixture of softmaxes under the laws of `lexmax_output::conformance`.
+//! The mixture of softmaxes under the laws of `lexmax_conformance`.
 
+use lexmax_conformance::{Case, check};
 use lexmax_mixture::{Mixture, MixtureConfig};
-use lexmax_output::conformance::{Case, check};
 
 fn mixture(name: &str, config: MixtureConfig) {
     check(&Case {

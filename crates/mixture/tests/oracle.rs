@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{Head, Parameters, rows, wave};
+use common::Head;
+use lexmax_conformance::numbers::{Parameters, close, rows};
+use lexmax_conformance::wave;
 use lexmax_mixture::MixtureConfig;
 use lexmax_output::{LossOptions, Reduction};
 use proptest::prelude::*;
@@ -43,11 +45,11 @@ proptest! {
         let dense = rows(&built.log_probs(&hidden));
         let of_targets = built.log_prob(&hidden, &targets);
         for (row, &target) in targets.iter().enumerate() {
-            prop_assert!(common::close(&dense[row], &expected[row]), "row {row}");
-            prop_assert!(common::close(&of_targets[row..=row], &expected[row][target as usize..=target as usize]));
+            prop_assert!(close(&dense[row], &expected[row]), "row {row}");
+            prop_assert!(close(&of_targets[row..=row], &expected[row][target as usize..=target as usize]));
         }
         let loss = built.loss(&hidden, &targets);
-        prop_assert!(common::close(&[loss.double_value(&[])], &[loss_of(&parameters)]));
+        prop_assert!(close(&[loss.double_value(&[])], &[loss_of(&parameters)]));
 
         // Central differences of the oracle, at a few entries of each parameter.
         loss.backward();

@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{Built, Head, floats, wave};
+use common::Head;
+use lexmax_conformance::numbers::floats;
+use lexmax_conformance::{Built, wave};
 use lexmax_mixture::MixtureConfig;
 use lexmax_output::fused::Compute;
 use lexmax_output::{LossOptions, Reduction};

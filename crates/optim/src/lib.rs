@@ -50,3 +50,8 @@ pub use error::{OptimError, Result};
 pub use optimizer::Optimizer;
 pub use plateau::{Plateau, PlateauConfig};
 pub use sparse::row_gradient;
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

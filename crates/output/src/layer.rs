@@ -8,7 +8,7 @@ use crate::{LayerCost, LogProb, Result, TopK, TrainingLoss};
 
 /// A distribution over `V` classes from hidden states `[N, D]`.
 ///
-/// An implementation answers for these laws, which [`crate::conformance`] tests:
+/// An implementation answers for these laws, which the crate `lexmax-conformance` tests:
 /// * `log_probs` sums to 1 in every row, and `log_prob` is its entry at the target;
 /// * where [`TrainingLoss::is_exact`], the loss of row `i` without options is `-log_prob[i]`;
 /// * rows do not influence each other's `log_prob`, and rows with the ignored target influence

@@ -9,13 +9,13 @@
 //! * [`BuildContext`], [`WordCounts`]: what a layer is built from; [`LayerSizes`]: enough of it to
 //!   check a configuration.
 //! * [`dense`]: exact answers from the logits of all classes.
-//! * [`conformance`]: the laws that every layer is tested against.
+//!
+//! The crate `lexmax-conformance` tests a layer against the laws of the trait.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod batch;
 mod build;
 mod check;
-pub mod conformance;
 mod cost;
 mod counts;
 pub mod dense;
@@ -43,3 +43,8 @@ pub use transform::{transform_logits, transform_name};
 pub use value::{ExactNll, LogProb, TopK, TrainingLoss};
 
 pub use lexmax_kernels::LogitTransform;
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

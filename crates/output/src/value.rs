@@ -9,8 +9,7 @@ use crate::{OutputError, Result};
 
 /// A differentiable training loss: a scalar, or `[N]` with the reduction `none`. It may be a
 /// surrogate (sampled softmax, NCE), so it has no way to become a perplexity: only [`LogProb`] has
-/// (packages that printed `exp` of such a loss as a perplexity are row 19 of the defect list in the
-/// tests).
+/// (packages that printed `exp` of such a loss as a perplexity are row 19 of `docs/DEFECTS.md`).
 ///
 /// ```compile_fail,E0599
 /// fn a20_19_a_surrogate_is_no_perplexity(loss: lexmax_output::TrainingLoss) -> f64 {

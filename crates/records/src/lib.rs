@@ -34,3 +34,8 @@ pub use schema::{
     CorpusFacts, CurvePoint, Environment, RunHeader, RunRecord, RunResult, RunStatus, SCHEMA_VERSION,
 };
 pub use store::{RunStore, write_atomically};
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

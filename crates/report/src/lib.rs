@@ -124,3 +124,8 @@ fn folder_name(results: &Path) -> String {
     let resolved = std::fs::canonicalize(results).unwrap_or_else(|_| results.to_owned());
     resolved.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -127,7 +127,7 @@ impl SampledConfig {
     /// As [`LayerSizes::check`] and [`SampledConfig::validate`]; label smoothing; tying without an embedding `[V, D]`; more
     /// negatives in a batch than can be held.
     pub fn check(&self, sizes: &LayerSizes) -> Result<()> {
-        let layer = crate::layer::NAME;
+        let layer = crate::NAME;
         sizes.check(layer, &self.loss)?;
         let why = "it spreads over all classes, and the loss sees only the target and its negatives";
         self.loss.refuse_smoothing(layer, why)?;

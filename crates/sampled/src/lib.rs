@@ -29,3 +29,8 @@ pub use sampler::Sampler;
 
 /// Name of the family in configurations and messages.
 pub(crate) const NAME: &str = "sampled";
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,6 @@
 //! The laws that every output layer obeys, for every objective, proposal and way of drawing.
 
-use lexmax_output::conformance::{Case, check};
+use lexmax_conformance::{Case, check};
 use lexmax_sampled::{NegativeSets, Objective, ProposalKind, Sampled, SampledConfig};
 
 fn obeys(name: &str, config: &SampledConfig) {

@@ -4,8 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::path::PathBuf;
-
+use lexmax_conformance::golden_files;
 use lexmax_sampled::objective::{Scored, loss_rows};
 use lexmax_sampled::proposal::LogUniform;
 use lexmax_sampled::sampler::Drawn;
@@ -27,17 +26,9 @@ const TOLERANCE: f64 = 1e-5;
 struct File(Vec<(String, Tensor)>);
 
 impl File {
-    fn read(name: &str) -> Option<Self> {
-        let shared = std::env::var_os("LEXMAX_SHARED").map_or_else(
-            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
-            PathBuf::from,
-        );
-        let file = shared.join("golden").join(format!("{name}.safetensors"));
-        if file.exists() {
-            return Some(Self(Tensor::read_safetensors(&file).unwrap()));
-        }
-        eprintln!("skipped: {} is absent", file.display());
-        None
+    fn read(name: &str) -> Self {
+        let file = &golden_files(name)[0];
+        Self(Tensor::read_safetensors(file).unwrap())
     }
 
     fn get(&self, name: &str) -> Tensor {
@@ -67,7 +58,7 @@ impl File {
 #[test]
 fn counts_and_losses_as_tensorflow() {
     for (name, objective, remove_hits, tries) in FILES {
-        let Some(file) = File::read(name) else { continue };
+        let file = File::read(name);
         let samples = file.get("sampled").size()[0] as f64;
         // The law that TensorFlow uses is the one that is documented for the case, and not the other one.
         let (unique, draws) = (ExpectedCount::Unique { tries }, ExpectedCount::Draws { samples });
@@ -86,7 +77,7 @@ fn counts_and_losses_as_tensorflow() {
 /// The one case where the counts of draws with replacement are not TensorFlow's: the target of a softmax that removes hits.
 #[test]
 fn the_target_of_a_softmax_without_hits_is_counted_once() {
-    let Some(file) = File::read("tf_nce_keep_hits") else { return };
+    let file = File::read("tf_nce_keep_hits");
     let samples = file.get("sampled").size()[0] as f64;
     let law = ExpectedCount::Draws { samples };
     let theirs = file.get("true_expected_count");
@@ -112,7 +103,7 @@ fn the_target_of_a_softmax_without_hits_is_counted_once() {
 /// The declared probabilities are TensorFlow's too.
 #[test]
 fn log_uniform_probabilities_as_tensorflow() {
-    let Some(file) = File::read("log_uniform") else { return };
+    let file = File::read("log_uniform");
     let expected = file.get("prob");
     let proposal = LogUniform::new(expected.size()[0]).unwrap();
     let ours: Vec<f64> = (0..expected.size()[0]).map(|id| proposal.prob(id)).collect();

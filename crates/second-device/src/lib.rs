@@ -65,3 +65,8 @@ pub fn second_device() -> Result<Device, NoSecondDevice> {
         }
     }
 }
+
+/// Compiles the example of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -19,6 +19,7 @@ const FAMILY: &[&str] = &["lexmax-autograd", "lexmax-kernels", "lexmax-output"];
 #[rustfmt::skip]
 const RULES: &[Rule] = &[
     ("xtask", &[], NO_TORCH),
+    ("lexmax-build", &[], NO_TORCH),
     ("lexmax-kernels", &[], NO_TORCH),
     ("lexmax-records", &[], NO_TORCH),
     ("lexmax-corpus", &["lexmax-kernels"], NO_TORCH),
@@ -27,6 +28,7 @@ const RULES: &[Rule] = &[
     ("lexmax-second-device", &[], TORCH),
     ("lexmax-output", &["lexmax-autograd", "lexmax-kernels"], TORCH),
     ("lexmax-optim", &["lexmax-autograd", "lexmax-kernels"], TORCH),
+    ("lexmax-conformance", &["lexmax-kernels", "lexmax-output"], TORCH),
     ("lexmax-full", FAMILY, TORCH),
     ("lexmax-sampled", FAMILY, TORCH),
     ("lexmax-hierarchical", FAMILY, TORCH),
@@ -38,11 +40,14 @@ const RULES: &[Rule] = &[
         "lexmax-corpus", "lexmax-records"], TORCH),
     ("lexmax-cli", &["lexmax-corpus", "lexmax-lab", "lexmax-records", "lexmax-report"], TORCH),
     ("lexmax-benches", &["lexmax", "lexmax-kernels", "lexmax-output", "lexmax-optim", "lexmax-corpus",
-        "lexmax-lab", "lexmax-report"], TORCH),
+        "lexmax-build", "lexmax-lab", "lexmax-report"], TORCH),
 ];
 
 /// Packages that only tests may use: anyone's dev-dependencies.
-const FOR_TESTS: &[&str] = &["lexmax-second-device"];
+const FOR_TESTS: &[&str] = &["lexmax-conformance", "lexmax-second-device"];
+
+/// Helper of the build scripts of packages on libtorch: their build-dependency.
+const FOR_BUILD_SCRIPTS: &str = "lexmax-build";
 
 /// Heavy libraries that exactly one package may name: what begins with the name (polars-core too)
 /// belongs there.
@@ -96,6 +101,8 @@ fn check_package(metadata: &Metadata, package: &Package) -> Vec<Violation> {
             if kind.as_deref() != Some("dev") {
                 forbid("it as a dev-dependency only".to_owned());
             }
+        } else if name == FOR_BUILD_SCRIPTS && *torch && kind.as_deref() == Some("build") {
+            continue;
         } else if metadata.packages.iter().any(|other| other.name == *name) && !ours.contains(&name.as_str())
         {
             forbid(format!("of this workspace only [{}]", ours.join(", ")));
@@ -138,7 +145,8 @@ mod tests {
     fn dependencies_of_the_rules_are_allowed() {
         let found = violations(&[
             "lexmax-kernels: rand",
-            "lexmax-output: lexmax-kernels, tch, lexmax-second-device/dev",
+            "lexmax-output: lexmax-kernels, tch, lexmax-second-device/dev, lexmax-build/build",
+            "lexmax-build:",
             "lexmax-report: lexmax-records, polars, plotters",
             "lexmax-records:",
             "lexmax-second-device: torch-sys",
@@ -148,7 +156,8 @@ mod tests {
 
     #[test]
     fn dependencies_outside_the_rules_are_violations() {
-        let others = ["lexmax-kernels:", "lexmax-lab:", "lexmax-sampled:", "lexmax-second-device:"];
+        let others =
+            ["lexmax-kernels:", "lexmax-lab:", "lexmax-sampled:", "lexmax-second-device:", "lexmax-build:"];
         for (package, expected) in [
             ("lexmax-full: lexmax-lab/dev", "lexmax-full: depends on lexmax-lab; expected of this workspace"),
             ("lexmax-full: lexmax-sampled", "only [lexmax-autograd, lexmax-kernels, lexmax-output]"),
@@ -157,6 +166,8 @@ mod tests {
             ("lexmax-cli: polars-core", "polars in lexmax-report only"),
             ("lexmax-cli: plotters/dev", "plotters in lexmax-report only"),
             ("lexmax-cli: lexmax-second-device", "as a dev-dependency only"),
+            ("lexmax-output: lexmax-build", "lexmax-output: depends on lexmax-build"),
+            ("lexmax-records: lexmax-build/build", "lexmax-records: depends on lexmax-build"),
             ("lexmax-novel:", "lexmax-novel: no rule on the dependencies"),
         ] {
             let found = violations(&[&[package], others.as_slice()].concat());

@@ -1,12 +1,12 @@
 //! Layers with random parameters, shared by the integration tests.
 #![allow(dead_code)] // each test binary uses its own part
 
+use lexmax_conformance::uniform;
 use lexmax_hierarchical::{Bins, HierarchicalConfig, TreeKind, build};
 use lexmax_kernels::seed::{Generator, generator};
 use lexmax_output::fused::Compute;
 use lexmax_output::{BuildContext, LossOptions, OutputLayer, WordCounts};
-use rand::RngExt;
-use tch::{Device, Kind, Tensor, nn};
+use tch::{Device, Kind, nn};
 
 /// A layer, its variables and the generator for its input.
 pub struct Made {
@@ -18,13 +18,6 @@ pub struct Made {
 /// Counts `1000 / rank`.
 pub fn counts(vocab_size: i64) -> WordCounts {
     WordCounts::new((1..=vocab_size as u64).map(|rank| 1000 / rank).collect()).unwrap()
-}
-
-/// Values uniform in `-scale..scale`, f64.
-pub fn values(rng: &mut Generator, shape: &[i64], scale: f64) -> Tensor {
-    let count: i64 = shape.iter().product();
-    let values: Vec<f64> = (0..count).map(|_| scale * (2.0 * rng.random::<f64>() - 1.0)).collect();
-    Tensor::from_slice(&values).view(shape)
 }
 
 /// Builds a layer; all parameters, biases too, are uniform in `-1..1` and the same in every kind up to rounding.
@@ -53,7 +46,7 @@ pub fn make_in(
     let mut named: Vec<_> = store.variables().into_iter().collect();
     named.sort_by(|a, b| a.0.cmp(&b.0));
     for (_, variable) in named {
-        let drawn = values(&mut rng, &variable.size(), 1.0).to_kind(kind);
+        let drawn = uniform(&mut rng, &variable.size(), 1.0).to_kind(kind);
         tch::no_grad(|| variable.shallow_clone().copy_(&drawn));
     }
     Made { layer, store, rng }

@@ -190,7 +190,8 @@ impl Plan {
                 Gathered::<f32>::numbers(blocks, self.block, size, stride(rows)) + blocks * stride(rows);
             other += Gathered::<f32>::other_bytes(self.block);
         }
-        let per_thread = numbers * sizes.bytes + self.packed_bytes(sizes, gradients) + other + self.packing.slab;
+        let per_thread =
+            numbers * sizes.bytes + self.packed_bytes(sizes, gradients) + other + self.packing.slab;
         self.threads * (per_thread + stride(rows) * ROW_BYTES)
             + rows * size * sizes.bytes
             + stride(rows) * ROW_BYTES
@@ -257,7 +258,8 @@ mod tests {
                 assert!(stated <= limit.max(least), "{stated} bytes: {case}");
                 // The slab of every thread, and what each product packs, are in it.
                 let slabs = plan.threads * packing.slab;
-                let products = plan.threads * packing.bytes([plan.block, plan.chunk, sizes.hidden_size], sizes.bytes);
+                let products =
+                    plan.threads * packing.bytes([plan.block, plan.chunk, sizes.hidden_size], sizes.bytes);
                 assert!(stated >= slabs + products, "{stated} bytes: {case}");
             }
         }

@@ -84,7 +84,9 @@ mod tests {
 
     #[test]
     fn forced_level_is_the_named_one_or_portable() {
-        for (name, level) in [("portable", Level::Portable), ("avx2", Level::Avx2), (" AVX512 ", Level::Avx512)] {
+        for (name, level) in
+            [("portable", Level::Portable), ("avx2", Level::Avx2), (" AVX512 ", Level::Avx512)]
+        {
             let expected = if level.is_available() { level } else { Level::Portable };
             assert_eq!(Level::forced(name), expected, "{name}");
         }

@@ -161,7 +161,7 @@ mod tests {
             family: "full".to_owned(),
             seed: 1,
             config: serde_json::json!(1),
-            environment: crate::machine::environment(1, "cpu", "f32"),
+            environment: crate::machine::environment(None, 1, "cpu", "f32"),
             corpus,
             started_unix: 0,
         };

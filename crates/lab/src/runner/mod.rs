@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use lexmax_records::{Contents, RunHeader, RunId, RunRecord, RunStatus, RunStore, Skipped};
 
 use crate::interrupts;
-use crate::machine::environment_of_commit;
+use crate::machine::environment;
 use crate::plan::{Plan, RunSpec};
 use crate::worker::{Job, RunEnd};
 use crate::{LabError, Result, machine};
@@ -190,7 +190,7 @@ fn header(plan: &Plan, run: &RunSpec, options: &RunOptions) -> RunHeader {
         family: config.output.family().to_owned(),
         seed: config.seed,
         config: run.json.clone(),
-        environment: environment_of_commit(options.commit.clone(), threads, &config.device, dtype),
+        environment: environment(options.commit.clone(), threads, &config.device, dtype),
         corpus: plan.corpus.clone(),
         started_unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
     }

@@ -1,25 +1,13 @@
-//! Layers with parameters away from zero, and the slow, obvious f64 oracles of their distributions.
+//! Layers of this crate with parameters away from zero, and the slow, obvious f64 oracles of their distributions.
 #![allow(clippy::unwrap_used, dead_code)]
 
-use std::collections::HashMap;
-
+use lexmax_conformance::Built;
+use lexmax_conformance::numbers::{Parameters, affine, log_softmax};
 use lexmax_kernels::logspace::log_sum_exp;
-use lexmax_kernels::seed::generator;
 use lexmax_mixture::{Mixture, MixtureConfig};
+use lexmax_output::LossOptions;
 use lexmax_output::fused::Compute;
-use lexmax_output::{BuildContext, LossOptions, OutputLayer};
-use tch::{Device, Kind, Tensor, nn};
-
-pub struct Built {
-    pub layer: Box<dyn OutputLayer>,
-    pub store: nn::VarStore,
-}
-
-/// Numbers in `-scale..scale` without a pattern that a layer could share.
-pub fn wave(shape: &[i64], phase: f64, scale: f64) -> Tensor {
-    let count = shape.iter().product::<i64>();
-    ((Tensor::arange(count, (Kind::Double, Device::Cpu)) * 1.73 + phase).sin() * scale).view(shape)
-}
+use tch::Kind;
 
 /// Layer under test, by its configuration.
 #[derive(Debug, Clone)]
@@ -39,16 +27,10 @@ impl Head {
     }
 
     pub fn build_on(&self, compute: Compute, vocab_size: i64, hidden_size: i64, kind: Kind) -> Built {
-        let mut store = nn::VarStore::new(Device::Cpu);
-        store.set_kind(kind);
-        let mut context = BuildContext::new(store.root(), vocab_size, hidden_size, 7);
-        context.compute = compute;
-        let built = Built { layer: Box::new(Mixture::new(&context, &self.0).unwrap()), store };
-        for (index, (_, variable)) in built.variables().into_iter().enumerate() {
-            let values = wave(&variable.size(), 0.37 + index as f64, 0.8).to_kind(kind);
-            tch::no_grad(|| variable.shallow_clone().copy_(&values));
-        }
-        built
+        Built::new([vocab_size, hidden_size], kind, |context| {
+            context.compute = compute;
+            Ok(Box::new(Mixture::new(context, &self.0)?))
+        })
     }
 
     /// `log p(c | h)` of all classes for one row, straight from the definition.
@@ -70,65 +52,4 @@ impl Head {
         };
         (0..parameters["weight"].len()).map(mixed).collect()
     }
-}
-
-impl Built {
-    /// Variables by name, in order.
-    pub fn variables(&self) -> Vec<(String, Tensor)> {
-        let mut named: Vec<_> = self.store.variables().into_iter().collect();
-        named.sort_by(|a, b| a.0.cmp(&b.0));
-        named
-    }
-
-    pub fn set(&self, name: &str, values: &[f64]) {
-        let variable = self.store.variables()[name].shallow_clone();
-        let values = Tensor::from_slice(values).view(variable.size().as_slice()).to_kind(variable.kind());
-        tch::no_grad(|| variable.shallow_clone().copy_(&values));
-    }
-
-    /// The loss as a tensor.
-    pub fn loss(&mut self, hidden: &Tensor, targets: &[i64]) -> Tensor {
-        let rng = &mut generator(1, "negatives", 0);
-        self.layer.loss(hidden, &Tensor::from_slice(targets), rng).unwrap().into_tensor()
-    }
-
-    pub fn log_prob(&self, hidden: &Tensor, targets: &[i64]) -> Vec<f64> {
-        floats(self.layer.log_prob(hidden, &Tensor::from_slice(targets)).unwrap().tensor())
-    }
-
-    pub fn log_probs(&self, hidden: &Tensor) -> Tensor {
-        self.layer.log_probs(hidden).unwrap().into_tensor()
-    }
-
-    /// Parameters as rows of numbers, for the oracle.
-    pub fn parameters(&self) -> Parameters {
-        self.variables().into_iter().map(|(name, variable)| (name, rows(&variable))).collect()
-    }
-}
-
-pub fn floats(tensor: &Tensor) -> Vec<f64> {
-    Vec::try_from(&tensor.detach().to_kind(Kind::Double).view(-1)).unwrap()
-}
-
-/// Rows of a matrix; a vector is one row.
-pub fn rows(tensor: &Tensor) -> Vec<Vec<f64>> {
-    let width = tensor.size().last().copied().unwrap() as usize;
-    floats(tensor).chunks(width).map(<[f64]>::to_vec).collect()
-}
-
-pub fn close(a: &[f64], b: &[f64]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs().max(1.0))
-}
-
-/// Parameters by name.
-pub type Parameters = HashMap<String, Vec<Vec<f64>>>;
-
-fn affine(weight: &[Vec<f64>], bias: Option<&Vec<Vec<f64>>>, input: &[f64]) -> Vec<f64> {
-    let product = |row: &Vec<f64>| row.iter().zip(input).map(|(a, b)| a * b).sum::<f64>();
-    weight.iter().enumerate().map(|(i, row)| product(row) + bias.map_or(0.0, |bias| bias[0][i])).collect()
-}
-
-fn log_softmax(logits: &[f64]) -> Vec<f64> {
-    let normaliser = log_sum_exp(logits.iter().copied());
-    logits.iter().map(|logit| logit - normaliser).collect()
 }

@@ -5,7 +5,6 @@ use lexmax_output::{BuildContext, OutputLayer, Result, WordCounts};
 use lexmax_sampled::proposal::{LogUniform, Uniform, Unigram};
 use lexmax_sampled::{Proposal, ProposalKind, Sampled, SampledConfig};
 use rand::RngExt;
-use rand_distr::{Distribution, StandardNormal};
 use tch::{Device, Kind, Tensor, nn};
 
 pub const V: i64 = 23;
@@ -20,11 +19,7 @@ pub fn counts(vocab_size: i64) -> WordCounts {
 }
 
 pub fn normal(name: &str, shape: &[i64], scale: f64) -> Tensor {
-    let mut rng = generator(11, name, 0);
-    let size = shape.iter().product::<i64>();
-    let values: Vec<f64> =
-        (0..size).map(|_| scale * Distribution::<f64>::sample(&StandardNormal, &mut rng)).collect();
-    Tensor::from_slice(&values).view(shape)
+    lexmax_conformance::normal(&mut generator(11, name, 0), shape, scale)
 }
 
 /// A layer, its variables and a batch with a repeated target, the most frequent class and one that was never seen.

@@ -1,7 +1,7 @@
 //! The fused path against the reference one under every option of the layer, and the layout of its gradients.
 
+use lexmax_conformance::dense_gradient;
 use lexmax_kernels::seed::generator;
-use lexmax_output::conformance::dense_gradient;
 use lexmax_output::fused::Compute;
 use lexmax_output::{BuildContext, LossOptions, OutputLayer, Reduction};
 use lexmax_sampled::{NegativeSets, Objective, ProposalKind, Sampled, SampledConfig};

@@ -1,4 +1,4 @@
-//! Defects that other libraries had. Each test names its row in the project's list of them, and shows that the defect
+//! Defects that other libraries had. Each test names its row in `docs/DEFECTS.md`, and shows that the defect
 //! would be seen. Row 2 (the sign of the correction) is in [`crate::estimator`].
 
 use lexmax_kernels::seed::{Generator, generator};
