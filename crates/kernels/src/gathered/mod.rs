@@ -29,7 +29,7 @@ pub use workspace::Workspace;
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::Linear;
-use crate::simd::Level;
+use crate::simd::{Level, dispatch};
 use rows::{Combine, Dots};
 
 /// Where gradients go; those that are `None` are not computed. All are overwritten.
@@ -158,7 +158,7 @@ impl<T: Element> Call<'_, T> {
         let class = self.candidates.targets[row];
         let with = &self.linear.hidden[row * size..(row + 1) * size];
         let mut dot = [T::default()];
-        T::dots(level, &mut Dots { table: self.linear.weight, rows: &[class], with, out: &mut dot });
+        dispatch(level, Dots { table: self.linear.weight, rows: &[class], with, out: &mut dot });
         let expected = self.candidates.negatives.target_log_expected[row];
         dot[0].to_f64() + self.bias_of(class) + self.objective.shift(expected, 1.0)
     }
@@ -166,6 +166,6 @@ impl<T: Element> Call<'_, T> {
     /// Adds the target's part to the gradient of a row's hidden state.
     fn add_target(&self, row: usize, gradient: f64, out: &mut [T], level: Level) {
         let rows = &self.candidates.targets[row..=row];
-        Combine { table: self.linear.weight, rows, factors: &[T::from_f64(gradient)], out }.run(level);
+        Combine { table: self.linear.weight, rows, factors: &[T::from_f64(gradient)], out }.add(level);
     }
 }

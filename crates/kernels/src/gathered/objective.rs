@@ -2,8 +2,8 @@
 
 use super::logistic::{Logistic, Weights};
 use crate::element::Element;
-use crate::simd::Level;
-use crate::tile::gradient::{From, Gradient};
+use crate::simd::{Level, dispatch};
+use crate::tile::gradient::{Gradient, TileState};
 use crate::tile::normalise::{Keep, Normalise};
 use crate::tile::{Shape, Transform};
 
@@ -104,9 +104,9 @@ pub(super) fn sweep<T: Element>(
 fn softmax<T: Element>(level: Level, tile: Tile<'_, T>, rows: Rows<'_>, scratch: &mut Scratch<T>) {
     let Tile { cells, shape, shift, bias, .. } = tile;
     let transform = Transform { offset: shift, ..Transform::identity() };
-    T::normalise(
+    dispatch(
         level,
-        &mut Normalise {
+        Normalise {
             tile: cells,
             shape,
             transform,
@@ -128,13 +128,13 @@ fn softmax<T: Element>(level: Level, tile: Tile<'_, T>, rows: Rows<'_>, scratch:
         }
     }
     if rows.upstream.is_some() {
-        T::gradient(
+        dispatch(
             level,
-            &mut Gradient {
+            Gradient {
                 tile: cells,
                 shape,
                 transform: Transform { offset: None, ..transform },
-                from: From::Exponentials,
+                from: TileState::Exponentials,
                 max: &scratch.max,
                 mass: &scratch.factor,
                 spread: None,
@@ -182,9 +182,9 @@ fn logistic_terms<T: Element>(
         factor[row] = T::from_f64(*upstream);
     }
     loss.fill(0.0);
-    T::logistic(
+    dispatch(
         level,
-        &mut Logistic {
+        Logistic {
             tile: tile.cells,
             shape: tile.shape,
             shift: tile.shift,

@@ -12,6 +12,7 @@ use super::{Gradients, Linear, Options, Upstream, gather};
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::pool;
+use crate::simd::dispatch;
 use crate::tile::choices::Choices;
 use crate::tile::product;
 
@@ -85,9 +86,9 @@ pub fn value_and_gradients<T: Element>(
                 let (shape, _) = call.reload(job.worker, index, block, chunk, count);
                 let Worker { tiles, mass, d_hidden, d_bias, smoothing, .. } = &mut *job.worker;
                 let tile = &mut tiles.as_mut_slice()[call.tile_range(index, shape)];
-                T::choices(
+                dispatch(
                     call.level,
-                    &mut Choices {
+                    Choices {
                         tile,
                         shape,
                         transform: call.transform.of_block(nodes.clone()),

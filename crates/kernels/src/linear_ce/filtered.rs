@@ -8,7 +8,8 @@ use super::filter::{Filter, Filtered};
 use super::sweep::{Call, Job, Needs, place_targets};
 use super::workspace::{Chunk, Worker};
 use crate::element::Element;
-use crate::tile::gradient::{From, Gradient};
+use crate::simd::dispatch;
+use crate::tile::gradient::{Gradient, TileState};
 use crate::tile::judge::Judge;
 use crate::tile::normalise::NO_TARGET;
 use crate::tile::{Shape, Transform, product, stride};
@@ -116,8 +117,8 @@ impl<T: Element> Call<'_, T> {
             if all || exact_weight {
                 let bias = needs.bias.then_some(&mut d_bias[local.clone()]);
                 let tile = &mut *tile;
-                let mut sweep = Gradient { tile, shape, transform, from, max, mass, spread: None, bias };
-                T::gradient(self.level, &mut sweep);
+                let sweep = Gradient { tile, shape, transform, from, max, mass, spread: None, bias };
+                dispatch(self.level, sweep);
                 for (row, class) in targets(&places[..rows]) {
                     subtract(tile, shape, class, row, chunk);
                     if needs.bias {
@@ -136,8 +137,8 @@ impl<T: Element> Call<'_, T> {
                 sums[..kept].fill(0.0);
                 let bias = needs.bias.then_some(&mut sums[..kept]);
                 let tile = &mut *tile;
-                let mut sweep = Gradient { tile, shape, transform, from, max, mass, spread: None, bias };
-                T::gradient(self.level, &mut sweep);
+                let sweep = Gradient { tile, shape, transform, from, max, mass, spread: None, bias };
+                dispatch(self.level, sweep);
                 for (row, class) in targets(&places[..rows]) {
                     // Targets are always kept.
                     let Ok(at) = gathered.kept.binary_search(&(class as u32)) else { continue };
@@ -196,7 +197,7 @@ impl<T: Element> Call<'_, T> {
         &self,
         worker: &mut Worker<T>,
         (index, block): (usize, usize),
-        (shape, from): (Shape, From),
+        (shape, from): (Shape, TileState),
         chunk: &Chunk<T>,
         eps: f64,
     ) {
@@ -206,16 +207,16 @@ impl<T: Element> Call<'_, T> {
         share[shape.rows..].fill(T::default());
         for (row, share) in share[..shape.rows].iter_mut().enumerate() {
             let mut factor = chunk.share[row];
-            if from == From::Exponentials {
+            if from == TileState::Exponentials {
                 let tile_max = block_max[index * stride(self.plan.chunk) + row].to_f64();
                 factor *= (tile_max - chunk.max[row].to_f64()).exp();
             }
             *share = T::from_f64(factor);
         }
         let (above, total) = (&mut above[..shape.classes], &mut total[..shape.classes]);
-        T::judge(
+        dispatch(
             self.level,
-            &mut Judge {
+            Judge {
                 tile: &tiles.as_slice()[tile_range],
                 shape,
                 transform: self.transform.of_block(self.classes(block)),

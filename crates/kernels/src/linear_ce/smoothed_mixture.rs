@@ -6,8 +6,9 @@
 use super::sweep::{Call, Job};
 use super::workspace::{Chunk, Worker, resize};
 use crate::element::Element;
+use crate::simd::dispatch;
 use crate::tile::Shape;
-use crate::tile::gradient::From;
+use crate::tile::gradient::TileState;
 use crate::tile::shares::{Shares, Wanted};
 
 /// The rows of a chunk as components of their tokens.
@@ -81,7 +82,7 @@ impl<T: Element> Call<'_, T> {
     pub fn smoothed_gradient(
         &self,
         block: usize,
-        tile: (&mut [T], Shape, From),
+        tile: (&mut [T], Shape, TileState),
         chunk: &Chunk<T>,
         joint: &Joint<T>,
         room: &mut Room<T>,
@@ -95,7 +96,7 @@ impl<T: Element> Call<'_, T> {
     fn shares(
         &self,
         block: usize,
-        (tile, shape, from): (&mut [T], Shape, From),
+        (tile, shape, from): (&mut [T], Shape, TileState),
         max: &[T],
         joint: &Joint<T>,
         [exponentials, shares]: [&mut [T]; 2],
@@ -103,7 +104,7 @@ impl<T: Element> Call<'_, T> {
     ) {
         let classes = self.classes(block);
         let weights = self.class_weights.map(|weights| &weights[classes.clone()]);
-        let mut sweep = Shares {
+        let sweep = Shares {
             tile,
             shape,
             transform: self.transform.of_block(classes),
@@ -117,7 +118,7 @@ impl<T: Element> Call<'_, T> {
             shares,
             wanted,
         };
-        T::shares(self.level, &mut sweep);
+        dispatch(self.level, sweep);
     }
 }
 

@@ -7,8 +7,8 @@ use super::rows::RowSums;
 use super::smoothed_mixture::Joint;
 use super::workspace::{Chunk, Worker};
 use crate::element::Element;
-use crate::simd::Level;
-use crate::tile::gradient::{From, Gradient};
+use crate::simd::{Level, dispatch};
+use crate::tile::gradient::{Gradient, TileState};
 use crate::tile::normalise::{Keep, NO_TARGET, Normalise};
 use crate::tile::{Shape, Transform, product, stride};
 
@@ -128,9 +128,9 @@ impl<'a, T: Element> Call<'a, T> {
         self.logits(tile, shape, self.weight(&classes), hidden);
         place_targets(&mut worker.places[..rows], &chunk.targets, &classes);
         let weights = self.class_weights.map(|weights| &weights[classes.clone()]);
-        T::normalise(
+        dispatch(
             self.level,
-            &mut Normalise {
+            Normalise {
                 tile,
                 shape,
                 transform: self.transform.of_block(classes.clone()),
@@ -167,7 +167,7 @@ impl<'a, T: Element> Call<'a, T> {
         block: usize,
         chunk: &Chunk<T>,
         rows: usize,
-    ) -> (Shape, From) {
+    ) -> (Shape, TileState) {
         let classes = self.classes(block);
         let shape = Shape { rows, classes: classes.len() };
         let Worker { tiles, block_max, mass, .. } = worker;
@@ -175,16 +175,16 @@ impl<'a, T: Element> Call<'a, T> {
             let tile = &mut tiles.as_mut_slice()[self.tile_range(index, shape)];
             let hidden = &chunk.hidden[..rows * self.linear.hidden_size];
             self.logits(tile, shape, self.weight(&classes), hidden);
-            From::Raw
+            TileState::Raw
         } else if self.keep() == Keep::Exponentials {
-            From::Exponentials
+            TileState::Exponentials
         } else {
-            From::Logits
+            TileState::Logits
         };
         mass[rows..].fill(T::default());
         for (row, mass) in mass[..rows].iter_mut().enumerate() {
             let mut factor = chunk.mass[row];
-            if from == From::Exponentials {
+            if from == TileState::Exponentials {
                 // These exponentials are relative to the maximum of their tile.
                 let tile_max = block_max[index * stride(self.plan.chunk) + row].to_f64();
                 factor *= (tile_max - chunk.max[row].to_f64()).exp();
@@ -220,9 +220,9 @@ impl<'a, T: Element> Call<'a, T> {
                 self.smoothed_gradient(block, (tile, shape, from), chunk, joint, smoothing, mass, bias);
             } else {
                 let weights = self.class_weights.map(|weights| &weights[classes.clone()]);
-                T::gradient(
+                dispatch(
                     self.level,
-                    &mut Gradient {
+                    Gradient {
                         tile,
                         shape,
                         transform: self.transform.of_block(classes.clone()),

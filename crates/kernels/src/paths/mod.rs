@@ -18,11 +18,12 @@ mod vector;
 mod workspace;
 
 pub use batch::{Batch, Table};
-pub use sweep::PathElement;
 pub use workspace::{Workspace, workspace_bytes};
 
+use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::{Linear, Upstream};
+use crate::simd::dispatch;
 use crate::{parts, pool};
 use sweep::Job;
 
@@ -65,7 +66,7 @@ impl<T> Default for Gradients<'_, T> {
 /// assert!((log_p[0] - (0.25_f64 * 0.5).ln()).abs() < 1e-6);
 /// # Ok::<(), lexmax_kernels::KernelError>(())
 /// ```
-pub fn log_prob<T: PathElement>(
+pub fn log_prob<T: Element>(
     linear: Linear<'_, T>,
     batch: &Batch,
     workspace: &mut Workspace<T>,
@@ -92,7 +93,7 @@ pub fn log_prob<T: PathElement>(
 /// assert_eq!(d_weight, [0.5, 1.0]); // (1 - 1/2) h
 /// # Ok::<(), lexmax_kernels::KernelError>(())
 /// ```
-pub fn log_prob_and_gradients<T: PathElement>(
+pub fn log_prob_and_gradients<T: Element>(
     linear: Linear<'_, T>,
     batch: &Batch,
     upstream: Upstream<'_, T>,
@@ -102,7 +103,7 @@ pub fn log_prob_and_gradients<T: PathElement>(
     run("paths.log_prob_and_gradients", linear, batch, Some(upstream), gradients, workspace)
 }
 
-fn run<T: PathElement>(
+fn run<T: Element>(
     op: &'static str,
     linear: Linear<'_, T>,
     batch: &Batch,
@@ -143,7 +144,7 @@ fn run<T: PathElement>(
             });
         }
     }
-    pool::on_each(&mut jobs, |job| T::sweep(level, job));
+    pool::on_each(&mut jobs, |job| dispatch(level, &mut *job));
     add_heads(batch, &mut jobs, size);
     drop(jobs);
     if let Some(bias) = gradients.bias {
@@ -159,7 +160,7 @@ fn run<T: PathElement>(
 }
 
 /// Adds what threads summed for nodes of the threads before them, in the order of the threads.
-fn add_heads<T: PathElement>(batch: &Batch, jobs: &mut [Job<'_, '_, T>], size: usize) {
+fn add_heads<T: Element>(batch: &Batch, jobs: &mut [Job<'_, '_, T>], size: usize) {
     for thread in 1..jobs.len() {
         let (before, rest) = jobs.split_at_mut(thread);
         let job = &rest[0];
@@ -188,7 +189,7 @@ fn add_heads<T: PathElement>(batch: &Batch, jobs: &mut [Job<'_, '_, T>], size: u
     }
 }
 
-fn check<T: PathElement>(
+fn check<T: Element>(
     op: &'static str,
     linear: Linear<'_, T>,
     batch: &Batch,
