@@ -1,6 +1,7 @@
 //! The objectives: loss and gradient of each row from the logits of its target and its negatives, one tile at a time.
 
 use super::logistic::{Logistic, Weights};
+use crate::buffer::held;
 use crate::element::Element;
 use crate::simd::{Level, dispatch};
 use crate::tile::gradient::{Gradient, TileState};
@@ -222,10 +223,6 @@ impl<T: Element> Scratch<T> {
         self.total.clear();
         self.total.resize(padded, 0.0);
     }
-
-    pub fn bytes(&self) -> usize {
-        let numbers = [&self.max, &self.sum, &self.factor, &self.partial];
-        numbers.iter().map(|numbers| numbers.capacity() * size_of::<T>()).sum::<usize>()
-            + self.total.capacity() * size_of::<f64>()
-    }
 }
+
+held!(Scratch { max, sum, factor, partial, total });

@@ -1,11 +1,10 @@
 //! The two sweeps of one thread over its blocks of classes.
 
+use super::buffers::{Chunk, Joint, Worker};
 use super::input::Linear;
 use super::options::Options;
 use super::plan::Plan;
 use super::rows::RowSums;
-use super::smoothed_mixture::Joint;
-use super::workspace::{Chunk, Worker};
 use crate::element::Element;
 use crate::simd::{Level, dispatch};
 use crate::tile::gradient::{Gradient, TileState};
@@ -85,14 +84,10 @@ impl<'a, T: Element> Call<'a, T> {
         }
     }
 
-    /// Sums of nothing.
-    pub const NO_SUMS: RowSums =
-        RowSums { max: f64::NEG_INFINITY, sum: 0.0, weighted: 0.0, target_logit: 0.0 };
-
     /// Forgets the sums of the chunk before.
     pub fn start_sums(&self, worker: &mut Worker<T>, rows: usize) {
         worker.sums.clear();
-        worker.sums.resize(rows, Self::NO_SUMS);
+        worker.sums.resize(rows, RowSums::NONE);
     }
 
     /// First sweep: sums of this thread's blocks for every row of the chunk.
@@ -106,7 +101,7 @@ impl<'a, T: Element> Call<'a, T> {
                 worker.block_max[start..start + rows].copy_from_slice(&worker.max[..rows]);
             }
             if self.filtered {
-                worker.gathered.block_sum[start..start + rows].copy_from_slice(&worker.sum[..rows]);
+                worker.filter.block_sum[start..start + rows].copy_from_slice(&worker.sum[..rows]);
             }
         }
     }
@@ -260,18 +255,6 @@ pub(crate) struct Needs {
     pub bias: bool,
     /// Whether the weight's gradient is added to what is there.
     pub add_weight: bool,
-}
-
-impl RowSums {
-    /// Adds a block's `sum_c exp(z_c - max)`.
-    pub fn add(&mut self, max: f64, sum: f64) {
-        if max > self.max {
-            self.sum = self.sum * (self.max - max).exp() + sum;
-            self.max = max;
-        } else {
-            self.sum += sum * (max - self.max).exp();
-        }
-    }
 }
 
 /// Place of each row's target in the block, or [`NO_TARGET`].

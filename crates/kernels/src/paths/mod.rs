@@ -17,6 +17,7 @@ mod sweep;
 mod vector;
 mod workspace;
 
+pub use crate::row_gradients::RowGradients as Gradients;
 pub use batch::{Batch, Table};
 pub use workspace::{Workspace, workspace_bytes};
 
@@ -29,23 +30,6 @@ use sweep::Job;
 
 /// A thread of its own is worth starting for this many operations.
 const OPERATIONS_PER_THREAD: usize = 2_000_000;
-
-/// Where gradients go; those that are `None` are not computed. All are overwritten.
-#[derive(Debug)]
-pub struct Gradients<'a, T> {
-    /// `[N, D]`.
-    pub hidden: Option<&'a mut [T]>,
-    /// One row for each of [`Batch::nodes`], `[R, D]`.
-    pub weight: Option<&'a mut [T]>,
-    /// One number for each of [`Batch::nodes`], `[R]`; sums over rows are made in f64.
-    pub bias: Option<&'a mut [T]>,
-}
-
-impl<T> Default for Gradients<'_, T> {
-    fn default() -> Self {
-        Self { hidden: None, weight: None, bias: None }
-    }
-}
 
 /// `log p` of each row's target, `[N]`. `linear` holds hidden states `[N, D]` and, for each node, a weight and perhaps a bias.
 /// Cost: `2 T D` operations for the `T` steps of all paths.
@@ -204,21 +188,5 @@ fn check<T: Element>(
     if let Some(Upstream::Rows(factors)) = upstream {
         KernelError::check_length(op, "upstream", factors.len(), rows, "one for each row")?;
     }
-    if let Some(out) = &gradients.hidden {
-        KernelError::check_length(op, "gradient of hidden", out.len(), rows * size, "N rows of D")?;
-    }
-    if let Some(out) = &gradients.weight {
-        let why = "one row for each node of the batch";
-        KernelError::check_length(op, "gradient of weight", out.len(), nodes * size, why)?;
-    }
-    if let Some(out) = &gradients.bias {
-        KernelError::check_length(
-            op,
-            "gradient of bias",
-            out.len(),
-            nodes,
-            "one for each node of the batch",
-        )?;
-    }
-    Ok(())
+    gradients.check(op, rows, nodes, size)
 }

@@ -7,13 +7,11 @@ use std::ops::Range;
 
 use super::batch::Batch;
 use super::vector::{PADDING, combine, dots, exp_of_minus_abs, fetch};
-use super::workspace::Worker;
+use super::workspace::{ROWS, Worker};
 use crate::element::Element;
 use crate::linear_ce::{Linear, Upstream};
 use crate::simd::{Kernel, Vector};
 
-/// Rows of a block. 16 of 256 f32 are half of a first-level cache of 32 KiB.
-pub(super) const ROWS: usize = 16;
 /// A product of `1 + e` as large as this goes into the sum: each step of a long path that is undecided doubles it.
 const LARGE: f64 = 1e200;
 
