@@ -15,7 +15,7 @@ pub struct FullConfig {
     pub temperature: Temperature,
     /// Cap `c` of the transform `c tanh(z / c)`, the soft cap; not beside another transform.
     pub soft_cap: Option<f64>,
-    /// Transform of the logits by its name, `identity` or `sigsoftmax`; see [`LogitTransform`].
+    /// Transform of the logits by its name, such as `sigsoftmax`; see [`LogitTransform`].
     #[serde(with = "transform_name", skip_serializing_if = "is_identity")]
     pub transform: LogitTransform,
     /// Weight of `(log sum_c exp z_c)^2` in the training loss.

@@ -16,6 +16,7 @@
 //! around them are written here, over vector instructions chosen at run time ([`Level`]).
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
+mod buffer;
 mod element;
 mod error;
 pub mod gathered;
@@ -28,6 +29,7 @@ pub mod paths;
 mod pool;
 pub mod projection;
 pub mod query;
+mod row_gradients;
 pub mod rows;
 pub mod seed;
 mod simd;
@@ -38,6 +40,7 @@ pub mod two_level;
 pub use element::Element;
 pub use error::{KernelError, Result};
 pub use pool::{Runner, set_runner};
+pub use row_gradients::RowGradients;
 pub use simd::Level;
 pub use transform::LogitTransform;
 

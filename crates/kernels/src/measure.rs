@@ -2,10 +2,11 @@
 //!
 //! `examples/roofline.rs` reads them; nothing that computes goes through here.
 
-use crate::element::{Element, exp_all};
+use crate::element::Element;
 use crate::linear_ce::{Plan, Sizes, Task};
 use crate::pool;
 use crate::simd::Level;
+use crate::simd::map::{Exp, map};
 
 /// `exp` of every number, by the instructions of a level, as the sweeps compute it.
 ///
@@ -16,7 +17,7 @@ use crate::simd::Level;
 /// assert_eq!((values[0], values[2]), (1.0, 0.0));
 /// ```
 pub fn exponentials(level: Level, values: &mut [f32]) {
-    exp_all(level, values);
+    map::<Exp>(level, values);
 }
 
 /// Runs `work` once on each of so many threads, as every phase of a sweep does; empty work costs what starting them costs.

@@ -1,4 +1,4 @@
-//! Parts of matrices for threads to write: rows in another order than they lie in, the front of what is left, and buffers that are kept.
+//! Parts of matrices for threads to write: rows in another order than they lie in, and the front of what is left.
 
 /// The rows of `matrix`, `size` numbers each, in the order of their numbers; a number out of range or named before is passed over.
 ///
@@ -19,27 +19,9 @@ pub(crate) fn split<'a, N>(from: &mut &'a mut [N], len: usize) -> &'a mut [N] {
     now
 }
 
-/// Room for `len` numbers in a buffer that is kept; what they are is left open. A smaller buffer is replaced, not copied.
-pub(crate) fn room<N: Copy + Default>(buffer: &mut Vec<N>, len: usize) -> &mut [N] {
-    if buffer.len() < len {
-        *buffer = Vec::new();
-        *buffer = vec![N::default(); len];
-    }
-    &mut buffer[..len]
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{in_order, room};
-
-    #[test]
-    fn a_buffer_keeps_its_memory() {
-        let mut buffer = vec![];
-        room(&mut buffer, 10).fill(1);
-        assert_eq!(room(&mut buffer, 3), [1; 3]);
-        assert_eq!(room(&mut buffer, 12), [0; 12]);
-        assert_eq!(buffer.capacity(), 12);
-    }
+    use super::in_order;
 
     #[test]
     fn rows_come_in_the_order_asked_for_and_each_once() {

@@ -107,6 +107,7 @@ fn masked_classes_cost_nothing_where_they_weigh_nothing() {
             plain,
             Options { focal_gamma: 2.0, ..plain },
             Options { transform: LogitTransform::SoftCap(5.0), ..plain },
+            Options { transform: LogitTransform::Sigsoftmax, ..plain },
         ] {
             let loss = run(&[0, 1], &options);
             assert!(

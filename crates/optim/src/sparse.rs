@@ -2,8 +2,9 @@
 
 use lexmax_autograd::cpu::{slice, slice_mut};
 use lexmax_autograd::sparse::rows_of;
+use lexmax_kernels::Element;
 use lexmax_kernels::KernelError;
-use lexmax_kernels::rows::{Merge, RowElement, rising};
+use lexmax_kernels::rows::{Merge, rising};
 use tch::{Device, Kind, Tensor, kind};
 
 use crate::error::{OptimError, Result};
@@ -88,7 +89,7 @@ pub fn row_gradient(ids: &Tensor, values: &Tensor, size: &[i64]) -> Result<Tenso
     }
 }
 
-fn merged<T: RowElement + kind::Element>(ids: &Tensor, values: &Tensor, size: &[i64]) -> Result<Tensor> {
+fn merged<T: Element + kind::Element>(ids: &Tensor, values: &Tensor, size: &[i64]) -> Result<Tensor> {
     let (ids, values) = (ids.f_contiguous()?, values.f_contiguous()?);
     let merge = Merge::new(slice::<i64>(&ids)?);
     let (height, row) = size.split_first().map_or((0, size), |(&height, row)| (height, row));

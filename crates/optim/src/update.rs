@@ -1,7 +1,8 @@
 //! One step of one parameter: by the row kernels where they can see the tensors as slices, by tensor operations elsewhere.
 
 use lexmax_autograd::cpu::{NotASlice, mark_changed, slice, slice_mut};
-use lexmax_kernels::rows::{Gradient, Others, RowElement, Rule, Tables, update as update_slices};
+use lexmax_kernels::Element;
+use lexmax_kernels::rows::{Gradient, Others, Rule, Tables, update as update_slices};
 use tch::{Kind, Tensor, kind};
 
 use crate::error::Result;
@@ -50,7 +51,7 @@ pub(crate) fn by_rows(
 }
 
 /// Whether the kernels could: they want dense contiguous tensors of `T` on the CPU.
-fn by_kernel<T: RowElement + kind::Element>(
+fn by_kernel<T: Element + kind::Element>(
     rule: Rule,
     parameter: &mut Tensor,
     state: &mut [Tensor],

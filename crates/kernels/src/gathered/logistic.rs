@@ -1,7 +1,7 @@
 //! One sweep over a tile for the objectives that are sums of logistic losses: losses and the gradient of the logits, in place.
 
 use crate::element::Element;
-use crate::simd::Vector;
+use crate::simd::{Kernel, Vector};
 use crate::tile::{ROW_MULTIPLE, Shape};
 
 /// Weight of each logistic loss.
@@ -39,9 +39,10 @@ pub struct Logistic<'a, T> {
 /// Classes that are summed in the element type before they are added in f64.
 const PARTIAL_SUM: usize = 64;
 
-impl<T: Element> Logistic<'_, T> {
-    /// What the unsafe sweep relies on.
-    pub(crate) fn check(&self) {
+impl<T: Element> Kernel<T> for Logistic<'_, T> {
+    type Out = ();
+
+    fn check(&self) {
         let (rows, padded, classes) = (self.shape.rows, self.shape.padded(), self.shape.classes);
         assert!(padded.is_multiple_of(ROW_MULTIPLE) && self.shape.stride() >= padded);
         assert!(self.tile.len() >= self.shape.len());
@@ -54,58 +55,53 @@ impl<T: Element> Logistic<'_, T> {
         assert!(self.loss.len() == rows && self.total.len() == rows && self.partial.len() >= 2 * padded);
         assert!(self.bias.as_ref().is_none_or(|bias| bias.len() == classes));
     }
-}
 
-/// The sweep, class by class, so that the bias's sums are made on the way.
-///
-/// # Safety
-/// The processor has the instructions of `V`, `LANES` divides [`ROW_MULTIPLE`], and [`Logistic::check`] passed.
-#[inline(always)]
-pub(crate) unsafe fn logistic<V: Vector<Scalar: Element>, const UNROLL: usize>(
-    job: &mut Logistic<'_, V::Scalar>,
-) {
-    let (padded, stride, classes) = (job.shape.padded(), job.shape.stride(), job.shape.classes);
-    let zero = V::Scalar::default();
-    for first in (0..classes).step_by(PARTIAL_SUM) {
-        job.partial[..2 * padded].fill(zero);
-        let partial = job.partial.as_mut_ptr();
-        for class in first..classes.min(first + PARTIAL_SUM) {
-            // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every
-            // register lies in its slice.
-            unsafe {
-                let cells = class * stride;
-                let shift = job.shift.map(|shift| V::splat(*shift.get_unchecked(class)));
-                let mut sum = V::splat(zero);
-                for row in (0..padded).step_by(V::LANES) {
-                    let cell = job.tile.as_mut_ptr().add(cells + row);
-                    let mut logit = V::load(cell);
-                    if let Some(shift) = shift {
-                        logit = logit.add(shift);
+    // The sweep, class by class, so that the bias's sums are made on the way.
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(mut self) {
+        let (padded, stride, classes) = (self.shape.padded(), self.shape.stride(), self.shape.classes);
+        let zero = T::default();
+        for first in (0..classes).step_by(PARTIAL_SUM) {
+            self.partial[..2 * padded].fill(zero);
+            let partial = self.partial.as_mut_ptr();
+            for class in first..classes.min(first + PARTIAL_SUM) {
+                // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every
+                // register lies in its slice.
+                unsafe {
+                    let cells = class * stride;
+                    let shift = self.shift.map(|shift| V::splat(*shift.get_unchecked(class)));
+                    let mut sum = V::splat(zero);
+                    for row in (0..padded).step_by(V::LANES) {
+                        let cell = self.tile.as_mut_ptr().add(cells + row);
+                        let mut logit = V::load(cell);
+                        if let Some(shift) = shift {
+                            logit = logit.add(shift);
+                        }
+                        if let Some(below) = self.below {
+                            logit = logit.sub(V::load(below.as_ptr().add(row)));
+                        }
+                        let weight = match self.weights {
+                            Weights::OfClass(weights) => V::splat(*weights.get_unchecked(class)),
+                            Weights::OfCell(weights) => V::load(weights.as_ptr().add(cells + row)),
+                        };
+                        let (loss, share) = soft_plus(logit);
+                        let gradient = share.mul(weight).mul(V::load(self.factor.as_ptr().add(row)));
+                        gradient.store(cell);
+                        sum = sum.add(gradient);
+                        let (losses, totals) = (partial.add(row), partial.add(padded + row));
+                        loss.mul_add(weight, V::load(losses)).store(losses);
+                        gradient.add(V::load(totals)).store(totals);
                     }
-                    if let Some(below) = job.below {
-                        logit = logit.sub(V::load(below.as_ptr().add(row)));
+                    if let Some(bias) = &mut self.bias {
+                        *bias.get_unchecked_mut(class) += sum.sum();
                     }
-                    let weight = match job.weights {
-                        Weights::OfClass(weights) => V::splat(*weights.get_unchecked(class)),
-                        Weights::OfCell(weights) => V::load(weights.as_ptr().add(cells + row)),
-                    };
-                    let (loss, share) = soft_plus(logit);
-                    let gradient = share.mul(weight).mul(V::load(job.factor.as_ptr().add(row)));
-                    gradient.store(cell);
-                    sum = sum.add(gradient);
-                    let (losses, totals) = (partial.add(row), partial.add(padded + row));
-                    loss.mul_add(weight, V::load(losses)).store(losses);
-                    gradient.add(V::load(totals)).store(totals);
-                }
-                if let Some(bias) = &mut job.bias {
-                    *bias.get_unchecked_mut(class) += sum.sum();
                 }
             }
-        }
-        let (losses, totals) = job.partial.split_at(padded);
-        for (row, (loss, total)) in job.loss.iter_mut().zip(job.total.iter_mut()).enumerate() {
-            *loss += losses[row].to_f64();
-            *total += totals[row].to_f64();
+            let (losses, totals) = self.partial.split_at(padded);
+            for (row, (loss, total)) in self.loss.iter_mut().zip(self.total.iter_mut()).enumerate() {
+                *loss += losses[row].to_f64();
+                *total += totals[row].to_f64();
+            }
         }
     }
 }
@@ -153,7 +149,7 @@ unsafe fn log_1p<V: Vector<Scalar: Element>>(e: V) -> V {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::Level;
+    use crate::simd::{Level, dispatch};
 
     /// Losses and gradients of single numbers.
     fn of<T: Element>(level: Level, numbers: &[f64]) -> Vec<(f64, f64)> {
@@ -164,9 +160,9 @@ mod tests {
         }
         let (mut loss, mut total) = (vec![0.0; numbers.len()], vec![0.0; numbers.len()]);
         let one = T::from_f64(1.0);
-        T::logistic(
+        dispatch(
             level,
-            &mut Logistic {
+            Logistic {
                 tile: &mut tile,
                 shape,
                 shift: None,

@@ -22,6 +22,7 @@ pub(crate) mod rows;
 mod shared;
 mod workspace;
 
+pub use crate::row_gradients::RowGradients as Gradients;
 pub use candidates::{Candidates, Negatives, Sets};
 pub use objective::Objective;
 pub use workspace::Workspace;
@@ -29,25 +30,8 @@ pub use workspace::Workspace;
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::Linear;
-use crate::simd::Level;
+use crate::simd::{Level, dispatch};
 use rows::{Combine, Dots};
-
-/// Where gradients go; those that are `None` are not computed. All are overwritten.
-#[derive(Debug)]
-pub struct Gradients<'a, T> {
-    /// `[N, D]`.
-    pub hidden: Option<&'a mut [T]>,
-    /// The rows of [`Candidates::classes`], `[R, D]`.
-    pub weight: Option<&'a mut [T]>,
-    /// Of the same classes, `[R]`; rows are added in `T`, sums of them in f64.
-    pub bias: Option<&'a mut [T]>,
-}
-
-impl<T> Default for Gradients<'_, T> {
-    fn default() -> Self {
-        Self { hidden: None, weight: None, bias: None }
-    }
-}
 
 /// Loss of each row, `[N]`. Cost: `2 N S D` operations for the different negatives, and `N` target rows.
 ///
@@ -116,13 +100,10 @@ fn run<T: Element>(
     let check = |what, given: Option<usize>, expected, why| {
         given.map_or(Ok(()), |given| KernelError::check_length(op, what, given, expected, why))
     };
-    let len = |numbers: &Option<&mut [T]>| numbers.as_ref().map(|numbers| numbers.len());
     check("hidden", Some(linear.hidden.len()), rows * size, "one row of D for each target")?;
     check("weight", Some(linear.weight.len()), candidates.vocab_size * size, "V rows of D")?;
     check("upstream", upstream.map(<[f64]>::len), rows, "one for each row")?;
-    check("gradient of hidden", len(&gradients.hidden), rows * size, "N rows of D")?;
-    check("gradient of weight", len(&gradients.weight), touched * size, "a row of D for each touched class")?;
-    check("gradient of bias", len(&gradients.bias), touched, "one for each touched class")?;
+    gradients.check(op, rows, touched, size)?;
     let mut loss = vec![0.0; rows];
     if rows == 0 {
         for numbers in [gradients.weight, gradients.bias].into_iter().flatten() {
@@ -158,7 +139,7 @@ impl<T: Element> Call<'_, T> {
         let class = self.candidates.targets[row];
         let with = &self.linear.hidden[row * size..(row + 1) * size];
         let mut dot = [T::default()];
-        T::dots(level, &mut Dots { table: self.linear.weight, rows: &[class], with, out: &mut dot });
+        dispatch(level, Dots { table: self.linear.weight, rows: &[class], with, out: &mut dot });
         let expected = self.candidates.negatives.target_log_expected[row];
         dot[0].to_f64() + self.bias_of(class) + self.objective.shift(expected, 1.0)
     }
@@ -166,6 +147,6 @@ impl<T: Element> Call<'_, T> {
     /// Adds the target's part to the gradient of a row's hidden state.
     fn add_target(&self, row: usize, gradient: f64, out: &mut [T], level: Level) {
         let rows = &self.candidates.targets[row..=row];
-        Combine { table: self.linear.weight, rows, factors: &[T::from_f64(gradient)], out }.run(level);
+        Combine { table: self.linear.weight, rows, factors: &[T::from_f64(gradient)], out }.add(level);
     }
 }

@@ -1,9 +1,10 @@
 //! The objectives: loss and gradient of each row from the logits of its target and its negatives, one tile at a time.
 
 use super::logistic::{Logistic, Weights};
+use crate::buffer::held;
 use crate::element::Element;
-use crate::simd::Level;
-use crate::tile::gradient::{From, Gradient};
+use crate::simd::{Level, dispatch};
+use crate::tile::gradient::{Gradient, TileState};
 use crate::tile::normalise::{Keep, Normalise};
 use crate::tile::{Shape, Transform};
 
@@ -104,9 +105,9 @@ pub(super) fn sweep<T: Element>(
 fn softmax<T: Element>(level: Level, tile: Tile<'_, T>, rows: Rows<'_>, scratch: &mut Scratch<T>) {
     let Tile { cells, shape, shift, bias, .. } = tile;
     let transform = Transform { offset: shift, ..Transform::identity() };
-    T::normalise(
+    dispatch(
         level,
-        &mut Normalise {
+        Normalise {
             tile: cells,
             shape,
             transform,
@@ -128,13 +129,13 @@ fn softmax<T: Element>(level: Level, tile: Tile<'_, T>, rows: Rows<'_>, scratch:
         }
     }
     if rows.upstream.is_some() {
-        T::gradient(
+        dispatch(
             level,
-            &mut Gradient {
+            Gradient {
                 tile: cells,
                 shape,
                 transform: Transform { offset: None, ..transform },
-                from: From::Exponentials,
+                from: TileState::Exponentials,
                 max: &scratch.max,
                 mass: &scratch.factor,
                 spread: None,
@@ -182,9 +183,9 @@ fn logistic_terms<T: Element>(
         factor[row] = T::from_f64(*upstream);
     }
     loss.fill(0.0);
-    T::logistic(
+    dispatch(
         level,
-        &mut Logistic {
+        Logistic {
             tile: tile.cells,
             shape: tile.shape,
             shift: tile.shift,
@@ -222,10 +223,6 @@ impl<T: Element> Scratch<T> {
         self.total.clear();
         self.total.resize(padded, 0.0);
     }
-
-    pub fn bytes(&self) -> usize {
-        let numbers = [&self.max, &self.sum, &self.factor, &self.partial];
-        numbers.iter().map(|numbers| numbers.capacity() * size_of::<T>()).sum::<usize>()
-            + self.total.capacity() * size_of::<f64>()
-    }
 }
+
+held!(Scratch { max, sum, factor, partial, total });

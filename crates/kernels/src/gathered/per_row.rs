@@ -9,7 +9,7 @@ use super::workspace::{Worker, Workspace};
 use super::{Call, Gradients};
 use crate::element::Element;
 use crate::pool;
-use crate::simd::Level;
+use crate::simd::{Level, dispatch};
 use crate::tile::{ROW_MULTIPLE, Shape};
 
 /// One thread's rows and their tiles.
@@ -97,7 +97,7 @@ fn rows<T: Element>(call: &Call<'_, T>, job: &mut TilesJob<'_, T>, ones: &[T], l
             ids(call.candidates, row, places);
             numbers.clear();
             numbers.extend(cells[at..].iter().step_by(ROW_MULTIPLE));
-            Combine { table: call.linear.weight, rows: places, factors: numbers, out: &mut *out }.run(level);
+            Combine { table: call.linear.weight, rows: places, factors: numbers, out: &mut *out }.add(level);
             call.add_target(row, target_gradient[start + at], out, level);
         }
     }
@@ -117,7 +117,7 @@ fn logits<T: Element>(
     numbers.clear();
     numbers.resize(samples, T::default());
     let with = &call.linear.hidden[row * size..(row + 1) * size];
-    T::dots(level, &mut Dots { table: call.linear.weight, rows: places, with, out: numbers });
+    dispatch(level, Dots { table: call.linear.weight, rows: places, with, out: numbers });
     let expected = &negatives.log_expected[row * samples..(row + 1) * samples];
     let hit = negatives.leave_hits_out.then_some(call.candidates.targets[row]);
     let negatives = places.iter().zip(expected).zip(numbers.iter());
@@ -161,7 +161,7 @@ fn classes<T: Element>(
         if let Some(d_weight) = &mut job.d_weight {
             let out = &mut d_weight[at * size..(at + 1) * size];
             out.fill(T::default());
-            Combine { table: call.linear.hidden, rows: &rows, factors: &factors, out }.run(level);
+            Combine { table: call.linear.hidden, rows: &rows, factors: &factors, out }.add(level);
         }
         if let Some(d_bias) = &mut job.d_bias {
             d_bias[at] = T::from_f64(factors.iter().map(|factor| factor.to_f64()).sum());

@@ -1,7 +1,7 @@
 //! Products with rows that lie anywhere in a table: dot products, and sums with factors.
 
 use crate::element::Element;
-use crate::simd::{Level, Vector};
+use crate::simd::{Kernel, Level, Vector, dispatch};
 
 /// `out[j] = with . table[rows[j]]`.
 #[derive(Debug)]
@@ -30,26 +30,12 @@ const REGISTERS: usize = 4;
 /// Rows whose sum is made in registers before it is added to the rest: sums of sums keep f32's rounding error small.
 const PARTIAL_SUM: usize = 128;
 
-impl<T: Element> Dots<'_, T> {
-    /// What the unsafe loop relies on.
-    pub(crate) fn check(&self) {
-        assert!(self.rows.len() == self.out.len());
-        check_rows(self.table, self.rows, self.with.len());
-    }
-}
-
 impl<T: Element> Combine<'_, T> {
-    /// What the unsafe loop relies on.
-    pub(crate) fn check(&self) {
-        assert!(self.rows.len() == self.factors.len());
-        check_rows(self.table, self.rows, self.out.len());
-    }
-
     /// Adds any number of rows, a bounded number of them at a time.
-    pub(crate) fn run(self, level: Level) {
+    pub(crate) fn add(self, level: Level) {
         let Self { table, rows, factors, out } = self;
         for (rows, factors) in rows.chunks(PARTIAL_SUM).zip(factors.chunks(PARTIAL_SUM)) {
-            T::combine(level, &mut Combine { table, rows, factors, out });
+            dispatch(level, Combine { table, rows, factors, out: &mut *out });
         }
     }
 }
@@ -59,73 +45,84 @@ fn check_rows<T>(table: &[T], rows: &[u32], size: usize) {
     assert!((*largest as usize + 1).checked_mul(size).is_some_and(|end| end <= table.len()));
 }
 
-/// The dot products.
-///
-/// # Safety
-/// The processor has the instructions of `V`, and [`Dots::check`] passed.
-#[inline(always)]
-pub(crate) unsafe fn dots<V: Vector<Scalar: Element>, const UNROLL: usize>(job: &mut Dots<'_, V::Scalar>) {
-    let size = job.with.len();
-    for (row, out) in job.rows.iter().zip(job.out.iter_mut()) {
-        // SAFETY: the row ends inside the table (checked), and every register ends before `size`.
-        unsafe {
-            let (left, right) = (job.with.as_ptr(), job.table.as_ptr().add(*row as usize * size));
-            let mut sums = [V::splat(V::Scalar::default()); REGISTERS];
-            let mut at = 0;
-            while at + REGISTERS * V::LANES <= size {
-                for (part, sum) in sums.iter_mut().enumerate() {
-                    let at = at + part * V::LANES;
-                    *sum = V::load(left.add(at)).mul_add(V::load(right.add(at)), *sum);
+impl<T: Element> Kernel<T> for Dots<'_, T> {
+    type Out = ();
+
+    fn check(&self) {
+        assert!(self.rows.len() == self.out.len());
+        check_rows(self.table, self.rows, self.with.len());
+    }
+
+    // The dot products.
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(self) {
+        let size = self.with.len();
+        for (row, out) in self.rows.iter().zip(self.out.iter_mut()) {
+            // SAFETY: the row ends inside the table (checked), and every register ends before `size`.
+            unsafe {
+                let (left, right) = (self.with.as_ptr(), self.table.as_ptr().add(*row as usize * size));
+                let mut sums = [V::splat(T::default()); REGISTERS];
+                let mut at = 0;
+                while at + REGISTERS * V::LANES <= size {
+                    for (part, sum) in sums.iter_mut().enumerate() {
+                        let at = at + part * V::LANES;
+                        *sum = V::load(left.add(at)).mul_add(V::load(right.add(at)), *sum);
+                    }
+                    at += REGISTERS * V::LANES;
                 }
-                at += REGISTERS * V::LANES;
+                while at + V::LANES <= size {
+                    sums[0] = V::load(left.add(at)).mul_add(V::load(right.add(at)), sums[0]);
+                    at += V::LANES;
+                }
+                let [a, b, c, d] = sums;
+                let mut sum = a.add(b).add(c.add(d)).sum();
+                for at in at..size {
+                    sum += (*left.add(at)).to_f64() * (*right.add(at)).to_f64();
+                }
+                *out = T::from_f64(sum);
             }
-            while at + V::LANES <= size {
-                sums[0] = V::load(left.add(at)).mul_add(V::load(right.add(at)), sums[0]);
-                at += V::LANES;
-            }
-            let [a, b, c, d] = sums;
-            let mut sum = a.add(b).add(c.add(d)).sum();
-            for at in at..size {
-                sum += (*left.add(at)).to_f64() * (*right.add(at)).to_f64();
-            }
-            *out = V::Scalar::from_f64(sum);
         }
     }
 }
 
-/// The sum of rows with factors.
-///
-/// # Safety
-/// The processor has the instructions of `V`, and [`Combine::check`] passed.
-#[inline(always)]
-pub(crate) unsafe fn combine<V: Vector<Scalar: Element>, const UNROLL: usize>(
-    job: &mut Combine<'_, V::Scalar>,
-) {
-    let size = job.out.len();
-    let mut at = 0;
-    // SAFETY: rows end inside the table (checked), and every register ends before `size`.
-    unsafe {
-        while at + REGISTERS * V::LANES <= size {
-            block::<V, REGISTERS>(job, at);
-            at += REGISTERS * V::LANES;
-        }
-        while at + V::LANES <= size {
-            block::<V, 1>(job, at);
-            at += V::LANES;
-        }
+impl<T: Element> Kernel<T> for Combine<'_, T> {
+    type Out = ();
+
+    fn check(&self) {
+        assert!(self.rows.len() == self.factors.len());
+        check_rows(self.table, self.rows, self.out.len());
     }
-    for at in at..size {
-        let terms = job.rows.iter().zip(job.factors);
-        let sum: f64 =
-            terms.map(|(row, factor)| factor.to_f64() * job.table[*row as usize * size + at].to_f64()).sum();
-        job.out[at] = job.out[at] + V::Scalar::from_f64(sum);
+
+    // The sum of rows with factors.
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(mut self) {
+        let size = self.out.len();
+        let mut at = 0;
+        // SAFETY: rows end inside the table (checked), and every register ends before `size`.
+        unsafe {
+            while at + REGISTERS * V::LANES <= size {
+                block::<V, REGISTERS>(&mut self, at);
+                at += REGISTERS * V::LANES;
+            }
+            while at + V::LANES <= size {
+                block::<V, 1>(&mut self, at);
+                at += V::LANES;
+            }
+        }
+        for at in at..size {
+            let terms = self.rows.iter().zip(self.factors);
+            let sum: f64 = terms
+                .map(|(row, factor)| factor.to_f64() * self.table[*row as usize * size + at].to_f64())
+                .sum();
+            self.out[at] = self.out[at] + T::from_f64(sum);
+        }
     }
 }
 
 /// The part of the sum that `PARTS` registers hold, from the number `at` on.
 ///
 /// # Safety
-/// As [`combine`]; the registers end before the rows do.
+/// As [`Kernel::run`]; the registers end before the rows do.
 #[inline(always)]
 unsafe fn block<V: Vector<Scalar: Element>, const PARTS: usize>(job: &mut Combine<'_, V::Scalar>, at: usize) {
     let size = job.out.len();
@@ -169,18 +166,18 @@ mod tests {
                 .collect();
             for level in Level::ALL {
                 let mut out = vec![0.0; rows.len()];
-                f32::dots(level, &mut Dots { table: &table, rows: &rows, with: &with, out: &mut out });
+                dispatch(level, Dots { table: &table, rows: &rows, with: &with, out: &mut out });
                 prop_assert_eq!(&out, &dots);
                 let mut out = vec![2.0; size];
-                Combine { table: &table, rows: &rows, factors: &factors, out: &mut out }.run(level);
+                Combine { table: &table, rows: &rows, factors: &factors, out: &mut out }.add(level);
                 prop_assert_eq!(&out, &sums);
             }
             let wide = |numbers: &[f32]| numbers.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>();
             let (table, mut out) = (wide(&table), vec![2.0; size]);
-            Combine { table: &table, rows: &rows, factors: &wide(&factors), out: &mut out }.run(Level::Portable);
+            Combine { table: &table, rows: &rows, factors: &wide(&factors), out: &mut out }.add(Level::Portable);
             prop_assert_eq!(out, wide(&sums));
             let mut out = vec![0.0; rows.len()];
-            f64::dots(Level::best(), &mut Dots { table: &table, rows: &rows, with: &wide(&with), out: &mut out });
+            dispatch(Level::best(), Dots { table: &table, rows: &rows, with: &wide(&with), out: &mut out });
             prop_assert_eq!(out, wide(&dots));
         }
     }

@@ -197,7 +197,7 @@ impl<T: Element> Shared<'_, T> {
                 factors.clear();
                 factors.extend(targets.iter().map(|row| T::from_f64(target_gradient[*row as usize])));
                 Combine { table: self.call.linear.hidden, rows: targets, factors: &factors, out }
-                    .run(self.level);
+                    .add(self.level);
             }
             if let Some(d_bias) = &mut job.d_bias {
                 let of_slots = slots.flat_map(|slot| workers.iter().map(move |worker| worker.d_bias[slot]));

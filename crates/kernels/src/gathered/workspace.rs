@@ -2,9 +2,9 @@
 
 use super::candidates::{Candidates, Sets};
 use super::objective::Scratch;
+use crate::buffer::{Aligned, Held, held};
 use crate::element::Element;
 use crate::simd::Level;
-use crate::tile::buffer::Aligned;
 use crate::tile::{ROW_MULTIPLE, stride};
 
 /// Bytes that a tile of logits may take, so that it stays in a core's cache between the products and the sweep.
@@ -70,11 +70,7 @@ impl<T: Element> Workspace<T> {
 
     /// Bytes held now.
     pub fn bytes(&self) -> usize {
-        self.workers.iter().map(Worker::bytes).sum::<usize>()
-            + self.gathered.bytes()
-            + self.cells.bytes()
-            + (self.shift.capacity() + self.weights.capacity()) * size_of::<T>()
-            + self.target_gradient.capacity() * size_of::<f64>()
+        self.held()
     }
 
     /// Upper bound of the bytes that it holds after a call with `N` rows, `S` negatives and hidden size `D`, and nothing of it grows
@@ -121,16 +117,8 @@ impl<T: Element> Workspace<T> {
     }
 }
 
-impl<T: Element> Worker<T> {
-    fn bytes(&self) -> usize {
-        self.tile.bytes()
-            + self.d_gathered.bytes()
-            + (self.d_bias.capacity() + self.target.capacity()) * size_of::<f64>()
-            + self.rows.bytes()
-            + self.places.capacity() * size_of::<u32>()
-            + self.numbers.capacity() * size_of::<T>()
-    }
-}
+held!(Workspace { workers, gathered, cells, shift, weights, target_gradient; threads, level });
+held!(Worker { tile, d_gathered, d_bias, rows, target, places, numbers });
 
 /// Rows of a tile of so many negatives: a multiple of the padding.
 pub(super) fn tile_rows<T>(samples: usize, sets: Sets) -> usize {

@@ -4,14 +4,17 @@
 //! of the words below it: `sum_w c_w log p(w) = sum_t a_t log sigmoid(x_t) + b_t log sigmoid(-x_t)`. No normaliser is waited for: one
 //! sweep over tiles makes value and gradients, and `[N, V]` is never made.
 
-use super::plan::{Plan, Sizes, Task};
+use super::buffers::Worker;
+use super::gradients::{Gradients, Upstream};
+use super::input::Linear;
+use super::options::Options;
+use super::pass::{Pass, Work};
+use super::plan::Task;
 use super::smoothed_mixture::log_prob_sum;
-use super::sweep::Call;
-use super::workspace::{Worker, Workspace};
-use super::{Gradients, Linear, Options, Upstream, gather};
+use super::workspace::Workspace;
 use crate::element::Element;
 use crate::error::{KernelError, Result};
-use crate::pool;
+use crate::simd::dispatch;
 use crate::tile::choices::Choices;
 use crate::tile::product;
 
@@ -58,36 +61,29 @@ pub fn value_and_gradients<T: Element>(
         return Ok(values);
     }
     let task = if gradients.wanted() { Task::GradientsOnly } else { Task::Forward };
-    let sizes = Sizes { rows, hidden_size: size, vocab_size: nodes, bytes: size_of::<T>(), filtered: false };
-    let plan = Plan::new(sizes, workspace.threads, workspace.memory_limit, task);
-    workspace.fit(&plan, sizes, task);
     let options = Options::default();
-    let call = Call::new(linear, &options, plan, workspace.level);
-    let Workspace { workers, chunk, .. } = workspace;
-    let mut jobs = gather::jobs(&mut workers[..plan.threads], gradients.weight, size);
-    let (needs_hidden, needs_bias) = (gradients.hidden.is_some(), gradients.bias.is_some());
-    let all: Vec<usize> = (0..rows).collect();
-    for (number, members) in all.chunks(plan.chunk).enumerate() {
-        let count = members.len();
-        chunk.gather_rows(&linear, members[0]..members[0] + count);
-        for (mass, row) in chunk.mass.iter_mut().zip(members) {
-            *mass = upstream.of(*row);
+    let mut pass = Pass::new(linear, &options, Work { rows, group: 1, task }, gradients, workspace);
+    for range in pass.chunks(rows) {
+        let count = range.len();
+        pass.chunk.gather_rows(&linear, range.clone());
+        for (mass, row) in pass.chunk.mass.iter_mut().zip(range.clone()) {
+            *mass = upstream.of(row);
         }
-        let (chunk, add_weight) = (&*chunk, gradients.accumulate || number > 0);
-        pool::on_each(&mut jobs, |job| {
+        let needs = pass.needs();
+        pass.on_each(|call, job, chunk| {
             job.worker.smoothing.start(count, 1);
             let hidden = &chunk.hidden[..count * size];
-            let blocks = plan.blocks_of(job.thread);
-            let first = blocks.start * plan.block;
+            let blocks = call.plan.blocks_of(job.thread);
+            let first = blocks.start * call.plan.block;
             for (index, block) in blocks.enumerate() {
                 let nodes = call.classes(block);
                 let local = nodes.start - first..nodes.end - first;
                 let (shape, _) = call.reload(job.worker, index, block, chunk, count);
                 let Worker { tiles, mass, d_hidden, d_bias, smoothing, .. } = &mut *job.worker;
                 let tile = &mut tiles.as_mut_slice()[call.tile_range(index, shape)];
-                T::choices(
+                dispatch(
                     call.level,
-                    &mut Choices {
+                    Choices {
                         tile,
                         shape,
                         transform: call.transform.of_block(nodes.clone()),
@@ -95,28 +91,24 @@ pub fn value_and_gradients<T: Element>(
                         factor: mass,
                         sums: &mut smoothing.log_prob_sums,
                         partial: &mut smoothing.partial,
-                        bias: needs_bias.then(|| &mut d_bias[local.clone()]),
+                        bias: needs.bias.then(|| &mut d_bias[local.clone()]),
                     },
                 );
-                if needs_hidden {
+                if needs.hidden {
                     let weight = call.weight(&nodes);
                     product::hidden_gradient(d_hidden, tile, shape, weight, size, index > 0);
                 }
                 if let Some(d_weight) = &mut job.d_weight {
                     let out = &mut d_weight[local.start * size..local.end * size];
-                    product::weight_gradient(out, tile, shape, hidden, size, add_weight);
+                    product::weight_gradient(out, tile, shape, hidden, size, needs.add_weight);
                 }
             }
         });
-        for (at, row) in members.iter().enumerate() {
-            values[*row] = log_prob_sum(&jobs, at);
+        for (at, row) in range.clone().enumerate() {
+            values[row] = log_prob_sum(&pass.jobs, at);
         }
-        if let Some(d_hidden) = &mut gradients.hidden {
-            gather::add_hidden(&jobs, members, size, d_hidden);
-        }
+        pass.add_gradients(range);
     }
-    if let Some(d_bias) = gradients.bias {
-        gather::add_bias(&jobs, d_bias);
-    }
+    pass.finish();
     Ok(values)
 }

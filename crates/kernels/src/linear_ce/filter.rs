@@ -1,9 +1,5 @@
 //! Filtered gradients: what is left out, by which rule, and what that amounts to.
 
-use super::options::Options;
-use crate::element::Element;
-use crate::error::{KernelError, Result};
-
 /// Leaves classes out of the gradient sweep that no row of a chunk gives a probability above `eps`: their logits' gradients
 /// count as zero. Targets are always kept, and the loss stays exact.
 ///
@@ -45,25 +41,5 @@ impl Filtered {
         self.dropped_mass += other.dropped_mass;
         self.kept += other.kept;
         self.entries += other.entries;
-    }
-}
-
-impl<T: Element> Options<'_, T> {
-    /// The filter, where it can drop anything.
-    pub(crate) fn active_filter(&self) -> Option<Filter> {
-        self.filter.filter(|filter| filter.eps > 0.0)
-    }
-
-    pub(crate) fn check_filter(&self, op: &'static str) -> Result<()> {
-        let Some(Filter { eps, .. }) = self.filter else { return Ok(()) };
-        if !(0.0..1.0).contains(&eps) {
-            return Err(KernelError::argument(op, "filter.eps", eps, "0 <= eps < 1"));
-        }
-        if self.label_smoothing > 0.0 {
-            let expected =
-                "none beside a filter: with smoothing every class has a gradient that does not vanish with p";
-            return Err(KernelError::argument(op, "label_smoothing", self.label_smoothing, expected));
-        }
-        Ok(())
     }
 }

@@ -4,73 +4,16 @@
 //! nor made again. In the others the classes to keep are moved to the front of the tile, their rows of the weight are gathered,
 //! and the gradient sweep and the two products run over these alone.
 
-use super::filter::{Filter, Filtered};
+use super::buffers::{Chunk, FilterBuffers, Worker};
+use super::compact::gather_transform;
+use super::filter::Filter;
 use super::sweep::{Call, Job, Needs, place_targets};
-use super::workspace::{Chunk, Worker};
 use crate::element::Element;
-use crate::tile::gradient::{From, Gradient};
+use crate::simd::dispatch;
+use crate::tile::gradient::{Gradient, TileState};
 use crate::tile::judge::Judge;
 use crate::tile::normalise::NO_TARGET;
-use crate::tile::{Shape, Transform, product, stride};
-
-/// Buffers of one thread for what is kept of a block; empty where nothing is filtered.
-#[derive(Debug, Default)]
-pub(crate) struct Gathered<T> {
-    /// Sum of each row's exponentials in each block, relative to the block's maximum.
-    pub block_sum: Vec<T>,
-    /// `[padded]`: from the tile's exponentials to probabilities.
-    share: Vec<T>,
-    /// Rows of the weight, then of its gradient, `[block, D]`.
-    weight: Vec<T>,
-    class_bias: Vec<T>,
-    offset: Vec<T>,
-    d_bias: Vec<f64>,
-    above: Vec<bool>,
-    total: Vec<f64>,
-    /// Places of the kept classes in the block, ascending.
-    kept: Vec<u32>,
-    /// What was left out so far.
-    pub filtered: Filtered,
-}
-
-impl<T: Element> Gathered<T> {
-    /// Numbers of one thread, for a block of so many classes over rows of the given stride.
-    pub fn numbers(blocks: usize, block: usize, size: usize, padded: usize) -> usize {
-        (blocks + 1) * padded + block * (size + 2)
-    }
-
-    /// Other bytes of one thread.
-    pub fn other_bytes(block: usize) -> usize {
-        block * (2 * size_of::<f64>() + size_of::<bool>() + size_of::<u32>())
-    }
-
-    /// Makes the buffers fit; for no blocks they hold nothing.
-    pub fn fit(&mut self, blocks: usize, block: usize, size: usize, padded: usize) {
-        let (block, padded) = if blocks == 0 { (0, 0) } else { (block, padded) };
-        for (numbers, len) in [
-            (&mut self.block_sum, blocks * padded),
-            (&mut self.share, padded),
-            (&mut self.weight, block * size),
-            (&mut self.class_bias, block),
-            (&mut self.offset, block),
-        ] {
-            super::workspace::resize(numbers, len);
-        }
-        super::workspace::resize(&mut self.d_bias, block);
-        super::workspace::resize(&mut self.total, block);
-        super::workspace::resize(&mut self.above, block);
-        super::workspace::resize(&mut self.kept, block);
-        self.filtered = Filtered::default();
-    }
-
-    pub fn bytes(&self) -> usize {
-        let numbers = [&self.block_sum, &self.share, &self.weight, &self.class_bias, &self.offset];
-        numbers.iter().map(|numbers| numbers.capacity() * size_of::<T>()).sum::<usize>()
-            + (self.d_bias.capacity() + self.total.capacity()) * size_of::<f64>()
-            + self.above.capacity()
-            + self.kept.capacity() * size_of::<u32>()
-    }
-}
+use crate::tile::{Shape, product, stride};
 
 impl<T: Element> Call<'_, T> {
     /// As [`Call::gradients`], over the classes that the filter keeps. `summed` says that the first sweep of this chunk left
@@ -97,7 +40,7 @@ impl<T: Element> Call<'_, T> {
                 job.d_weight.as_deref_mut().map(|all| &mut all[local.start * size..local.end * size]);
             let worker = &mut *job.worker;
             place_targets(&mut worker.places[..rows], &chunk.targets, &classes);
-            worker.gathered.filtered.entries += (rows * classes.len()) as u64;
+            worker.filter.filtered.entries += (rows * classes.len()) as u64;
             if summed && !exact_weight && self.drop_block(worker, index, chunk, rows, filter.eps) {
                 if let Some(out) = out.filter(|_| !needs.add_weight) {
                     out.fill(T::default());
@@ -107,17 +50,17 @@ impl<T: Element> Call<'_, T> {
             let (mut shape, from) = self.reload(worker, index, block, chunk, rows);
             self.choose(worker, (index, block), (shape, from), chunk, filter.eps);
             let tile_range = self.tile_range(index, shape);
-            let Worker { tiles, mass, places, d_hidden, d_bias, gathered, .. } = worker;
+            let Worker { tiles, mass, places, d_hidden, d_bias, filter: buffers, .. } = worker;
             let tile = &mut tiles.as_mut_slice()[tile_range];
-            let all = gathered.kept.len() == classes.len();
+            let all = buffers.kept.len() == classes.len();
             let weight = self.weight(&classes);
             let transform = self.transform.of_block(classes.clone());
             let (max, mass) = (&chunk.max[..], &mass[..]);
             if all || exact_weight {
                 let bias = needs.bias.then_some(&mut d_bias[local.clone()]);
                 let tile = &mut *tile;
-                let mut sweep = Gradient { tile, shape, transform, from, max, mass, spread: None, bias };
-                T::gradient(self.level, &mut sweep);
+                let sweep = Gradient { tile, shape, transform, from, max, mass, spread: None, bias };
+                dispatch(self.level, sweep);
                 for (row, class) in targets(&places[..rows]) {
                     subtract(tile, shape, class, row, chunk);
                     if needs.bias {
@@ -127,36 +70,36 @@ impl<T: Element> Call<'_, T> {
                 if let Some(out) = out.take() {
                     product::weight_gradient(out, tile, shape, hidden, size, needs.add_weight);
                 }
-                shape = gathered.compact(tile, shape);
+                shape = buffers.compact(tile, shape);
             } else {
-                shape = gathered.compact(tile, shape);
+                shape = buffers.compact(tile, shape);
                 let kept = shape.classes;
-                let Gathered { class_bias, offset, d_bias: sums, kept: list, .. } = &mut *gathered;
+                let FilterBuffers { class_bias, offset, d_bias: sums, kept: list, .. } = &mut *buffers;
                 let transform = gather_transform(list, transform, class_bias, offset);
                 sums[..kept].fill(0.0);
                 let bias = needs.bias.then_some(&mut sums[..kept]);
                 let tile = &mut *tile;
-                let mut sweep = Gradient { tile, shape, transform, from, max, mass, spread: None, bias };
-                T::gradient(self.level, &mut sweep);
+                let sweep = Gradient { tile, shape, transform, from, max, mass, spread: None, bias };
+                dispatch(self.level, sweep);
                 for (row, class) in targets(&places[..rows]) {
                     // Targets are always kept.
-                    let Ok(at) = gathered.kept.binary_search(&(class as u32)) else { continue };
+                    let Ok(at) = buffers.kept.binary_search(&(class as u32)) else { continue };
                     subtract(tile, shape, at, row, chunk);
-                    gathered.d_bias[at] -= chunk.target[row];
+                    buffers.d_bias[at] -= chunk.target[row];
                 }
                 if needs.bias {
-                    for (class, sum) in gathered.kept.iter().zip(&gathered.d_bias) {
+                    for (class, sum) in buffers.kept.iter().zip(&buffers.d_bias) {
                         d_bias[local.start + *class as usize] += sum;
                     }
                 }
             }
             if needs.hidden && shape.classes > 0 {
-                let weight = if all { weight } else { gathered.rows_of(weight, size) };
+                let weight = if all { weight } else { buffers.rows_of(weight, size) };
                 product::hidden_gradient(d_hidden, tile, shape, weight, size, started);
                 started = true;
             }
             if let Some(out) = out {
-                gathered.spread_weight_gradient(out, tile, shape, hidden, size, needs.add_weight);
+                buffers.spread_weight_gradient(out, tile, shape, hidden, size, needs.add_weight);
             }
         }
         if needs.hidden && !started {
@@ -185,9 +128,9 @@ impl<T: Element> Call<'_, T> {
             if share > eps || share.is_nan() {
                 return false;
             }
-            mass += share * worker.gathered.block_sum[start + row].to_f64();
+            mass += share * worker.filter.block_sum[start + row].to_f64();
         }
-        worker.gathered.filtered.dropped_mass += mass;
+        worker.filter.filtered.dropped_mass += mass;
         true
     }
 
@@ -196,26 +139,26 @@ impl<T: Element> Call<'_, T> {
         &self,
         worker: &mut Worker<T>,
         (index, block): (usize, usize),
-        (shape, from): (Shape, From),
+        (shape, from): (Shape, TileState),
         chunk: &Chunk<T>,
         eps: f64,
     ) {
         let tile_range = self.tile_range(index, shape);
-        let Worker { tiles, block_max, places, gathered, .. } = worker;
-        let Gathered { share, above, total, kept, filtered, .. } = gathered;
+        let Worker { tiles, block_max, places, filter: buffers, .. } = worker;
+        let FilterBuffers { share, above, total, kept, filtered, .. } = buffers;
         share[shape.rows..].fill(T::default());
         for (row, share) in share[..shape.rows].iter_mut().enumerate() {
             let mut factor = chunk.share[row];
-            if from == From::Exponentials {
+            if from == TileState::Exponentials {
                 let tile_max = block_max[index * stride(self.plan.chunk) + row].to_f64();
                 factor *= (tile_max - chunk.max[row].to_f64()).exp();
             }
             *share = T::from_f64(factor);
         }
         let (above, total) = (&mut above[..shape.classes], &mut total[..shape.classes]);
-        T::judge(
+        dispatch(
             self.level,
-            &mut Judge {
+            Judge {
                 tile: &tiles.as_slice()[tile_range],
                 shape,
                 transform: self.transform.of_block(self.classes(block)),
@@ -242,51 +185,6 @@ impl<T: Element> Call<'_, T> {
     }
 }
 
-impl<T: Element> Gathered<T> {
-    /// Moves the kept classes of a tile to its front.
-    fn compact(&self, tile: &mut [T], shape: Shape) -> Shape {
-        let (stride, padded) = (shape.stride(), shape.padded());
-        for (to, from) in self.kept.iter().map(|class| *class as usize).enumerate() {
-            if to != from {
-                tile.copy_within(from * stride..from * stride + padded, to * stride);
-            }
-        }
-        Shape { classes: self.kept.len(), ..shape }
-    }
-
-    /// The kept classes' rows of a block's weight.
-    fn rows_of(&mut self, weight: &[T], size: usize) -> &[T] {
-        for (to, class) in self.weight.chunks_exact_mut(size).zip(&self.kept) {
-            let from = *class as usize * size;
-            to.copy_from_slice(&weight[from..from + size]);
-        }
-        &self.weight[..self.kept.len() * size]
-    }
-
-    /// The weight's gradient of a block from its compacted tile; that of dropped classes is zero.
-    fn spread_weight_gradient(
-        &mut self,
-        out: &mut [T],
-        tile: &[T],
-        shape: Shape,
-        hidden: &[T],
-        size: usize,
-        add: bool,
-    ) {
-        let made = &mut self.weight[..shape.classes * size];
-        product::weight_gradient(made, tile, shape, hidden, size, false);
-        if !add {
-            out.fill(T::default());
-        }
-        for (made, class) in made.chunks_exact(size).zip(&self.kept) {
-            let from = *class as usize * size;
-            for (out, made) in out[from..from + size].iter_mut().zip(made) {
-                *out = *out + *made;
-            }
-        }
-    }
-}
-
 /// The rows of a chunk whose target is in the block, and its place there.
 fn targets(places: &[u32]) -> impl Iterator<Item = (usize, usize)> {
     places
@@ -300,26 +198,4 @@ fn targets(places: &[u32]) -> impl Iterator<Item = (usize, usize)> {
 fn subtract<T: Element>(tile: &mut [T], shape: Shape, place: usize, row: usize, chunk: &Chunk<T>) {
     let at = place * shape.stride() + row;
     tile[at] = tile[at] - T::from_f64(chunk.target[row]);
-}
-
-/// The transform of the kept classes alone.
-fn gather_transform<'a, T: Element>(
-    kept: &[u32],
-    transform: Transform<'_, T>,
-    bias: &'a mut [T],
-    offset: &'a mut [T],
-) -> Transform<'a, T> {
-    fn gather<'a, T: Element>(kept: &[u32], from: Option<&[T]>, to: &'a mut [T]) -> Option<&'a [T]> {
-        let from = from?;
-        for (to, class) in to.iter_mut().zip(kept) {
-            *to = from[*class as usize];
-        }
-        Some(&to[..kept.len()])
-    }
-    Transform {
-        bias: gather(kept, transform.bias, bias),
-        offset: gather(kept, transform.offset, offset),
-        scale: transform.scale,
-        function: transform.function,
-    }
 }

@@ -9,15 +9,17 @@
 //!
 //! What an evaluation needs is less: [`super::loss`] of the `N K` rows gives `log p_k(y)`.
 
-use super::plan::{Plan, Sizes, Task};
-use super::smoothed_mixture::Joint;
-use super::sweep::{Call, Job, Needs};
+use super::buffers::Joint;
+use super::gradients::{Gradients, Upstream};
+use super::input::{Linear, counted_rows};
+use super::options::Options;
+use super::pass::{Pass, Work};
+use super::plan::Task;
+use super::smoothed_mixture;
 use super::workspace::Workspace;
-use super::{Gradients, Linear, Options, Upstream, counted_rows, gather, smoothed_mixture};
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::logspace::log_sum_exp;
-use crate::pool;
 use crate::tile::stride;
 
 /// `p(c) = sum_k exp(log pi_k) softmax(z_k)_c`, the `z_k` not yet computed.
@@ -110,64 +112,57 @@ pub fn loss_and_gradients<T: Element>(
         counted.iter().flat_map(|token| token * components..(token + 1) * components).collect();
     let of_rows: Vec<i64> =
         targets.iter().flat_map(|target| std::iter::repeat_n(*target, components)).collect();
-    let sizes =
-        Sizes { rows: members.len(), hidden_size: size, vocab_size, bytes: size_of::<T>(), filtered: false };
     let task = if needs_sweep { Task::Gradients } else { Task::Forward };
-    let plan = Plan::of_groups(components, sizes, workspace.threads, workspace.memory_limit, task);
-    workspace.fit(&plan, sizes, task);
+    let work = Work { rows: members.len(), group: components, task };
+    let mut pass = Pass::new(linear, options, work, gradients, workspace);
     let smoothing = Smoothing::new(options, vocab_size);
+    let smoothed = smoothing.spread > 0.0;
     // The sums of one softmax's smoothing say nothing of a mixture's; its sweeps start from logits.
-    let call = Call {
-        smoothed: false,
-        keeps_logits: smoothing.spread > 0.0,
-        ..Call::new(linear, options, plan, workspace.level)
-    };
-    let mut joint = Joint::new(components, stride(plan.chunk));
-    let Workspace { workers, chunk, .. } = workspace;
-    let mut jobs = gather::jobs(&mut workers[..plan.threads], gradients.weight, size);
+    pass.call.smoothed = false;
+    pass.call.keeps_logits = smoothed;
+    let mut joint = Joint::new(components, stride(pass.call.plan.chunk));
     let (mut sums, mut shares) = (Vec::with_capacity(components), Vec::with_capacity(components));
-    for (number, rows) in members.chunks(plan.chunk).enumerate() {
-        chunk.gather(&linear, &of_rows, rows);
-        pool::on_each(&mut jobs, |job| call.sums(job.worker, job.thread, chunk, rows.len()));
-        let sums_of = |jobs: &[Job<'_, '_, T>], at: usize| {
-            gather::sums(jobs, at, call.classes_owner(chunk.targets[at]))
-        };
-        if smoothing.spread > 0.0 {
+    for range in pass.chunks(members.len()) {
+        let rows = &members[range];
+        pass.chunk.gather(&linear, &of_rows, rows);
+        pass.sweep_sums(rows.len());
+        if smoothed {
             joint.start(rows.len());
             for (at, row) in rows.iter().enumerate() {
-                let (sums, prior) = (sums_of(&jobs, at), log_prior[*row].to_f64());
+                let (sums, prior) = (pass.sums(at), log_prior[*row].to_f64());
                 joint.factor[at] = T::from_f64(prior.exp() / sums.sum);
                 joint.log[at] = prior - sums.log_normaliser();
-                chunk.max[at] = T::from_f64(sums.max);
+                pass.chunk.max[at] = T::from_f64(sums.max);
             }
-            let (chunk, joint) = (&*chunk, &joint);
-            pool::on_each(&mut jobs, |job| call.share_sums(job, chunk, joint, rows.len()));
+            pass.on_each(|call, job, chunk| call.share_sums(job, chunk, &joint, rows.len()));
         }
         for first in (0..rows.len()).step_by(components) {
-            let (token, class) = (rows[first] / components, chunk.targets[first]);
+            let (token, class) = (rows[first] / components, pass.chunk.targets[first]);
             let (group, priors) = (first..first + components, &log_prior[rows[first]..][..components]);
             sums.clear();
-            sums.extend(group.map(|at| sums_of(&jobs, at)));
+            sums.extend(group.map(|at| pass.sums(at)));
             shares.clear();
             shares.extend(sums.iter().zip(priors).map(|(row, prior)| prior.to_f64() + row.target_log_prob()));
             let class_weight = smoothing.kept * options.target_weight(token, class);
             let log_prob = share_out(&mut shares);
             // What weighs nothing costs nothing, a target of probability zero too.
             loss[token] = if class_weight > 0.0 { -class_weight * log_prob } else { 0.0 };
-            if smoothing.spread > 0.0 {
-                loss[token] -= smoothing.spread * smoothed_mixture::log_prob_sum(&jobs, first / components);
+            if smoothed {
+                let of_all = smoothed_mixture::log_prob_sum(&pass.jobs, first / components);
+                loss[token] -= smoothing.spread * of_all;
             }
             let factor = upstream.of(token);
             for (k, (row, share)) in sums.iter().zip(&shares).enumerate() {
                 let of_target = class_weight * share;
                 let mut of_all = of_target;
-                if smoothing.spread > 0.0 {
-                    of_all += smoothing.spread * smoothed_mixture::share_sum(&jobs, first + k);
+                if smoothed {
+                    of_all += smoothing.spread * smoothed_mixture::share_sum(&pass.jobs, first + k);
                 }
                 if let Some(d_log_prior) = &mut d_log_prior {
                     d_log_prior[rows[first] + k] = T::from_f64(-factor * of_all);
                 }
                 let scale = factor / options.temperature;
+                let chunk = &mut *pass.chunk;
                 chunk.max[first + k] = T::from_f64(row.max);
                 chunk.mass[first + k] = scale * of_all / row.sum;
                 chunk.spread[first + k] = T::from_f64(scale * smoothing.spread);
@@ -177,20 +172,12 @@ pub fn loss_and_gradients<T: Element>(
         if !needs_sweep {
             continue;
         }
-        let needs = Needs {
-            hidden: gradients.hidden.is_some(),
-            bias: gradients.bias.is_some(),
-            add_weight: gradients.accumulate || number > 0,
-        };
-        let joint = (smoothing.spread > 0.0).then_some(&joint);
-        pool::on_each(&mut jobs, |job| call.gradients(job, chunk, rows.len(), needs, joint));
-        if let Some(d_hidden) = &mut gradients.hidden {
-            gather::add_hidden(&jobs, rows, size, d_hidden);
-        }
+        let needs = pass.needs();
+        let joint = smoothed.then_some(&joint);
+        pass.on_each(|call, job, chunk| call.gradients(job, chunk, rows.len(), needs, joint));
+        pass.add_gradients(rows.iter().copied());
     }
-    if let Some(d_bias) = gradients.bias {
-        gather::add_bias(&jobs, d_bias);
-    }
+    pass.finish();
     Ok(loss)
 }
 

@@ -63,15 +63,6 @@ impl<T> Default for Options<'_, T> {
 }
 
 impl<'a, T: Element> Options<'a, T> {
-    /// What the mean divides by: the weights `w_y` of the rows that count, summed (their number, where there are no weights).
-    /// `targets` are those that [`super::loss`] accepted.
-    pub fn mean_divisor(&self, targets: &[i64]) -> f64 {
-        let counted = targets.iter().enumerate().filter(|(_, target)| self.ignore_index != Some(**target));
-        counted
-            .map(|(row, target)| usize::try_from(*target).map_or(0.0, |class| self.target_weight(row, class)))
-            .sum()
-    }
-
     /// `w_y` of a row with target `class`.
     pub(crate) fn target_weight(&self, row: usize, class: usize) -> f64 {
         match (self.row_weights, self.class_weights) {
@@ -136,6 +127,24 @@ impl<'a, T: Element> Options<'a, T> {
         }
         if let Some(offset) = self.logit_offset {
             KernelError::check_length(op, "logit_offset", offset.len(), vocab_size, "one for each class")?;
+        }
+        Ok(())
+    }
+
+    /// The filter, where it can drop anything.
+    pub(crate) fn active_filter(&self) -> Option<Filter> {
+        self.filter.filter(|filter| filter.eps > 0.0)
+    }
+
+    fn check_filter(&self, op: &'static str) -> Result<()> {
+        let Some(Filter { eps, .. }) = self.filter else { return Ok(()) };
+        if !(0.0..1.0).contains(&eps) {
+            return Err(KernelError::argument(op, "filter.eps", eps, "0 <= eps < 1"));
+        }
+        if self.label_smoothing > 0.0 {
+            let expected =
+                "none beside a filter: with smoothing every class has a gradient that does not vanish with p";
+            return Err(KernelError::argument(op, "label_smoothing", self.label_smoothing, expected));
         }
         Ok(())
     }

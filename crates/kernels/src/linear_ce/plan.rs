@@ -12,7 +12,6 @@
 //! byte as [`OPERATIONS_PER_BYTE`] operations of one thread. At `V = 33,278` everything is kept; at `V = 267,735` all is
 //! computed again.
 
-use super::filtered::Gathered;
 use crate::tile::product::Packing;
 use crate::tile::{ROW_MULTIPLE, stride};
 
@@ -186,9 +185,9 @@ impl Plan {
         }
         if self.filtered {
             let blocks = self.blocks.div_ceil(self.threads);
-            numbers +=
-                Gathered::<f32>::numbers(blocks, self.block, size, stride(rows)) + blocks * stride(rows);
-            other += Gathered::<f32>::other_bytes(self.block);
+            // Maximum and sum of each block, the rows' shares, and the kept classes' weight, bias and offset.
+            numbers += (2 * blocks + 1) * stride(rows) + self.block * (size + 2);
+            other += self.block * (2 * size_of::<f64>() + size_of::<bool>() + size_of::<u32>());
         }
         let per_thread =
             numbers * sizes.bytes + self.packed_bytes(sizes, gradients) + other + self.packing.slab;

@@ -17,6 +17,19 @@ pub(crate) struct RowSums {
 }
 
 impl RowSums {
+    /// Sums of nothing.
+    pub const NONE: Self = Self { max: f64::NEG_INFINITY, sum: 0.0, weighted: 0.0, target_logit: 0.0 };
+
+    /// Adds a block's `sum_c exp(z_c - max)`.
+    pub fn add(&mut self, max: f64, sum: f64) {
+        if max > self.max {
+            self.sum = self.sum * (self.max - max).exp() + sum;
+            self.max = max;
+        } else {
+            self.sum += sum * (max - self.max).exp();
+        }
+    }
+
     /// `log sum_c exp z_c`.
     pub fn log_normaliser(&self) -> f64 {
         self.max + self.sum.ln()

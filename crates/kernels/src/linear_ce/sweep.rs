@@ -1,14 +1,13 @@
 //! The two sweeps of one thread over its blocks of classes.
 
+use super::buffers::{Chunk, Joint, Worker};
 use super::input::Linear;
 use super::options::Options;
 use super::plan::Plan;
 use super::rows::RowSums;
-use super::smoothed_mixture::Joint;
-use super::workspace::{Chunk, Worker};
 use crate::element::Element;
-use crate::simd::Level;
-use crate::tile::gradient::{From, Gradient};
+use crate::simd::{Level, dispatch};
+use crate::tile::gradient::{Gradient, TileState};
 use crate::tile::normalise::{Keep, NO_TARGET, Normalise};
 use crate::tile::{Shape, Transform, product, stride};
 
@@ -85,14 +84,10 @@ impl<'a, T: Element> Call<'a, T> {
         }
     }
 
-    /// Sums of nothing.
-    pub const NO_SUMS: RowSums =
-        RowSums { max: f64::NEG_INFINITY, sum: 0.0, weighted: 0.0, target_logit: 0.0 };
-
     /// Forgets the sums of the chunk before.
     pub fn start_sums(&self, worker: &mut Worker<T>, rows: usize) {
         worker.sums.clear();
-        worker.sums.resize(rows, Self::NO_SUMS);
+        worker.sums.resize(rows, RowSums::NONE);
     }
 
     /// First sweep: sums of this thread's blocks for every row of the chunk.
@@ -106,7 +101,7 @@ impl<'a, T: Element> Call<'a, T> {
                 worker.block_max[start..start + rows].copy_from_slice(&worker.max[..rows]);
             }
             if self.filtered {
-                worker.gathered.block_sum[start..start + rows].copy_from_slice(&worker.sum[..rows]);
+                worker.filter.block_sum[start..start + rows].copy_from_slice(&worker.sum[..rows]);
             }
         }
     }
@@ -128,9 +123,9 @@ impl<'a, T: Element> Call<'a, T> {
         self.logits(tile, shape, self.weight(&classes), hidden);
         place_targets(&mut worker.places[..rows], &chunk.targets, &classes);
         let weights = self.class_weights.map(|weights| &weights[classes.clone()]);
-        T::normalise(
+        dispatch(
             self.level,
-            &mut Normalise {
+            Normalise {
                 tile,
                 shape,
                 transform: self.transform.of_block(classes.clone()),
@@ -167,7 +162,7 @@ impl<'a, T: Element> Call<'a, T> {
         block: usize,
         chunk: &Chunk<T>,
         rows: usize,
-    ) -> (Shape, From) {
+    ) -> (Shape, TileState) {
         let classes = self.classes(block);
         let shape = Shape { rows, classes: classes.len() };
         let Worker { tiles, block_max, mass, .. } = worker;
@@ -175,16 +170,16 @@ impl<'a, T: Element> Call<'a, T> {
             let tile = &mut tiles.as_mut_slice()[self.tile_range(index, shape)];
             let hidden = &chunk.hidden[..rows * self.linear.hidden_size];
             self.logits(tile, shape, self.weight(&classes), hidden);
-            From::Raw
+            TileState::Raw
         } else if self.keep() == Keep::Exponentials {
-            From::Exponentials
+            TileState::Exponentials
         } else {
-            From::Logits
+            TileState::Logits
         };
         mass[rows..].fill(T::default());
         for (row, mass) in mass[..rows].iter_mut().enumerate() {
             let mut factor = chunk.mass[row];
-            if from == From::Exponentials {
+            if from == TileState::Exponentials {
                 // These exponentials are relative to the maximum of their tile.
                 let tile_max = block_max[index * stride(self.plan.chunk) + row].to_f64();
                 factor *= (tile_max - chunk.max[row].to_f64()).exp();
@@ -220,9 +215,9 @@ impl<'a, T: Element> Call<'a, T> {
                 self.smoothed_gradient(block, (tile, shape, from), chunk, joint, smoothing, mass, bias);
             } else {
                 let weights = self.class_weights.map(|weights| &weights[classes.clone()]);
-                T::gradient(
+                dispatch(
                     self.level,
-                    &mut Gradient {
+                    Gradient {
                         tile,
                         shape,
                         transform: self.transform.of_block(classes.clone()),
@@ -260,18 +255,6 @@ pub(crate) struct Needs {
     pub bias: bool,
     /// Whether the weight's gradient is added to what is there.
     pub add_weight: bool,
-}
-
-impl RowSums {
-    /// Adds a block's `sum_c exp(z_c - max)`.
-    pub fn add(&mut self, max: f64, sum: f64) {
-        if max > self.max {
-            self.sum = self.sum * (self.max - max).exp() + sum;
-            self.max = max;
-        } else {
-            self.sum += sum * (max - self.max).exp();
-        }
-    }
 }
 
 /// Place of each row's target in the block, or [`NO_TARGET`].

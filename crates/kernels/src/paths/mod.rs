@@ -17,34 +17,19 @@ mod sweep;
 mod vector;
 mod workspace;
 
+pub use crate::row_gradients::RowGradients as Gradients;
 pub use batch::{Batch, Table};
-pub use sweep::PathElement;
 pub use workspace::{Workspace, workspace_bytes};
 
+use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::{Linear, Upstream};
+use crate::simd::dispatch;
 use crate::{parts, pool};
 use sweep::Job;
 
 /// A thread of its own is worth starting for this many operations.
 const OPERATIONS_PER_THREAD: usize = 2_000_000;
-
-/// Where gradients go; those that are `None` are not computed. All are overwritten.
-#[derive(Debug)]
-pub struct Gradients<'a, T> {
-    /// `[N, D]`.
-    pub hidden: Option<&'a mut [T]>,
-    /// One row for each of [`Batch::nodes`], `[R, D]`.
-    pub weight: Option<&'a mut [T]>,
-    /// One number for each of [`Batch::nodes`], `[R]`; sums over rows are made in f64.
-    pub bias: Option<&'a mut [T]>,
-}
-
-impl<T> Default for Gradients<'_, T> {
-    fn default() -> Self {
-        Self { hidden: None, weight: None, bias: None }
-    }
-}
 
 /// `log p` of each row's target, `[N]`. `linear` holds hidden states `[N, D]` and, for each node, a weight and perhaps a bias.
 /// Cost: `2 T D` operations for the `T` steps of all paths.
@@ -65,7 +50,7 @@ impl<T> Default for Gradients<'_, T> {
 /// assert!((log_p[0] - (0.25_f64 * 0.5).ln()).abs() < 1e-6);
 /// # Ok::<(), lexmax_kernels::KernelError>(())
 /// ```
-pub fn log_prob<T: PathElement>(
+pub fn log_prob<T: Element>(
     linear: Linear<'_, T>,
     batch: &Batch,
     workspace: &mut Workspace<T>,
@@ -92,7 +77,7 @@ pub fn log_prob<T: PathElement>(
 /// assert_eq!(d_weight, [0.5, 1.0]); // (1 - 1/2) h
 /// # Ok::<(), lexmax_kernels::KernelError>(())
 /// ```
-pub fn log_prob_and_gradients<T: PathElement>(
+pub fn log_prob_and_gradients<T: Element>(
     linear: Linear<'_, T>,
     batch: &Batch,
     upstream: Upstream<'_, T>,
@@ -102,7 +87,7 @@ pub fn log_prob_and_gradients<T: PathElement>(
     run("paths.log_prob_and_gradients", linear, batch, Some(upstream), gradients, workspace)
 }
 
-fn run<T: PathElement>(
+fn run<T: Element>(
     op: &'static str,
     linear: Linear<'_, T>,
     batch: &Batch,
@@ -143,7 +128,7 @@ fn run<T: PathElement>(
             });
         }
     }
-    pool::on_each(&mut jobs, |job| T::sweep(level, job));
+    pool::on_each(&mut jobs, |job| dispatch(level, &mut *job));
     add_heads(batch, &mut jobs, size);
     drop(jobs);
     if let Some(bias) = gradients.bias {
@@ -159,7 +144,7 @@ fn run<T: PathElement>(
 }
 
 /// Adds what threads summed for nodes of the threads before them, in the order of the threads.
-fn add_heads<T: PathElement>(batch: &Batch, jobs: &mut [Job<'_, '_, T>], size: usize) {
+fn add_heads<T: Element>(batch: &Batch, jobs: &mut [Job<'_, '_, T>], size: usize) {
     for thread in 1..jobs.len() {
         let (before, rest) = jobs.split_at_mut(thread);
         let job = &rest[0];
@@ -188,7 +173,7 @@ fn add_heads<T: PathElement>(batch: &Batch, jobs: &mut [Job<'_, '_, T>], size: u
     }
 }
 
-fn check<T: PathElement>(
+fn check<T: Element>(
     op: &'static str,
     linear: Linear<'_, T>,
     batch: &Batch,
@@ -203,21 +188,5 @@ fn check<T: PathElement>(
     if let Some(Upstream::Rows(factors)) = upstream {
         KernelError::check_length(op, "upstream", factors.len(), rows, "one for each row")?;
     }
-    if let Some(out) = &gradients.hidden {
-        KernelError::check_length(op, "gradient of hidden", out.len(), rows * size, "N rows of D")?;
-    }
-    if let Some(out) = &gradients.weight {
-        let why = "one row for each node of the batch";
-        KernelError::check_length(op, "gradient of weight", out.len(), nodes * size, why)?;
-    }
-    if let Some(out) = &gradients.bias {
-        KernelError::check_length(
-            op,
-            "gradient of bias",
-            out.len(),
-            nodes,
-            "one for each node of the batch",
-        )?;
-    }
-    Ok(())
+    gradients.check(op, rows, nodes, size)
 }

@@ -7,13 +7,11 @@ use std::ops::Range;
 
 use super::batch::Batch;
 use super::vector::{PADDING, combine, dots, exp_of_minus_abs, fetch};
-use super::workspace::Worker;
+use super::workspace::{ROWS, Worker};
 use crate::element::Element;
 use crate::linear_ce::{Linear, Upstream};
-use crate::simd::{Level, Vector};
+use crate::simd::{Kernel, Vector};
 
-/// Rows of a block. 16 of 256 f32 are half of a first-level cache of 32 KiB.
-pub(super) const ROWS: usize = 16;
 /// A product of `1 + e` as large as this goes into the sum: each step of a long path that is undecided doubles it.
 const LARGE: f64 = 1e200;
 
@@ -35,71 +33,30 @@ pub struct Job<'a, 'g, T> {
     pub(super) worker: &'g mut Worker<T>,
 }
 
-/// The kinds with sweeps over paths: f32 by vector instructions chosen at run time, f64 portably.
-pub trait PathElement: Element {
-    #[doc(hidden)]
-    fn sweep(level: Level, job: &mut Job<'_, '_, Self>);
-}
+impl<T: Element> Kernel<T> for &mut Job<'_, '_, T> {
+    type Out = ();
 
-impl PathElement for f32 {
-    fn sweep(level: Level, job: &mut Job<'_, '_, f32>) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use crate::simd::x86::{Avx2, Avx512};
-
-            #[target_feature(enable = "avx512f,avx2,fma")]
-            unsafe fn with_avx512(job: &mut Job<'_, '_, f32>) {
-                // SAFETY: called only where the instructions are.
-                unsafe { sweep::<f32, Avx512>(job) }
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(self) {
+        let mut start = self.positions.start;
+        while start < self.positions.end {
+            let block = start..(start + ROWS).min(self.positions.end);
+            self.worker.hidden_offsets.clear();
+            for position in block.clone() {
+                let row = self.batch.order[position] as usize;
+                self.worker.hidden_offsets.push(row * self.linear.hidden_size);
+                if position + 1 < self.positions.end {
+                    fetch_first_visits(self, position + 1);
+                }
+                // SAFETY: as the caller.
+                unsafe { along_path::<T, V>(self, position, position - block.start) };
             }
-            #[target_feature(enable = "avx2,fma")]
-            unsafe fn with_avx2(job: &mut Job<'_, '_, f32>) {
-                // SAFETY: called only where the instructions are.
-                unsafe { sweep::<f32, Avx2>(job) }
+            if self.d_weight.is_some() || self.d_bias.is_some() {
+                // SAFETY: as the caller.
+                unsafe { of_nodes::<T, V>(self, block.clone()) };
             }
-            // A level that the processor lacks runs as the portable one.
-            match level {
-                // SAFETY: the processor was asked.
-                Level::Avx512 if level.is_available() => return unsafe { with_avx512(job) },
-                // SAFETY: the processor was asked.
-                Level::Avx2 if level.is_available() => return unsafe { with_avx2(job) },
-                _ => {}
-            }
+            start = block.end;
         }
-        // SAFETY: arrays need no special instructions.
-        unsafe { sweep::<f32, crate::simd::portable::Array8<f32>>(job) }
-    }
-}
-
-impl PathElement for f64 {
-    fn sweep(_: Level, job: &mut Job<'_, '_, f64>) {
-        // SAFETY: arrays need no special instructions.
-        unsafe { sweep::<f64, crate::simd::portable::Array8<f64>>(job) }
-    }
-}
-
-/// # Safety
-/// The processor has the instructions of `V`.
-#[inline(always)]
-unsafe fn sweep<T: Element, V: Vector<Scalar = T>>(job: &mut Job<'_, '_, T>) {
-    let mut start = job.positions.start;
-    while start < job.positions.end {
-        let block = start..(start + ROWS).min(job.positions.end);
-        job.worker.hidden_offsets.clear();
-        for position in block.clone() {
-            let row = job.batch.order[position] as usize;
-            job.worker.hidden_offsets.push(row * job.linear.hidden_size);
-            if position + 1 < job.positions.end {
-                fetch_first_visits(job, position + 1);
-            }
-            // SAFETY: as the caller.
-            unsafe { along_path::<T, V>(job, position, position - block.start) };
-        }
-        if job.d_weight.is_some() || job.d_bias.is_some() {
-            // SAFETY: as the caller.
-            unsafe { of_nodes::<T, V>(job, block.clone()) };
-        }
-        start = block.end;
     }
 }
 

@@ -1,11 +1,13 @@
 //! Memory and settings that are kept from call to call.
 
 use super::batch::Batch;
-use super::sweep::ROWS;
 use super::vector::PADDING;
+use crate::buffer::{Held, held, room};
 use crate::element::Element;
-use crate::parts;
 use crate::simd::Level;
+
+/// Rows of a block. 16 of 256 f32 are half of a first-level cache of 32 KiB.
+pub(super) const ROWS: usize = 16;
 
 /// Threads and their buffers. Keep one for each layer.
 ///
@@ -31,7 +33,7 @@ impl<T: Element> Workspace<T> {
 
     /// Bytes held now: at most those of [`workspace_bytes`] for the longest path so far.
     pub fn bytes(&self) -> usize {
-        self.workers.iter().map(Worker::bytes).sum()
+        self.held()
     }
 
     /// Makes the buffers fit.
@@ -82,19 +84,15 @@ impl<T: Element> Worker<T> {
             (&mut self.by_node, longest * ROWS),
             (&mut self.head, shared * hidden_size),
         ] {
-            parts::room(numbers, len);
+            room(numbers, len);
         }
-        parts::room(&mut self.head_bias, shared);
+        room(&mut self.head_bias, shared);
         for (places, len) in [(&mut self.node_offsets, longest), (&mut self.hidden_offsets, ROWS)] {
             places.clear();
             places.reserve_exact(len);
         }
     }
-
-    fn bytes(&self) -> usize {
-        let numbers = [&self.logits, &self.exps, &self.slopes, &self.by_node, &self.head];
-        numbers.iter().map(|numbers| numbers.capacity() * size_of::<T>()).sum::<usize>()
-            + (self.node_offsets.capacity() + self.hidden_offsets.capacity()) * size_of::<usize>()
-            + self.head_bias.capacity() * size_of::<f64>()
-    }
 }
+
+held!(Workspace { workers; threads, level });
+held!(Worker { logits, exps, slopes, node_offsets, hidden_offsets, by_node, head, head_bias });

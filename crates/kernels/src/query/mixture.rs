@@ -13,7 +13,7 @@ use crate::linear_ce::Workspace;
 use crate::linear_ce::mixture::Mixture;
 use crate::logspace::log_sum_exp;
 use crate::pool;
-use crate::simd::Level;
+use crate::simd::{Level, dispatch};
 use crate::transform::LogitTransform;
 
 /// Classes of each component that are looked at, for each class that is asked for.
@@ -123,7 +123,7 @@ fn best_of_token<T: Element>(
     let mut logits = vec![T::default(); components * count];
     for (row, out) in rows.clone().zip(logits.chunks_exact_mut(count)) {
         let with = &linear.hidden[row * size..(row + 1) * size];
-        T::dots(level, &mut Dots { table: linear.weight, rows: &candidates, with, out });
+        dispatch(level, Dots { table: linear.weight, rows: &candidates, with, out });
     }
     let mut best: Vec<(f64, i64)> = candidates
         .iter()

@@ -11,7 +11,7 @@ pub use top_k::{TopK, top_k};
 
 use crate::element::Element;
 use crate::error::Result;
-use crate::linear_ce::{Call, Linear, Options, Plan, Sizes, Task, Workspace};
+use crate::linear_ce::{Gradients, Linear, Options, Pass, Task, Work, Workspace};
 use crate::pool;
 use crate::tile::Shape;
 use crate::tile::normalise::Keep;
@@ -51,24 +51,19 @@ pub(crate) fn for_each_block<T: Element, S: Send>(
     let Question { op, linear, temperature, transform, keep } = question;
     linear.check(op)?;
     let options = Options { temperature, transform, ..Options::default() };
-    let (rows, vocab_size, hidden_size) = (linear.rows(), linear.vocab_size(), linear.hidden_size);
-    options.check(op, vocab_size)?;
-    let sizes = Sizes { rows, hidden_size, vocab_size, bytes: size_of::<T>(), filtered: false };
-    let plan = Plan::new(sizes, workspace.threads, workspace.memory_limit, Task::Forward);
-    workspace.fit(&plan, sizes, Task::Forward);
-    let call = Call::new(linear, &options, plan, workspace.level);
-    let Workspace { workers, chunk, .. } = workspace;
-    for first in (0..rows).step_by(plan.chunk) {
-        let count = plan.chunk.min(rows - first);
-        chunk.gather_rows(&linear, first..first + count);
-        let mut jobs: Vec<_> = workers[..plan.threads]
-            .iter_mut()
-            .enumerate()
-            .map(|(thread, worker)| (thread, worker, new_state(count)))
-            .collect();
-        pool::on_each(&mut jobs, |(thread, worker, state)| {
+    options.check(op, linear.vocab_size())?;
+    let rows = linear.rows();
+    let work = Work { rows, group: 1, task: Task::Forward };
+    let mut pass = Pass::new(linear, &options, work, Gradients::default(), workspace);
+    for range in pass.chunks(rows) {
+        let (first, count) = (range.start, range.len());
+        pass.chunk.gather_rows(&linear, range);
+        let (call, chunk) = (&pass.call, &*pass.chunk);
+        let mut jobs: Vec<_> = pass.jobs.iter_mut().map(|job| (job, new_state(count))).collect();
+        pool::on_each(&mut jobs, |(job, state)| {
+            let worker = &mut *job.worker;
             call.start_sums(worker, count);
-            for (index, number) in plan.blocks_of(*thread).enumerate() {
+            for (index, number) in call.plan.blocks_of(job.thread).enumerate() {
                 call.sums_of_block(worker, index, number, keep, chunk, count);
                 let classes = call.classes(number);
                 let shape = Shape { rows: count, classes: classes.len() };
@@ -77,14 +72,9 @@ pub(crate) fn for_each_block<T: Element, S: Send>(
                 visit(state, first, &Block { tile, shape, number, first_class: classes.start, max, sum });
             }
         });
-        let mut totals = vec![Call::<T>::NO_SUMS; count];
-        for (_, worker, _) in &jobs {
-            for (total, part) in totals.iter_mut().zip(&worker.sums) {
-                total.add(part.max, part.sum);
-            }
-        }
-        let log_normalisers: Vec<f64> = totals.iter().map(|total| total.log_normaliser()).collect();
-        finish(jobs.into_iter().map(|(_, _, state)| state).collect(), first, &log_normalisers)?;
+        let states = jobs.into_iter().map(|(_, state)| state).collect();
+        let log_normalisers: Vec<f64> = (0..count).map(|row| pass.sums(row).log_normaliser()).collect();
+        finish(states, first, &log_normalisers)?;
     }
     Ok(())
 }

@@ -7,8 +7,10 @@ use super::{Question, for_each_block};
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::{Linear, Workspace};
+use crate::simd::dispatch;
 use crate::tile::ROW_MULTIPLE;
 use crate::tile::normalise::Keep;
+use crate::tile::scan::AnyAbove;
 use crate::transform::LogitTransform;
 
 /// The likeliest classes of each row, likeliest first; among equal logits the smaller id.
@@ -87,7 +89,8 @@ pub fn top_k<T: Element>(
             for (class, logits) in block.tile.chunks_exact(block.shape.stride()).enumerate() {
                 for first in (0..padded).step_by(GROUP) {
                     let group = first..padded.min(first + GROUP);
-                    if T::any_above(level, &logits[group.clone()], &best.thresholds[group.clone()]) {
+                    let (values, thresholds) = (&logits[group.clone()], &best.thresholds[group.clone()]);
+                    if dispatch(level, AnyAbove { values, thresholds }) {
                         best.look_at(group, logits, (block.first_class + class) as u32, k);
                     }
                 }

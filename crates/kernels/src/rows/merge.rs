@@ -1,9 +1,9 @@
 //! Rows of one id, added up.
 
-use super::element::RowElement;
 use super::worth;
 use crate::pool::on_each;
-use crate::{KernelError, Level, Result};
+use crate::simd::{Kernel, Vector, dispatch};
+use crate::{Element, KernelError, Level, Result};
 
 /// Whether ids rise strictly, so that each occurs once.
 pub fn rising(ids: &[i64]) -> bool {
@@ -62,13 +62,7 @@ impl Merge {
     ///
     /// # Errors
     /// Lengths that do not fit; nothing was written then.
-    pub fn sum<T: RowElement>(
-        &self,
-        values: &[T],
-        width: usize,
-        sums: &mut [T],
-        threads: usize,
-    ) -> Result<()> {
+    pub fn sum<T: Element>(&self, values: &[T], width: usize, sums: &mut [T], threads: usize) -> Result<()> {
         let op = "rows::Merge::sum";
         KernelError::check_length(op, "values", values.len(), self.positions.len() * width, "N rows of D")?;
         KernelError::check_length(op, "sums", sums.len(), self.ids.len() * width, "one row for each id")?;
@@ -86,7 +80,7 @@ impl Merge {
             rest = others;
             from = to;
         }
-        on_each(&mut workers, |sums| T::add_up(Level::best(), sums));
+        on_each(&mut workers, |sums| dispatch(Level::best(), &mut *sums));
         Ok(())
     }
 
@@ -111,32 +105,39 @@ pub struct Sums<'a, T> {
 /// Columns that are added up at a time: they stay in registers.
 const COLUMNS: usize = 32;
 
-#[inline(always)]
-pub(super) fn add_up<T: RowElement>(job: &mut Sums<'_, T>) {
-    let Sums { merge, first, values, width, sums } = job;
-    let row = |position: usize| &values[position * *width..][..*width];
-    for (sum, positions) in sums.chunks_exact_mut(*width).zip(merge.positions_from(*first)) {
-        if let [only] = positions {
-            sum.copy_from_slice(row(*only));
-            continue;
-        }
-        let (whole, rest) = sum.as_chunks_mut::<COLUMNS>();
-        let done = whole.len() * COLUMNS;
-        for (index, sum) in whole.iter_mut().enumerate() {
-            let mut total = [0.0_f64; COLUMNS];
-            for &position in positions {
-                let Some(row) = row(position)[index * COLUMNS..].first_chunk::<COLUMNS>() else { continue };
-                for (total, &value) in total.iter_mut().zip(row) {
-                    *total += value.to_f64();
+// The compiler vectorises these loops itself: no register is named, and every level gives the same bits.
+impl<T: Element> Kernel<T> for &mut Sums<'_, T> {
+    type Out = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(self) {
+        let Sums { merge, first, values, width, sums } = self;
+        let row = |position: usize| &values[position * *width..][..*width];
+        for (sum, positions) in sums.chunks_exact_mut(*width).zip(merge.positions_from(*first)) {
+            if let [only] = positions {
+                sum.copy_from_slice(row(*only));
+                continue;
+            }
+            let (whole, rest) = sum.as_chunks_mut::<COLUMNS>();
+            let done = whole.len() * COLUMNS;
+            for (index, sum) in whole.iter_mut().enumerate() {
+                let mut total = [0.0_f64; COLUMNS];
+                for &position in positions {
+                    let Some(row) = row(position)[index * COLUMNS..].first_chunk::<COLUMNS>() else {
+                        continue;
+                    };
+                    for (total, &value) in total.iter_mut().zip(row) {
+                        *total += value.to_f64();
+                    }
+                }
+                for (sum, &total) in sum.iter_mut().zip(&total) {
+                    *sum = T::from_f64(total);
                 }
             }
-            for (sum, &total) in sum.iter_mut().zip(&total) {
+            for (column, sum) in (done..).zip(rest) {
+                let total: f64 = positions.iter().map(|&position| row(position)[column].to_f64()).sum();
                 *sum = T::from_f64(total);
             }
-        }
-        for (column, sum) in (done..).zip(rest) {
-            let total: f64 = positions.iter().map(|&position| row(position)[column].to_f64()).sum();
-            *sum = T::from_f64(total);
         }
     }
 }

@@ -8,7 +8,6 @@
 //! element is computed by one expression, without fused multiply-add.
 
 mod check;
-mod element;
 mod merge;
 mod norm;
 mod rule;
@@ -17,7 +16,6 @@ mod sweep;
 mod tests;
 mod update;
 
-pub use element::RowElement;
 pub use merge::{Merge, rising};
 pub use norm::square_sum;
 pub use rule::Rule;

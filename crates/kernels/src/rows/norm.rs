@@ -1,9 +1,9 @@
 //! The squared norm of a gradient.
 
-use super::element::RowElement;
 use super::worth;
-use crate::Level;
 use crate::pool::on_each;
+use crate::simd::{Kernel, Vector, dispatch};
+use crate::{Element, Level};
 
 /// Numbers whose squares make one term of the sum.
 const RUN: usize = 4096;
@@ -20,11 +20,11 @@ const LANES: usize = 16;
 ///
 /// assert_eq!(square_sum(&[3e30_f32, 4e30], 1).sqrt() as f32, 5e30);
 /// ```
-pub fn square_sum<T: RowElement>(values: &[T], threads: usize) -> f64 {
+pub fn square_sum<T: Element>(values: &[T], threads: usize) -> f64 {
     square_sum_at(Level::best(), values, threads)
 }
 
-pub(super) fn square_sum_at<T: RowElement>(level: Level, values: &[T], threads: usize) -> f64 {
+pub(super) fn square_sum_at<T: Element>(level: Level, values: &[T], threads: usize) -> f64 {
     let mut runs = vec![0.0; values.len().div_ceil(RUN)];
     let own = runs.len().div_ceil(worth(threads, values.len())).max(1);
     let mut jobs: Vec<_> = runs
@@ -32,7 +32,7 @@ pub(super) fn square_sum_at<T: RowElement>(level: Level, values: &[T], threads: 
         .zip(values.chunks(own * RUN))
         .map(|(sums, values)| Squares { values, sums })
         .collect();
-    on_each(&mut jobs, |job| T::square(level, job));
+    on_each(&mut jobs, |job| dispatch(level, &mut *job));
     runs.iter().sum()
 }
 
@@ -42,21 +42,26 @@ pub struct Squares<'a, T> {
     sums: &'a mut [f64],
 }
 
-#[inline(always)]
-pub(super) fn square<T: RowElement>(job: &mut Squares<'_, T>) {
-    for (sum, run) in job.sums.iter_mut().zip(job.values.chunks(RUN)) {
-        let mut lanes = [0.0_f64; LANES];
-        let (whole, rest) = run.as_chunks::<LANES>();
-        for values in whole {
-            for (lane, value) in lanes.iter_mut().zip(values) {
+// The compiler vectorises these loops itself: no register is named, and every level gives the same bits.
+impl<T: Element> Kernel<T> for &mut Squares<'_, T> {
+    type Out = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(self) {
+        for (sum, run) in self.sums.iter_mut().zip(self.values.chunks(RUN)) {
+            let mut lanes = [0.0_f64; LANES];
+            let (whole, rest) = run.as_chunks::<LANES>();
+            for values in whole {
+                for (lane, value) in lanes.iter_mut().zip(values) {
+                    let value = value.to_f64();
+                    *lane += value * value;
+                }
+            }
+            for (lane, value) in lanes.iter_mut().zip(rest) {
                 let value = value.to_f64();
                 *lane += value * value;
             }
+            *sum = lanes.iter().sum();
         }
-        for (lane, value) in lanes.iter_mut().zip(rest) {
-            let value = value.to_f64();
-            *lane += value * value;
-        }
-        *sum = lanes.iter().sum();
     }
 }

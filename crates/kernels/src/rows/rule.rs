@@ -1,6 +1,6 @@
 //! Update rules: the constants of one step, and the arithmetic of one element.
 
-use super::element::RowElement;
+use crate::element::Element;
 
 /// One step of an optimizer with all its constants, for a parameter `p`, a gradient `g` and tables of state:
 ///
@@ -71,7 +71,7 @@ impl Rule {
 
     /// Moves matching stretches of the parameter and of the tables that the rule keeps by the numbers of `gradient`.
     #[inline(always)]
-    pub(super) fn apply<T: RowElement>(
+    pub(super) fn apply<T: Element>(
         self,
         (rate_correction, root_correction): (f64, f64),
         parameter: &mut [T],

@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
-use super::element::RowElement;
 use super::rule::Rule;
 use super::update::{Gradient, Others};
+use crate::element::Element;
+use crate::simd::{Kernel, Vector};
 
 /// Rows `first_row ..` of all tables, and the gradient of these rows.
 pub struct Part<'a, T> {
+    pub(super) rule: Rule,
     pub(super) parameter: &'a mut [T],
     /// Tables of state; empty where the rule has none.
     pub(super) first: &'a mut [T],
@@ -19,39 +21,44 @@ pub struct Part<'a, T> {
     pub(super) width: usize,
 }
 
-/// Moves the part by one step, in the order of the memory.
-#[inline(always)]
-pub(super) fn sweep<T: RowElement>(part: &mut Part<'_, T>, rule: Rule) {
-    let corrections = rule.corrections();
-    let Part { parameter, first, second, gradient, scale, first_row, width } = part;
-    let end = parameter.len();
-    let mut run = |range: Range<usize>, gradient: Option<&[T]>| {
-        let parameter = &mut parameter[range.clone()];
-        let first = within(first, &range);
-        let second = within(second, &range);
-        match gradient {
-            Some(gradient) => {
-                rule.apply(corrections, parameter, first, second, gradient.iter().map(|&g| *scale * g));
-            }
-            // The same expression at zero: the bits of a dense gradient that is zero there.
-            None => rule.apply(corrections, parameter, first, second, std::iter::repeat(T::default())),
-        }
-    };
-    match *gradient {
-        Gradient::Dense(values) => run(0..values.len(), Some(values)),
-        Gradient::Rows { rows, values, others } => {
-            let mut done = 0;
-            for (&row, values) in rows.iter().zip(values.chunks_exact(*width)) {
-                // Rows were checked: rising, and inside the table.
-                let from = (usize::try_from(row).unwrap_or(0) - *first_row) * *width;
-                if others == Others::Move && done < from {
-                    run(done..from, None);
+// The compiler vectorises these loops itself: no register is named, and every level gives the same bits.
+impl<T: Element> Kernel<T> for &mut Part<'_, T> {
+    type Out = ();
+
+    // Moves the part by one step, in the order of the memory.
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(self) {
+        let Part { rule, parameter, first, second, gradient, scale, first_row, width } = self;
+        let corrections = rule.corrections();
+        let end = parameter.len();
+        let mut run = |range: Range<usize>, gradient: Option<&[T]>| {
+            let parameter = &mut parameter[range.clone()];
+            let first = within(first, &range);
+            let second = within(second, &range);
+            match gradient {
+                Some(gradient) => {
+                    rule.apply(corrections, parameter, first, second, gradient.iter().map(|&g| *scale * g));
                 }
-                done = from + *width;
-                run(from..done, Some(values));
+                // The same expression at zero: the bits of a dense gradient that is zero there.
+                None => rule.apply(corrections, parameter, first, second, std::iter::repeat(T::default())),
             }
-            if others == Others::Move {
-                run(done..end, None);
+        };
+        match *gradient {
+            Gradient::Dense(values) => run(0..values.len(), Some(values)),
+            Gradient::Rows { rows, values, others } => {
+                let mut done = 0;
+                for (&row, values) in rows.iter().zip(values.chunks_exact(*width)) {
+                    // Rows were checked: rising, and inside the table.
+                    let from = (usize::try_from(row).unwrap_or(0) - *first_row) * *width;
+                    if others == Others::Move && done < from {
+                        run(done..from, None);
+                    }
+                    done = from + *width;
+                    run(from..done, Some(values));
+                }
+                if others == Others::Move {
+                    run(done..end, None);
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::update::update_at;
 use super::*;
-use crate::Level;
+use crate::{Element, Level};
 
 const RATE: f64 = 0.3;
 const SCALE: f64 = 0.75;
@@ -68,7 +68,7 @@ fn start(count: usize) -> [Vec<f64>; 3] {
     ]
 }
 
-fn run<T: RowElement>(
+fn run<T: Element>(
     level: Level,
     rule: Rule,
     start: &[Vec<f64>; 3],
@@ -92,7 +92,7 @@ fn sparse_rows() -> Vec<i64> {
     (0..HEIGHT as i64).filter(|row| row % 3 == 0 || row % 7 == 1 || *row == HEIGHT as i64 - 1).collect()
 }
 
-fn check_against_oracle<T: RowElement>(tolerance: f64) {
+fn check_against_oracle<T: Element>(tolerance: f64) {
     let start = start(WIDTH * HEIGHT);
     let rows = sparse_rows();
     let values = wave(rows.len() * WIDTH, 4.0);

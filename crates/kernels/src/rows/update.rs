@@ -1,12 +1,12 @@
 //! One optimizer step on slices, on several threads.
 
 use super::check::check;
-use super::element::RowElement;
 use super::rule::Rule;
 use super::sweep::Part;
 use super::worth;
 use crate::pool::on_each;
-use crate::{Level, Result};
+use crate::simd::dispatch;
+use crate::{Element, Level, Result};
 
 /// A parameter `[V, D]` and the tables of state that go with it, all contiguous.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub enum Others {
 /// assert_eq!(weight, [1.0, 1.0, 0.0, -1.0, 1.0, 1.0]);
 /// # Ok::<(), lexmax_kernels::KernelError>(())
 /// ```
-pub fn update<T: RowElement>(
+pub fn update<T: Element>(
     rule: Rule,
     tables: Tables<'_, T>,
     gradient: Gradient<'_, T>,
@@ -72,7 +72,7 @@ pub fn update<T: RowElement>(
     update_at(Level::best(), rule, tables, gradient, scale, threads)
 }
 
-pub(super) fn update_at<T: RowElement>(
+pub(super) fn update_at<T: Element>(
     level: Level,
     rule: Rule,
     tables: Tables<'_, T>,
@@ -84,13 +84,14 @@ pub(super) fn update_at<T: RowElement>(
     if tables.parameter.is_empty() {
         return Ok(());
     }
-    let mut parts = cut(tables, gradient, T::from_f64(scale), threads);
-    on_each(&mut parts, |part| T::sweep(level, part, rule));
+    let mut parts = cut(rule, tables, gradient, T::from_f64(scale), threads);
+    on_each(&mut parts, |part| dispatch(level, &mut *part));
     Ok(())
 }
 
 /// Cuts the tables between rows, so that every part has as much to do.
-fn cut<'a, T: RowElement>(
+fn cut<'a, T: Element>(
+    rule: Rule,
     tables: Tables<'a, T>,
     gradient: Gradient<'a, T>,
     scale: T,
@@ -136,6 +137,7 @@ fn cut<'a, T: RowElement>(
         };
         let length = (to - row) * width;
         made.push(Part {
+            rule,
             parameter: take(&mut parameter, length),
             first: take(&mut first, length),
             second: take(&mut second, length),

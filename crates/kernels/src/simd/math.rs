@@ -98,8 +98,28 @@ pub(crate) unsafe fn log_sigmoid<V: Vector32>(x: V) -> V {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use crate::element::{exp_all, log_sigmoid_all, tanh_all};
-    use crate::simd::Level;
+    use crate::simd::map::{Exp, Function, map};
+    use crate::simd::{Level, Vector};
+
+    struct Tanh;
+
+    impl Function for Tanh {
+        #[inline(always)]
+        unsafe fn of<V: Vector<Scalar = f32>>(x: V) -> V {
+            // SAFETY: as the caller.
+            unsafe { x.tanh() }
+        }
+    }
+
+    struct LogSigmoid;
+
+    impl Function for LogSigmoid {
+        #[inline(always)]
+        unsafe fn of<V: Vector<Scalar = f32>>(x: V) -> V {
+            // SAFETY: as the caller.
+            unsafe { x.log_sigmoid() }
+        }
+    }
 
     /// Distance in units in the last place of the exact value.
     fn ulps(got: f32, exact: f64) -> f64 {
@@ -127,7 +147,7 @@ mod tests {
                 for chunk in (from..to).step_by(7 * 16 * 8).collect::<Vec<_>>().chunks(4096) {
                     let inputs: Vec<f32> = chunk.iter().map(|bits| f32::from_bits(*bits)).collect();
                     let mut outputs = inputs.clone();
-                    exp_all(level, &mut outputs);
+                    map::<Exp>(level, &mut outputs);
                     for (x, y) in inputs.iter().zip(&outputs) {
                         let error = ulps(*y, f64::from(*x).exp());
                         if error > worst.0 {
@@ -145,7 +165,7 @@ mod tests {
     fn exp_of_the_ends_and_of_no_number() {
         on_each_level(|level| {
             let mut values = [0.0, -0.0, f32::NEG_INFINITY, -88.0, -1e30, 89.0, f32::INFINITY, f32::NAN, 1.0];
-            exp_all(level, &mut values);
+            map::<Exp>(level, &mut values);
             assert_eq!(&values[..7], &[1.0, 1.0, 0.0, 0.0, 0.0, f32::INFINITY, f32::INFINITY]);
             assert!(values[7].is_nan());
             assert!(ulps(values[8], 1_f64.exp()) <= 2.0);
@@ -159,12 +179,12 @@ mod tests {
                 .map(|i| 1.000_12_f32.powi(i - 180_000) * if i % 2 == 0 { 1.0 } else { -1.0 })
                 .collect();
             let mut outputs = inputs.clone();
-            tanh_all(level, &mut outputs);
+            map::<Tanh>(level, &mut outputs);
             let worst =
                 inputs.iter().zip(&outputs).map(|(x, y)| ulps(*y, f64::from(*x).tanh())).fold(0.0, f64::max);
             assert!(worst <= 4.0, "{level:?}: {worst} ulp");
             let mut ends = [f32::NEG_INFINITY, f32::INFINITY, 0.0, f32::NAN];
-            tanh_all(level, &mut ends);
+            map::<Tanh>(level, &mut ends);
             assert_eq!(&ends[..3], &[-1.0, 1.0, 0.0]);
             assert!(ends[3].is_nan());
         });
@@ -180,14 +200,14 @@ mod tests {
                 .collect();
             assert!(inputs.iter().any(|x| *x > 80.0) && inputs.iter().any(|x| *x < -80.0));
             let mut outputs = inputs.clone();
-            log_sigmoid_all(level, &mut outputs);
+            map::<LogSigmoid>(level, &mut outputs);
             let exact = |x: f64| x.min(0.0) - (-x.abs()).exp().ln_1p();
             let worst =
                 inputs.iter().zip(&outputs).map(|(x, y)| ulps(*y, exact(f64::from(*x)))).fold(0.0, f64::max);
             assert!(worst <= 4.0, "{level:?}: {worst} ulp");
             eprintln!("{level:?}: log sigmoid within {worst:.3} ulp");
             let mut ends = [f32::NEG_INFINITY, -1e30, f32::INFINITY, 1e30, f32::NAN];
-            log_sigmoid_all(level, &mut ends);
+            map::<LogSigmoid>(level, &mut ends);
             assert_eq!(&ends[..4], &[f32::NEG_INFINITY, -1e30, 0.0, 0.0]);
             assert!(ends[4].is_nan());
         });

@@ -4,13 +4,17 @@
 //! levels compute the same formulas; they differ in rounding, where sums over lanes have another order and where fused multiply-add
 //! is missing.
 
+mod dispatch;
+pub(crate) mod map;
 pub(crate) mod math;
 pub(crate) mod portable;
 mod vector;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86;
 
-pub(crate) use vector::Vector;
+pub(crate) use dispatch::dispatch;
+pub use dispatch::{Kernel, Registers};
+pub use vector::Vector;
 
 use std::sync::OnceLock;
 

@@ -6,7 +6,7 @@
 /// An implementation may use instructions that not every processor has. Whoever calls any of these methods must know
 /// that the processor has them ([`super::Level::is_available`]) and, for [`Vector::load`] and [`Vector::store`], that
 /// `LANES` numbers are readable or writable at the pointer; alignment is not asked for.
-pub(crate) unsafe trait Vector: Copy {
+pub unsafe trait Vector: Copy {
     /// What a lane holds.
     type Scalar: Copy;
     /// Numbers in a register.

@@ -2,7 +2,7 @@
 
 use super::{ROW_MULTIPLE, Shape, Transform};
 use crate::element::Element;
-use crate::simd::Vector;
+use crate::simd::{Kernel, Vector};
 
 /// Nodes whose terms are summed in `T` before they are added to the rest.
 const PARTIAL_SUM: usize = 64;
@@ -27,9 +27,10 @@ pub struct Choices<'a, T> {
     pub(crate) bias: Option<&'a mut [f64]>,
 }
 
-impl<T: Element> Choices<'_, T> {
-    /// What the unsafe sweep relies on.
-    pub(crate) fn check(&self) {
+impl<T: Element> Kernel<T> for Choices<'_, T> {
+    type Out = ();
+
+    fn check(&self) {
         let Shape { rows, classes } = self.shape;
         let padded = self.shape.padded();
         assert!(padded.is_multiple_of(ROW_MULTIPLE) && self.shape.stride() >= padded);
@@ -40,61 +41,56 @@ impl<T: Element> Choices<'_, T> {
         self.transform.check(classes);
         assert!(self.transform.is_affine() && self.transform.offset.is_none());
     }
-}
 
-/// The sweep, a node at a time.
-///
-/// With `l = log(1 + exp(-|x|))` the logarithms are `min(x, 0) - l` and `-max(x, 0) - l`: no digits are lost at either end.
-///
-/// # Safety
-/// The processor has the instructions of `V`, `LANES` divides [`ROW_MULTIPLE`], and [`Choices::check`] passed.
-#[inline(always)]
-pub(crate) unsafe fn choices<V: Vector<Scalar: Element>, const UNROLL: usize>(
-    job: &mut Choices<'_, V::Scalar>,
-) {
-    let (rows, padded, stride) = (job.shape.rows, job.shape.padded(), job.shape.stride());
-    let number = V::Scalar::from_f64;
-    job.partial[..padded].fill(number(0.0));
-    for class in 0..job.shape.classes {
-        let [a, b] = job.weights.map(|weights| weights[class]);
-        // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every register lies in
-        // its slice.
-        let sum = unsafe {
-            let row_of = job.tile.as_mut_ptr().add(class * stride);
-            let (zero, one) = (V::splat(number(0.0)), V::splat(number(1.0)));
-            let (a, b, both) = (V::splat(a), V::splat(b), V::splat(a + b));
-            let mut sum = zero;
-            for row in (0..padded).step_by(V::LANES) {
-                let x = job.transform.apply(V::load(row_of.add(row)), class);
-                let below = zero.sub(x.abs());
-                // -l, the logarithm of the more likely branch.
-                let likely = x.abs().log_sigmoid();
-                let term = both.mul(likely).add(a.mul(x.min(zero))).sub(b.mul(x.max(zero)));
-                let partial = job.partial.as_mut_ptr().add(row);
-                V::load(partial).add(term).store(partial);
+    // The sweep, a node at a time.
+    //
+    // With `l = log(1 + exp(-|x|))` the logarithms are `min(x, 0) - l` and `-max(x, 0) - l`: no digits are lost at either end.
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(mut self) {
+        let (rows, padded, stride) = (self.shape.rows, self.shape.padded(), self.shape.stride());
+        let number = T::from_f64;
+        self.partial[..padded].fill(number(0.0));
+        for class in 0..self.shape.classes {
+            let [a, b] = self.weights.map(|weights| weights[class]);
+            // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every register lies in
+            // its slice.
+            let sum = unsafe {
+                let row_of = self.tile.as_mut_ptr().add(class * stride);
+                let (zero, one) = (V::splat(number(0.0)), V::splat(number(1.0)));
+                let (a, b, both) = (V::splat(a), V::splat(b), V::splat(a + b));
+                let mut sum = zero;
+                for row in (0..padded).step_by(V::LANES) {
+                    let x = self.transform.apply(V::load(row_of.add(row)), class);
+                    let below = zero.sub(x.abs());
+                    // -l, the logarithm of the more likely branch.
+                    let likely = x.abs().log_sigmoid();
+                    let term = both.mul(likely).add(a.mul(x.min(zero))).sub(b.mul(x.max(zero)));
+                    let partial = self.partial.as_mut_ptr().add(row);
+                    V::load(partial).add(term).store(partial);
 
-                let exp = below.exp();
-                let larger = one.div(one.add(exp));
-                let smaller = exp.mul(larger);
-                // Those of rows where x is not below zero; what is left is of the others.
-                let larger_right = larger.zero_where_less(x, zero);
-                let smaller_right = smaller.zero_where_less(x, zero);
-                let sigmoid = larger_right.add(smaller.sub(smaller_right));
-                let other = smaller_right.add(larger.sub(larger_right));
-                let slope = a.mul(other).sub(b.mul(sigmoid));
-                let result = slope.mul(V::load(job.factor.as_ptr().add(row)));
-                result.store(row_of.add(row));
-                sum = sum.add(result);
+                    let exp = below.exp();
+                    let larger = one.div(one.add(exp));
+                    let smaller = exp.mul(larger);
+                    // Those of rows where x is not below zero; what is left is of the others.
+                    let larger_right = larger.zero_where_less(x, zero);
+                    let smaller_right = smaller.zero_where_less(x, zero);
+                    let sigmoid = larger_right.add(smaller.sub(smaller_right));
+                    let other = smaller_right.add(larger.sub(larger_right));
+                    let slope = a.mul(other).sub(b.mul(sigmoid));
+                    let result = slope.mul(V::load(self.factor.as_ptr().add(row)));
+                    result.store(row_of.add(row));
+                    sum = sum.add(result);
+                }
+                sum.sum()
+            };
+            if let Some(bias) = &mut self.bias {
+                bias[class] += sum;
             }
-            sum.sum()
-        };
-        if let Some(bias) = &mut job.bias {
-            bias[class] += sum;
-        }
-        if (class + 1).is_multiple_of(PARTIAL_SUM) || class + 1 == job.shape.classes {
-            for (sum, partial) in job.sums[..rows].iter_mut().zip(&mut job.partial[..rows]) {
-                *sum += partial.to_f64();
-                *partial = number(0.0);
+            if (class + 1).is_multiple_of(PARTIAL_SUM) || class + 1 == self.shape.classes {
+                for (sum, partial) in self.sums[..rows].iter_mut().zip(&mut self.partial[..rows]) {
+                    *sum += partial.to_f64();
+                    *partial = number(0.0);
+                }
             }
         }
     }

@@ -2,11 +2,11 @@
 
 use super::{ROW_MULTIPLE, Shape, Transform};
 use crate::element::Element;
-use crate::simd::Vector;
+use crate::simd::{Kernel, Vector};
 
 /// What the tile holds before the sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum TileState {
     /// `exp(z - max of the row in this tile)`, as [`super::normalise::Keep::Exponentials`] left it.
     Exponentials,
     /// Transformed logits, as [`super::normalise::Keep::Logits`] left them.
@@ -22,7 +22,7 @@ pub struct Gradient<'a, T> {
     pub(crate) tile: &'a mut [T],
     pub(crate) shape: Shape,
     pub(crate) transform: Transform<'a, T>,
-    pub(crate) from: From,
+    pub(crate) from: TileState,
     /// `[padded]`; not read from exponentials.
     pub(crate) max: &'a [T],
     /// `[padded]`: factor of the probabilities; zero for padding.
@@ -33,66 +33,64 @@ pub struct Gradient<'a, T> {
     pub(crate) bias: Option<&'a mut [f64]>,
 }
 
-impl<T: Element> Gradient<'_, T> {
-    /// What the unsafe sweep relies on.
-    pub(crate) fn check(&self) {
+impl<T: Element> Kernel<T> for Gradient<'_, T> {
+    type Out = ();
+
+    fn check(&self) {
         let (padded, classes) = (self.shape.padded(), self.shape.classes);
         assert!(padded.is_multiple_of(ROW_MULTIPLE) && self.shape.stride() >= padded);
         assert!(self.tile.len() >= self.shape.len());
-        assert!(self.mass.len() >= padded && (self.from == From::Exponentials || self.max.len() >= padded));
+        assert!(
+            self.mass.len() >= padded && (self.from == TileState::Exponentials || self.max.len() >= padded)
+        );
         self.transform.check(classes);
         if let Some((rows, weights)) = self.spread {
             assert!(rows.len() >= padded && weights.is_none_or(|weights| weights.len() == classes));
         }
         assert!(self.bias.as_ref().is_none_or(|bias| bias.len() == classes));
         assert!(
-            self.from != From::Exponentials || self.transform.is_affine(),
+            self.from != TileState::Exponentials || self.transform.is_affine(),
             "the slope is a function of the logit"
         );
     }
-}
 
-/// The sweep. Here a class's rows are walked in order, so that the bias's sum is made on the way.
-///
-/// # Safety
-/// The processor has the instructions of `V`, `LANES` divides [`ROW_MULTIPLE`], and [`Gradient::check`] passed.
-#[inline(always)]
-pub(crate) unsafe fn gradient<V: Vector<Scalar: Element>, const UNROLL: usize>(
-    job: &mut Gradient<'_, V::Scalar>,
-) {
-    let (padded, stride) = (job.shape.padded(), job.shape.stride());
-    for class in 0..job.shape.classes {
-        // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every
-        // register lies in its slice.
-        unsafe {
-            let row_of = job.tile.as_mut_ptr().add(class * stride);
-            let mut sum = V::splat(V::Scalar::default());
-            for row in (0..padded).step_by(V::LANES) {
-                let mut value = V::load(row_of.add(row));
-                if job.from == From::Raw {
-                    value = job.transform.apply(value, class);
-                }
-                let exponential = if job.from == From::Exponentials {
-                    value
-                } else {
-                    job.transform.add_offset(value, class).sub(V::load(job.max.as_ptr().add(row))).exp()
-                };
-                let mut result = exponential.mul(V::load(job.mass.as_ptr().add(row)));
-                if let Some((spread, weights)) = job.spread {
-                    let spread = V::load(spread.as_ptr().add(row));
-                    result = match weights {
-                        Some(weights) => result.sub(spread.mul(V::splat(*weights.get_unchecked(class)))),
-                        None => result.sub(spread),
+    // The sweep. Here a class's rows are walked in order, so that the bias's sum is made on the way.
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(mut self) {
+        let (padded, stride) = (self.shape.padded(), self.shape.stride());
+        for class in 0..self.shape.classes {
+            // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every
+            // register lies in its slice.
+            unsafe {
+                let row_of = self.tile.as_mut_ptr().add(class * stride);
+                let mut sum = V::splat(T::default());
+                for row in (0..padded).step_by(V::LANES) {
+                    let mut value = V::load(row_of.add(row));
+                    if self.from == TileState::Raw {
+                        value = self.transform.apply(value, class);
+                    }
+                    let exponential = if self.from == TileState::Exponentials {
+                        value
+                    } else {
+                        self.transform.add_offset(value, class).sub(V::load(self.max.as_ptr().add(row))).exp()
                     };
+                    let mut result = exponential.mul(V::load(self.mass.as_ptr().add(row)));
+                    if let Some((spread, weights)) = self.spread {
+                        let spread = V::load(spread.as_ptr().add(row));
+                        result = match weights {
+                            Some(weights) => result.sub(spread.mul(V::splat(*weights.get_unchecked(class)))),
+                            None => result.sub(spread),
+                        };
+                    }
+                    if !self.transform.is_affine() {
+                        result = self.transform.function.times_slope(result, value);
+                    }
+                    result.store(row_of.add(row));
+                    sum = sum.add(result);
                 }
-                if !job.transform.is_affine() {
-                    result = job.transform.function.times_slope(result, value);
+                if let Some(bias) = &mut self.bias {
+                    *bias.get_unchecked_mut(class) += sum.sum();
                 }
-                result.store(row_of.add(row));
-                sum = sum.add(result);
-            }
-            if let Some(bias) = &mut job.bias {
-                *bias.get_unchecked_mut(class) += sum.sum();
             }
         }
     }

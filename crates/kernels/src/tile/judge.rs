@@ -1,9 +1,9 @@
 //! Between the sweeps, where gradients are filtered: which classes of a tile does some row give any probability to speak of?
 
-use super::gradient::From;
+use super::gradient::TileState;
 use super::{ROW_MULTIPLE, Shape, Transform};
 use crate::element::Element;
-use crate::simd::Vector;
+use crate::simd::{Kernel, Vector};
 
 /// One look at one tile. Per class: whether some row's `p = share_i exp(z_ci - max_i)` is above `eps` (or not a number, which
 /// nothing may hide), and `sum_i p`. The tile stays as it is.
@@ -12,7 +12,7 @@ pub struct Judge<'a, T> {
     pub(crate) tile: &'a [T],
     pub(crate) shape: Shape,
     pub(crate) transform: Transform<'a, T>,
-    pub(crate) from: From,
+    pub(crate) from: TileState,
     /// `[padded]`; not read from exponentials.
     pub(crate) max: &'a [T],
     /// `[padded]`: from an exponential to a probability; zero for padding.
@@ -24,49 +24,49 @@ pub struct Judge<'a, T> {
     pub(crate) total: &'a mut [f64],
 }
 
-impl<T: Element> Judge<'_, T> {
-    /// What the unsafe sweep relies on.
-    pub(crate) fn check(&self) {
+impl<T: Element> Kernel<T> for Judge<'_, T> {
+    type Out = ();
+
+    fn check(&self) {
         let (padded, classes) = (self.shape.padded(), self.shape.classes);
         assert!(padded.is_multiple_of(ROW_MULTIPLE) && self.shape.stride() >= padded);
         assert!(self.tile.len() >= self.shape.len());
-        assert!(self.share.len() >= padded && (self.from == From::Exponentials || self.max.len() >= padded));
+        assert!(
+            self.share.len() >= padded && (self.from == TileState::Exponentials || self.max.len() >= padded)
+        );
         assert!(self.above.len() == classes && self.total.len() == classes);
         self.transform.check(classes);
     }
-}
 
-/// The sweep.
-///
-/// # Safety
-/// The processor has the instructions of `V`, `LANES` divides [`ROW_MULTIPLE`], and [`Judge::check`] passed.
-#[inline(always)]
-pub(crate) unsafe fn judge<V: Vector<Scalar: Element>, const UNROLL: usize>(job: &mut Judge<'_, V::Scalar>) {
-    let (padded, stride) = (job.shape.padded(), job.shape.stride());
-    for class in 0..job.shape.classes {
-        // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every
-        // register lies in its slice.
-        unsafe {
-            let row_of = job.tile.as_ptr().add(class * stride);
-            let mut largest = V::splat(V::Scalar::default());
-            let mut sum = largest;
-            for row in (0..padded).step_by(V::LANES) {
-                let mut value = V::load(row_of.add(row));
-                if job.from == From::Raw {
-                    value = job.transform.apply(value, class);
+    // The sweep.
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(self) {
+        let (padded, stride) = (self.shape.padded(), self.shape.stride());
+        for class in 0..self.shape.classes {
+            // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every
+            // register lies in its slice.
+            unsafe {
+                let row_of = self.tile.as_ptr().add(class * stride);
+                let mut largest = V::splat(T::default());
+                let mut sum = largest;
+                for row in (0..padded).step_by(V::LANES) {
+                    let mut value = V::load(row_of.add(row));
+                    if self.from == TileState::Raw {
+                        value = self.transform.apply(value, class);
+                    }
+                    if self.from != TileState::Exponentials {
+                        let logit = self.transform.add_offset(value, class);
+                        value = logit.sub(V::load(self.max.as_ptr().add(row))).exp();
+                    }
+                    let probability = value.mul(V::load(self.share.as_ptr().add(row)));
+                    largest = largest.max(probability);
+                    sum = sum.add(probability);
                 }
-                if job.from != From::Exponentials {
-                    let logit = job.transform.add_offset(value, class);
-                    value = logit.sub(V::load(job.max.as_ptr().add(row))).exp();
-                }
-                let probability = value.mul(V::load(job.share.as_ptr().add(row)));
-                largest = largest.max(probability);
-                sum = sum.add(probability);
+                let total = sum.sum();
+                *self.above.get_unchecked_mut(class) =
+                    largest.any_greater(V::splat(self.eps)) || !total.is_finite();
+                *self.total.get_unchecked_mut(class) = total;
             }
-            let total = sum.sum();
-            *job.above.get_unchecked_mut(class) =
-                largest.any_greater(V::splat(job.eps)) || !total.is_finite();
-            *job.total.get_unchecked_mut(class) = total;
         }
     }
 }

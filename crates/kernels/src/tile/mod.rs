@@ -5,7 +5,6 @@
 //! broadcast, and the products that make and use a tile reach the best rate of the `gemm` crate (for 512 classes by 128 or
 //! 256 rows 93 to 95 GFLOP/s against 86 to 92 for `[rows, classes]`, on one Zen 3 core).
 
-pub(crate) mod buffer;
 pub(crate) mod choices;
 pub(crate) mod gradient;
 pub(crate) mod judge;

@@ -2,7 +2,7 @@
 
 use super::{ROW_MULTIPLE, Shape, Transform};
 use crate::element::Element;
-use crate::simd::Vector;
+use crate::simd::{Kernel, Vector};
 
 /// A row without a target in this block.
 pub const NO_TARGET: u32 = u32::MAX;
@@ -38,9 +38,10 @@ pub struct Normalise<'a, T> {
     pub(crate) targets: Option<(&'a [u32], &'a mut [T])>,
 }
 
-impl<T: Element> Normalise<'_, T> {
-    /// What the unsafe sweep relies on.
-    pub(crate) fn check(&self) {
+impl<T: Element> Kernel<T> for Normalise<'_, T> {
+    type Out = ();
+
+    fn check(&self) {
         let (padded, classes) = (self.shape.padded(), self.shape.classes);
         assert!(padded.is_multiple_of(ROW_MULTIPLE) && self.shape.stride() >= padded);
         assert!(self.tile.len() >= self.shape.len());
@@ -53,69 +54,64 @@ impl<T: Element> Normalise<'_, T> {
             assert!(places.len() >= self.shape.rows && logits.len() >= self.shape.rows);
         }
     }
-}
 
-/// The sweep, `UNROLL` registers of rows at a time.
-///
-/// # Safety
-/// The processor has the instructions of `V`, `UNROLL * LANES` is [`ROW_MULTIPLE`], and [`Normalise::check`] passed.
-#[inline(always)]
-pub(crate) unsafe fn normalise<V: Vector<Scalar: Element>, const UNROLL: usize>(
-    job: &mut Normalise<'_, V::Scalar>,
-) {
-    let (classes, stride) = (job.shape.classes, job.shape.stride());
-    for start in (0..job.shape.padded()).step_by(ROW_MULTIPLE) {
-        // SAFETY: `start + ROW_MULTIPLE <= padded <= stride`, and the checks hold, so every register lies in its slice.
-        unsafe {
-            let max = {
-                let strip = job.tile.as_mut_ptr().add(start);
-                largest::<V, UNROLL>(job, |class, part| strip.add(class * stride + part * V::LANES))
-            };
-            for (part, max) in max.iter().enumerate() {
-                max.store(job.max.as_mut_ptr().add(start + part * V::LANES));
-            }
-            pick_targets(job, start);
-            // Taken anew: the tile was read as a slice in between.
-            let strip = job.tile.as_mut_ptr().add(start);
-            let at = |class: usize, part: usize| strip.add(class * stride + part * V::LANES);
-            let mut sums = [V::splat(V::Scalar::default()); UNROLL];
-            let mut weighted_sums = sums;
-            for first in (0..classes).step_by(PARTIAL_SUM) {
-                let mut partial = [V::splat(V::Scalar::default()); UNROLL];
-                let mut weighted_partial = partial;
-                for class in first..classes.min(first + PARTIAL_SUM) {
-                    for part in 0..UNROLL {
-                        let logit = job.transform.add_offset(V::load(at(class, part)), class);
-                        let below = logit.sub(max[part]);
-                        let exponential = below.exp();
-                        partial[part] = partial[part].add(exponential);
-                        if job.keep == Keep::Exponentials {
-                            exponential.store(at(class, part));
-                        }
-                        match job.weighted {
-                            Some((_, Some(weights))) => {
-                                let weight = *weights.get_unchecked(class);
-                                // A class of weight zero may have probability zero.
-                                if weight > V::Scalar::default() {
-                                    weighted_partial[part] =
-                                        below.mul_add(V::splat(weight), weighted_partial[part]);
-                                }
+    // The sweep, `UNROLL` registers of rows at a time.
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(mut self) {
+        let (classes, stride) = (self.shape.classes, self.shape.stride());
+        for start in (0..self.shape.padded()).step_by(ROW_MULTIPLE) {
+            // SAFETY: `start + ROW_MULTIPLE <= padded <= stride`, and the checks hold, so every register lies in its slice.
+            unsafe {
+                let max = {
+                    let strip = self.tile.as_mut_ptr().add(start);
+                    largest::<V, UNROLL>(&self, |class, part| strip.add(class * stride + part * V::LANES))
+                };
+                for (part, max) in max.iter().enumerate() {
+                    max.store(self.max.as_mut_ptr().add(start + part * V::LANES));
+                }
+                pick_targets(&mut self, start);
+                // Taken anew: the tile was read as a slice in between.
+                let strip = self.tile.as_mut_ptr().add(start);
+                let at = |class: usize, part: usize| strip.add(class * stride + part * V::LANES);
+                let mut sums = [V::splat(T::default()); UNROLL];
+                let mut weighted_sums = sums;
+                for first in (0..classes).step_by(PARTIAL_SUM) {
+                    let mut partial = [V::splat(T::default()); UNROLL];
+                    let mut weighted_partial = partial;
+                    for class in first..classes.min(first + PARTIAL_SUM) {
+                        for part in 0..UNROLL {
+                            let logit = self.transform.add_offset(V::load(at(class, part)), class);
+                            let below = logit.sub(max[part]);
+                            let exponential = below.exp();
+                            partial[part] = partial[part].add(exponential);
+                            if self.keep == Keep::Exponentials {
+                                exponential.store(at(class, part));
                             }
-                            Some((_, None)) => weighted_partial[part] = weighted_partial[part].add(below),
-                            None => {}
+                            match self.weighted {
+                                Some((_, Some(weights))) => {
+                                    let weight = *weights.get_unchecked(class);
+                                    // A class of weight zero may have probability zero.
+                                    if weight > T::default() {
+                                        weighted_partial[part] =
+                                            below.mul_add(V::splat(weight), weighted_partial[part]);
+                                    }
+                                }
+                                Some((_, None)) => weighted_partial[part] = weighted_partial[part].add(below),
+                                None => {}
+                            }
                         }
+                    }
+                    for part in 0..UNROLL {
+                        sums[part] = sums[part].add(partial[part]);
+                        weighted_sums[part] = weighted_sums[part].add(weighted_partial[part]);
                     }
                 }
                 for part in 0..UNROLL {
-                    sums[part] = sums[part].add(partial[part]);
-                    weighted_sums[part] = weighted_sums[part].add(weighted_partial[part]);
-                }
-            }
-            for part in 0..UNROLL {
-                let to = start + part * V::LANES;
-                sums[part].store(job.sum.as_mut_ptr().add(to));
-                if let Some((out, _)) = &mut job.weighted {
-                    weighted_sums[part].store(out.as_mut_ptr().add(to));
+                    let to = start + part * V::LANES;
+                    sums[part].store(self.sum.as_mut_ptr().add(to));
+                    if let Some((out, _)) = &mut self.weighted {
+                        weighted_sums[part].store(out.as_mut_ptr().add(to));
+                    }
                 }
             }
         }
@@ -125,7 +121,7 @@ pub(crate) unsafe fn normalise<V: Vector<Scalar: Element>, const UNROLL: usize>(
 /// Transforms the strip in place and gives the largest logit of each row, offset included.
 ///
 /// # Safety
-/// As [`normalise`]; `at` gives the registers of the strip.
+/// As [`Kernel::run`]; `at` gives the registers of the strip.
 #[inline(always)]
 unsafe fn largest<V: Vector<Scalar: Element>, const UNROLL: usize>(
     job: &Normalise<'_, V::Scalar>,

@@ -4,11 +4,11 @@
 //! has `p(c) = sum_k e_k j_k`, and component `k` the share `r_k(c) = e_k j_k / p(c)` in it. Where `p(c)` is too small to be divided by,
 //! shares and logarithm come from the logits in log space.
 
-use super::gradient::From;
+use super::gradient::TileState;
 use super::{ROW_MULTIPLE, Shape, Transform};
 use crate::element::Element;
 use crate::logspace::log_sum_exp;
-use crate::simd::Vector;
+use crate::simd::{Kernel, Vector};
 
 /// Classes whose shares are summed in `T` before they are added to the rest.
 const PARTIAL_SUM: usize = 64;
@@ -19,8 +19,8 @@ pub struct Shares<'a, T> {
     pub(crate) tile: &'a mut [T],
     pub(crate) shape: Shape,
     pub(crate) transform: Transform<'a, T>,
-    /// [`From::Logits`] or [`From::Raw`].
-    pub(crate) from: From,
+    /// [`TileState::Logits`] or [`TileState::Raw`].
+    pub(crate) from: TileState,
     /// `K`, a divisor of the shape's rows.
     pub(crate) components: usize,
     /// `[padded]`: largest logit of each row.
@@ -61,29 +61,6 @@ pub enum Wanted<'a, T> {
 }
 
 impl<T: Element> Shares<'_, T> {
-    /// What the unsafe sweep relies on.
-    pub(crate) fn check(&self) {
-        let Shape { rows, classes } = self.shape;
-        let padded = self.shape.padded();
-        assert!(padded.is_multiple_of(ROW_MULTIPLE) && self.shape.stride() >= padded);
-        assert!(self.tile.len() >= self.shape.len() && self.from != From::Exponentials);
-        assert!(self.components > 0 && rows.is_multiple_of(self.components));
-        assert!(self.max.len() >= padded && self.joint.len() >= padded && self.log_joint.len() >= rows);
-        assert!(self.exponentials.len() >= padded && self.shares.len() >= padded);
-        assert!(self.weights.is_none_or(|weights| weights.len() == classes));
-        self.transform.check(classes);
-        match &self.wanted {
-            Wanted::Sums { partial, shares, log_probs } => {
-                assert!(partial.len() >= padded && shares.len() >= rows);
-                assert!(log_probs.len() >= rows / self.components);
-            }
-            Wanted::Gradient { mass, spread, bias } => {
-                assert!(mass.len() >= padded && spread.len() >= padded);
-                assert!(bias.as_ref().is_none_or(|bias| bias.len() == classes));
-            }
-        }
-    }
-
     /// Probabilities below this are taken from their logarithms: what they are made of may have lost digits.
     fn least() -> f64 {
         if size_of::<T>() == size_of::<f32>() { 1e-30 } else { 1e-290 }
@@ -131,71 +108,93 @@ impl<T: Element> Shares<'_, T> {
     }
 }
 
-/// The sweep, a class at a time.
-///
-/// # Safety
-/// The processor has the instructions of `V`, `LANES` divides [`ROW_MULTIPLE`], and [`Shares::check`] passed.
-#[inline(always)]
-pub(crate) unsafe fn shares<V: Vector<Scalar: Element>, const UNROLL: usize>(
-    job: &mut Shares<'_, V::Scalar>,
-) {
-    let (rows, padded, stride) = (job.shape.rows, job.shape.padded(), job.shape.stride());
-    let nothing = V::Scalar::default();
-    job.shares[rows..padded].fill(nothing);
-    if let Wanted::Sums { partial, .. } = &mut job.wanted {
-        partial[..padded].fill(nothing);
-    }
-    for class in 0..job.shape.classes {
-        let weight = job.weights.map_or(1.0, |weights| weights[class].to_f64());
-        // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every register lies in
-        // its slice.
-        unsafe {
-            let row_of = job.tile.as_mut_ptr().add(class * stride);
-            for row in (0..padded).step_by(V::LANES) {
-                let mut value = V::load(row_of.add(row));
-                if job.from == From::Raw {
-                    value = job.transform.apply(value, class);
-                    value.store(row_of.add(row));
-                }
-                let below = job.transform.add_offset(value, class).sub(V::load(job.max.as_ptr().add(row)));
-                below.exp().store(job.exponentials.as_mut_ptr().add(row));
-            }
-        }
-        job.share_out(class, weight);
-        let factor = V::Scalar::from_f64(weight);
-        match &mut job.wanted {
-            Wanted::Sums { partial, shares, .. } => {
-                for (sum, share) in partial[..padded].iter_mut().zip(&job.shares[..padded]) {
-                    *sum = *sum + factor * *share;
-                }
-                if (class + 1).is_multiple_of(PARTIAL_SUM) || class + 1 == job.shape.classes {
-                    for (sum, partial) in shares[..rows].iter_mut().zip(&mut partial[..rows]) {
-                        *sum += partial.to_f64();
-                        *partial = nothing;
-                    }
-                }
+impl<T: Element> Kernel<T> for Shares<'_, T> {
+    type Out = ();
+
+    fn check(&self) {
+        let Shape { rows, classes } = self.shape;
+        let padded = self.shape.padded();
+        assert!(padded.is_multiple_of(ROW_MULTIPLE) && self.shape.stride() >= padded);
+        assert!(self.tile.len() >= self.shape.len() && self.from != TileState::Exponentials);
+        assert!(self.components > 0 && rows.is_multiple_of(self.components));
+        assert!(self.max.len() >= padded && self.joint.len() >= padded && self.log_joint.len() >= rows);
+        assert!(self.exponentials.len() >= padded && self.shares.len() >= padded);
+        assert!(self.weights.is_none_or(|weights| weights.len() == classes));
+        self.transform.check(classes);
+        match &self.wanted {
+            Wanted::Sums { partial, shares, log_probs } => {
+                assert!(partial.len() >= padded && shares.len() >= rows);
+                assert!(log_probs.len() >= rows / self.components);
             }
             Wanted::Gradient { mass, spread, bias } => {
-                // SAFETY: as above.
-                let sum = unsafe {
-                    let row_of = job.tile.as_mut_ptr().add(class * stride);
-                    let mut sum = V::splat(nothing);
-                    for row in (0..padded).step_by(V::LANES) {
-                        let value = V::load(row_of.add(row));
-                        let share = V::load(job.shares.as_ptr().add(row)).mul(V::splat(factor));
-                        let of_all =
-                            V::load(job.exponentials.as_ptr().add(row)).mul(V::load(mass.as_ptr().add(row)));
-                        let mut result = of_all.sub(share.mul(V::load(spread.as_ptr().add(row))));
-                        if !job.transform.is_affine() {
-                            result = job.transform.function.times_slope(result, value);
-                        }
-                        result.store(row_of.add(row));
-                        sum = sum.add(result);
+                assert!(mass.len() >= padded && spread.len() >= padded);
+                assert!(bias.as_ref().is_none_or(|bias| bias.len() == classes));
+            }
+        }
+    }
+
+    // The sweep, a class at a time.
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(mut self) {
+        let (rows, padded, stride) = (self.shape.rows, self.shape.padded(), self.shape.stride());
+        let nothing = T::default();
+        self.shares[rows..padded].fill(nothing);
+        if let Wanted::Sums { partial, .. } = &mut self.wanted {
+            partial[..padded].fill(nothing);
+        }
+        for class in 0..self.shape.classes {
+            let weight = self.weights.map_or(1.0, |weights| weights[class].to_f64());
+            // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every register lies in
+            // its slice.
+            unsafe {
+                let row_of = self.tile.as_mut_ptr().add(class * stride);
+                for row in (0..padded).step_by(V::LANES) {
+                    let mut value = V::load(row_of.add(row));
+                    if self.from == TileState::Raw {
+                        value = self.transform.apply(value, class);
+                        value.store(row_of.add(row));
                     }
-                    sum.sum()
-                };
-                if let Some(bias) = bias {
-                    bias[class] += sum;
+                    let below =
+                        self.transform.add_offset(value, class).sub(V::load(self.max.as_ptr().add(row)));
+                    below.exp().store(self.exponentials.as_mut_ptr().add(row));
+                }
+            }
+            self.share_out(class, weight);
+            let factor = T::from_f64(weight);
+            match &mut self.wanted {
+                Wanted::Sums { partial, shares, .. } => {
+                    for (sum, share) in partial[..padded].iter_mut().zip(&self.shares[..padded]) {
+                        *sum = *sum + factor * *share;
+                    }
+                    if (class + 1).is_multiple_of(PARTIAL_SUM) || class + 1 == self.shape.classes {
+                        for (sum, partial) in shares[..rows].iter_mut().zip(&mut partial[..rows]) {
+                            *sum += partial.to_f64();
+                            *partial = nothing;
+                        }
+                    }
+                }
+                Wanted::Gradient { mass, spread, bias } => {
+                    // SAFETY: as above.
+                    let sum = unsafe {
+                        let row_of = self.tile.as_mut_ptr().add(class * stride);
+                        let mut sum = V::splat(nothing);
+                        for row in (0..padded).step_by(V::LANES) {
+                            let value = V::load(row_of.add(row));
+                            let share = V::load(self.shares.as_ptr().add(row)).mul(V::splat(factor));
+                            let of_all = V::load(self.exponentials.as_ptr().add(row))
+                                .mul(V::load(mass.as_ptr().add(row)));
+                            let mut result = of_all.sub(share.mul(V::load(spread.as_ptr().add(row))));
+                            if !self.transform.is_affine() {
+                                result = self.transform.function.times_slope(result, value);
+                            }
+                            result.store(row_of.add(row));
+                            sum = sum.add(result);
+                        }
+                        sum.sum()
+                    };
+                    if let Some(bias) = bias {
+                        bias[class] += sum;
+                    }
                 }
             }
         }

@@ -7,8 +7,9 @@
 use std::ops::Range;
 
 use super::groups::one_by_one;
+use super::layer::{Gradients, TwoLevel};
 use super::workspace::Workspace;
-use super::{Gradients, TwoLevel};
+use crate::buffer::room;
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::{self, Linear, Options, Upstream, loss, loss_and_gradients};
@@ -122,7 +123,7 @@ pub fn every_word<T: Element>(
             d_bias: bias.as_mut().map(|rest| parts::split(rest, words)),
             sums: vec![0.0; rows],
             d_hidden: vec![T::default(); if call.needs_hidden { rows * size } else { 0 }],
-            part: parts::room(&mut worker.d_group, if call.needs_hidden { rows * size } else { 0 }),
+            part: room(&mut worker.d_group, if call.needs_hidden { rows * size } else { 0 }),
             sweeps: &mut worker.sweeps,
             result: Ok(()),
         });

@@ -15,56 +15,21 @@
 
 mod every;
 mod groups;
+mod layer;
 mod work;
 mod workspace;
 
 pub use every::every_word;
 pub use groups::Groups;
+pub use layer::{Gradients, TwoLevel};
 pub use workspace::Workspace;
 
+use crate::buffer::room;
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::Upstream;
 use crate::{parts, pool};
 use work::Job;
-
-/// Hidden states and parameters, row-major.
-#[derive(Debug, Clone, Copy)]
-pub struct TwoLevel<'a, T> {
-    /// Hidden states, `[N, D]`.
-    pub hidden: &'a [T],
-    /// One row for each class, `A` `[C, D]`.
-    pub class_weight: &'a [T],
-    /// One number for each class, `[C]`.
-    pub class_bias: Option<&'a [T]>,
-    /// One row for each word, `B` `[V, D]`.
-    pub weight: &'a [T],
-    /// One number for each word, `[V]`.
-    pub bias: Option<&'a [T]>,
-    /// `D`.
-    pub hidden_size: usize,
-}
-
-/// Where gradients go; those that are `None` are not computed. All are overwritten.
-#[derive(Debug)]
-pub struct Gradients<'a, T> {
-    /// `[N, D]`.
-    pub hidden: Option<&'a mut [T]>,
-    /// `[C, D]`.
-    pub class_weight: Option<&'a mut [T]>,
-    /// `[C]`.
-    pub class_bias: Option<&'a mut [T]>,
-    /// One row for each of [`Groups::words`], `[R, D]`.
-    pub weight: Option<&'a mut [T]>,
-    /// One number for each of [`Groups::words`], `[R]`.
-    pub bias: Option<&'a mut [T]>,
-}
-
-impl<T> Default for Gradients<'_, T> {
-    fn default() -> Self {
-        Self { hidden: None, class_weight: None, class_bias: None, weight: None, bias: None }
-    }
-}
 
 /// `log p` of each row's target, `[N]`. Cost: `2 N D (C + S)` operations, where `S` is the mean size of the targets' classes.
 ///
@@ -160,7 +125,7 @@ fn run<T: Element>(
     let mut by_position = vec![0.0; groups.rows()];
     {
         let mut log_probs = &mut by_position[..];
-        let mut d_hidden = hidden.is_some().then(|| parts::room(&mut workspace.d_hidden, layer.hidden.len()));
+        let mut d_hidden = hidden.is_some().then(|| room(&mut workspace.d_hidden, layer.hidden.len()));
         let mut hidden_rows = hidden.map(|out| parts::in_order(out, size, positions()));
         let (mut weight, mut bias) = (weight, bias);
         let (mut class_weight, mut class_bias) = (class_weight, class_bias);

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use super::TwoLevel;
 use super::groups::{Group, Groups};
+use super::layer::TwoLevel;
 use super::workspace::Worker;
+use crate::buffer::room;
 use crate::element::Element;
 use crate::error::Result;
 use crate::linear_ce::{self, Gradients, Linear, Options, RowLosses, Upstream};
-use crate::parts;
 
 /// The work of one thread and where its results go; all by position.
 pub(super) struct Job<'a, 'g, T> {
@@ -56,7 +56,7 @@ impl<'g, T: Element> Sums<'g, T> {
         ) {
             (false, _) => None,
             (true, Some(given)) => Some(given),
-            (true, None) => Some(parts::room(buffer, len)),
+            (true, None) => Some(room(buffer, len)),
         };
         Self {
             sweeps: &mut worker.sweeps,

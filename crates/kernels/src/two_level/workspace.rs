@@ -1,9 +1,9 @@
 //! Memory and settings that are kept from call to call.
 
 use super::groups::Group;
+use crate::buffer::{Held, held, room};
 use crate::element::Element;
 use crate::linear_ce::{self, default_memory_limit};
-use crate::parts;
 use crate::simd::Level;
 
 /// Threads and their buffers. Keep one for each layer.
@@ -66,13 +66,7 @@ impl<T: Element> Workspace<T> {
     /// Bytes held now. At most the memory limit for the sweeps of all threads together, twice the batch's hidden states, one group of
     /// them for each thread, and the class weight for each thread but the first.
     pub fn bytes(&self) -> usize {
-        let numbers =
-            |numbers: &[&Vec<T>]| numbers.iter().map(|v| v.capacity() * size_of::<T>()).sum::<usize>();
-        let worker = |worker: &Worker<T>| {
-            worker.sweeps.bytes() + numbers(&[&worker.d_group, &worker.d_class_weight, &worker.d_class_bias])
-        };
-        self.workers.iter().map(worker).sum::<usize>()
-            + numbers(&[&self.hidden, &self.upstream, &self.d_hidden])
+        self.held()
     }
 
     /// Makes as many workers; a single one has all threads to itself.
@@ -99,6 +93,9 @@ impl<T: Element> Worker<T> {
     /// Makes room for the gradient of the hidden states of any of the groups.
     pub fn fit(&mut self, groups: &[Group], hidden_size: usize) {
         let most = groups.iter().map(|group| group.positions.len()).max().unwrap_or(0);
-        parts::room(&mut self.d_group, most * hidden_size);
+        room(&mut self.d_group, most * hidden_size);
     }
 }
+
+held!(Workspace { workers, hidden, upstream, d_hidden; threads, level, memory_limit, inner_threads });
+held!(Worker { sweeps, d_group, d_class_weight, d_class_bias });

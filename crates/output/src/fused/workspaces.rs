@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lexmax_autograd::for_each_index;
 use lexmax_kernels::linear_ce::{Workspace, default_memory_limit};
-use lexmax_kernels::{Element, paths::PathElement, set_runner};
+use lexmax_kernels::{Element, set_runner};
 
 /// The dtypes that the fused path computes in: f32 and f64.
-pub trait FusedKind: Element + PathElement + tch::kind::Element + Default {
+pub trait FusedKind: Element + tch::kind::Element + Default {
     #[doc(hidden)]
     fn slot<W: Workspaces>(pair: &ByKind<W>) -> &Slot<W::Of<Self>>;
 }
