@@ -130,6 +130,7 @@ pub const COLUMNS: &[Column] = &[
     },
     PERPLEXITY,
     figure("test_tokens_scored", "Test tokens scored", "", Show::Whole, |r| count(r.test.tokens())),
+    figure("ignored_test_tokens", "", "", Show::Whole, |r| count(r.ignored_test_tokens)),
     output(
         "perplexity_change_percent",
         "Change from the reference",

@@ -81,6 +81,28 @@ pub fn most_common<'a>(sets: impl Iterator<Item = &'a TokenSet>) -> Option<Token
     counts.into_iter().max_by_key(|&(set, count)| (count, set)).map(|(set, _)| set.clone())
 }
 
+/// A sentence for each ignored class of which test tokens were left out, with the outputs that did
+/// so.
+pub fn ignored(records: &[RunRecord]) -> Vec<String> {
+    let mut found: BTreeMap<(i64, u64), Vec<&str>> = BTreeMap::new();
+    for record in records {
+        let Some(result) = record.result() else { continue };
+        if let Some(class) = result.ignored_class.filter(|_| result.ignored_test_tokens > 0) {
+            let names = found.entry((class, result.ignored_test_tokens)).or_default();
+            if !names.contains(&record.run.name.as_str()) {
+                names.push(&record.run.name);
+            }
+        }
+    }
+    let sentence = |((class, tokens), names): ((i64, u64), Vec<&str>)| {
+        format!(
+            "{tokens} test tokens of the ignored class {class} are not in the perplexity of {}.",
+            names.join(", ")
+        )
+    };
+    found.into_iter().map(sentence).collect()
+}
+
 /// Sentences that name the sets and their outputs, where there is more than one set.
 pub fn notes(outputs: &[(&str, Option<&TokenSet>)]) -> Vec<String> {
     let mut sets: BTreeMap<&TokenSet, Vec<&str>> = BTreeMap::new();

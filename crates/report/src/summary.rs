@@ -148,6 +148,7 @@ impl Summary {
         notes.extend(scored::notes(
             &finished().map(|output| (output.name.as_str(), output.scored.as_ref())).collect::<Vec<_>>(),
         ));
+        notes.extend(scored::ignored(&records));
         let ranked_on = match outputs.iter().find(|output| Some(&output.name) == reference.as_ref()) {
             Some(reference) => reference.scored.clone(),
             None => scored::most_common(outputs.iter().filter_map(|output| output.scored.as_ref())),

@@ -88,9 +88,6 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     if outcome.skipped > 0 {
         display.note(&format!("{} runs are finished already", outcome.skipped));
     }
-    for file in store.read_all()?.skipped {
-        display.note(&format!("{} is left alone: {}", file.path.display(), file.reason));
-    }
     for (done, run) in waiting.iter().enumerate() {
         if interrupts.load(Ordering::Relaxed) > 0 {
             outcome.left = waiting.len() - done;

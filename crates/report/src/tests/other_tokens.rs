@@ -92,10 +92,12 @@ fn the_same_number_of_tokens_in_other_streams_is_another_set() {
 #[test]
 fn an_ignored_class_and_another_corpus_are_other_sets() {
     let mut records = three();
-    records[1].result_mut().unwrap().ignored_class = Some(0);
+    let result = records[1].result_mut().unwrap();
+    (result.ignored_class, result.ignored_test_tokens) = (Some(0), 17);
     records[2].run.corpus.hash = "another".into();
     let summary = summary(records);
     let notes = notes_of(&summary);
+    assert!(notes.contains("17 test tokens of the ignored class 0 are not in the perplexity of adaptive."));
     assert!(notes.contains("3 different sets") && notes.contains("class 0 ignored: adaptive"), "{notes}");
     assert_apart(&summary, "adaptive");
     assert_apart(&summary, "mos");
