@@ -46,8 +46,9 @@ pub struct BuildArgs {
     /// Files of the test split.
     #[arg(long, num_args = 1.., value_name = "FILE")]
     test: Vec<PathBuf>,
-    /// Deal the files out: the shares of the validation and the test split, each above 0. Blocks of lines are spread over
-    /// the text; of a text with too few lines, such as text8, the last tokens are taken.
+    /// Deal the files out: the shares of the validation and the test split, each above 0. Blocks of
+    /// lines are spread over the text; of a text with too few lines, such as text8, the last tokens
+    /// are taken.
     #[arg(long, value_name = "VALID,TEST", conflicts_with_all = ["valid", "test"], value_parser = parse_ratio)]
     ratio: Option<(f64, f64)>,
     /// With --ratio, lines that stay together when files are dealt out; 100 where not given.
@@ -105,7 +106,8 @@ pub struct SynthArgs {
     /// Rank of what the context adds to the logits.
     #[arg(long, default_value_t = SynthOptions::default().rank)]
     rank: usize,
-    /// Share of a context's variance that belongs to the pair of classes, 0 to 1; 0.25 where not given, order 1 has none.
+    /// Share of a context's variance that belongs to the pair of classes, 0 to 1; 0.25 where not
+    /// given, order 1 has none.
     #[arg(long)]
     interaction: Option<f64>,
     /// How much the context changes the distribution.
@@ -156,7 +158,8 @@ pub fn corpus(command: CorpusCommand) -> Result<ExitCode> {
 }
 
 fn build_corpus(arguments: BuildArgs) -> Result<Corpus> {
-    // clap does not ask for a required option that conflicts with one that is there, as --ratio with --valid.
+    // clap does not ask for a required option that conflicts with one that is there, as --ratio
+    // with --valid.
     if arguments.block_lines.is_some() && arguments.ratio.is_none() {
         bail!(
             "--block-lines without --ratio; expected --ratio VALID,TEST, or no --block-lines for given splits"

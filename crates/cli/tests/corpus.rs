@@ -25,7 +25,7 @@ fn build_splits(project: &Project) -> String {
     project.lexmax(&[&build[..], &["--eos", "<eos>", "--out", "data/mine"]].concat()).good().out()
 }
 
-/// What `corpus build` of one training file refuses; nothing may be left.
+/// Message of a refused `corpus build` of one training file, which may leave nothing.
 fn refusal(project: &Project, train: &str, more: &[&str]) -> String {
     let base = ["corpus", "build", "--train", train, "--out", "data/x"];
     let text = project.lexmax(&[&base[..], more].concat()).refused();
@@ -34,7 +34,7 @@ fn refusal(project: &Project, train: &str, more: &[&str]) -> String {
     text
 }
 
-/// What is refused in a file that holds `bytes`.
+/// Message of a refused build of a file that holds `bytes`.
 fn refused_bytes(name: &str, bytes: &[u8]) -> String {
     let project = Project::new(SMALL);
     std::fs::write(project.path(name), bytes).unwrap();

@@ -12,7 +12,7 @@ use common::{Project, SMALL};
 /// Minutes of work.
 const ENDLESS: [&str; 8] =
     ["corpus", "synth", "--vocab-size", "100", "--train-tokens", "1000000000", "--out", "data/big"];
-/// The same corpus folder with little work.
+/// Little work, for the folder of [`ENDLESS`].
 const FEW: [&str; 8] =
     ["corpus", "synth", "--vocab-size", "100", "--train-tokens", "1000", "--out", "data/big"];
 

@@ -1,4 +1,5 @@
-//! Whether a corpus that exists is the one asked for: made with the same options from the same sources.
+//! Whether a corpus that exists is the one asked for: made with the same options from the same
+//! sources.
 
 use std::path::Path;
 

@@ -8,11 +8,11 @@ use crate::{Corpus, Split, Vocab};
 
 /// Ranks at which coverage is told.
 const RANKS: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
-/// Ranks (from 1) between which the Zipf exponent is fitted: the first few words and the tail of words seen once or
-/// twice bend away from a straight line.
+/// Ranks (from 1) between which the Zipf exponent is fitted: the first few words and the tail of
+/// words seen once or twice bend away from a straight line.
 const ZIPF_RANKS: (usize, usize) = (10, 10_000);
 
-/// What [`describe`] finds. `Display` gives a plain table.
+/// Sizes and statistics of a corpus, from [`describe`]. `Display` gives a plain table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Description {
     /// Name of the corpus.
@@ -21,7 +21,8 @@ pub struct Description {
     pub hash: String,
     /// V: entries of the vocabulary.
     pub vocab_size: u64,
-    /// Entries that occur in training; the others are an `unk` needed only elsewhere, or unseen synthetic words.
+    /// Entries that occur in training; the others are an `unk` needed only elsewhere, or unseen
+    /// synthetic words.
     pub train_types: u64,
     /// Entries that occur in training exactly once.
     pub singletons: u64,
@@ -29,8 +30,8 @@ pub struct Description {
     pub splits: [SplitDescription; 3],
     /// Coverage at ranks 10, 100, 1,000 and so on below V.
     pub coverage: Vec<Coverage>,
-    /// The s of count ~ rank^-s, by least squares of log count on log rank over ranks 10 to 10,000; none where fewer
-    /// than 3 such ranks have a count.
+    /// The s of count ~ rank^-s, by least squares of log count on log rank over ranks 10 to 10,000;
+    /// none where fewer than 3 such ranks have a count.
     pub zipf_exponent: Option<f64>,
     /// First and last rank (from 1) that the exponent was fitted on.
     pub zipf_ranks: Option<(u64, u64)>,
@@ -51,7 +52,8 @@ pub struct SplitDescription {
     pub types: u64,
     /// Tokens that are the unknown word.
     pub unk_tokens: u64,
-    /// exp of the mean of -ln((count + 1) / (training tokens + V)), counts from train; none for an empty split.
+    /// exp of the mean of -ln((count + 1) / (training tokens + V)), counts from train; none for an
+    /// empty split.
     pub unigram_perplexity: Option<f64>,
     /// exp of the mean negative true log-probability, for a synthetic language.
     pub true_perplexity: Option<f64>,
@@ -62,7 +64,8 @@ pub struct SplitDescription {
 pub struct Coverage {
     /// How many of the most frequent training words.
     pub rank: u64,
-    /// Their share of the tokens of train, valid and test, 0 to 1; none for an empty split.
+    /// Share of the tokens of train, valid and test that these words are, 0 to 1; none for an empty
+    /// split.
     pub share: [Option<f64>; 3],
 }
 

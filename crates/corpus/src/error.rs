@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-/// What can go wrong while a corpus is built, generated or opened.
+/// Error of building, generating or opening a corpus.
 #[derive(Debug, thiserror::Error)]
 pub enum CorpusError {
     /// The file system refused.
     #[error("{action} {path}: {source}")]
     Io {
-        /// What was tried, as in `read`.
+        /// Operation that was tried, as in `read`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -20,7 +20,7 @@ pub enum CorpusError {
     Missing {
         /// The file.
         path: PathBuf,
-        /// What should have been there.
+        /// Name of what should have been there.
         expected: &'static str,
     },
     /// The output path is taken.
@@ -28,8 +28,8 @@ pub enum CorpusError {
     Exists {
         /// The path given for the corpus.
         path: PathBuf,
-        /// What is there, as in `, a corpus made with other options (its min_count is 1, given 2)`; empty where it is no
-        /// corpus.
+        /// Description of what is there, as in `, a corpus made with other options (its min_count is 1, given 2)`;
+        /// empty where it is no corpus.
         found: String,
     },
     /// A source that is no regular file.
@@ -37,7 +37,7 @@ pub enum CorpusError {
     NotAFile {
         /// The path.
         path: PathBuf,
-        /// What is there, as in `a pipe`.
+        /// Kind of what is there, as in `a pipe`.
         found: &'static str,
     },
     /// A .gz or .zst file ends early or is damaged.
@@ -47,7 +47,7 @@ pub enum CorpusError {
         path: PathBuf,
         /// `gzip` or `zstd`.
         format: &'static str,
-        /// What the decoder said.
+        /// Error of the decoder.
         source: std::io::Error,
     },
     /// A .gz or .zst file holds something else.
@@ -59,7 +59,7 @@ pub enum CorpusError {
         path: PathBuf,
         /// `gzip` or `zstd`.
         format: &'static str,
-        /// What its first bytes are.
+        /// Format that its first bytes show.
         found: String,
     },
     /// A zstd frame needs more memory than a reader should give it.
@@ -86,10 +86,12 @@ pub enum CorpusError {
         line: u64,
         /// Byte offset in the unpacked text, counted from 0.
         offset: u64,
-        /// What the file seems to be instead, where its first bytes tell; empty elsewhere.
+        /// Format that the first bytes show, with advice, as in `; the file starts like zip data: ..`;
+        /// empty where it is unknown.
         hint: String,
     },
-    /// The text has a NUL byte, which UTF-8 text does not use, but other encodings and binary files do.
+    /// The text has a NUL byte, which UTF-8 text does not use, but other encodings and binary files
+    /// do.
     #[error(
         "{path} line {line}: NUL byte{guess} (byte {offset} of the unpacked text); expected UTF-8 text without NULs{hint}"
     )]
@@ -102,7 +104,8 @@ pub enum CorpusError {
         offset: u64,
         /// `: UTF-16?` where the first bytes show no other format.
         guess: &'static str,
-        /// What the file seems to be instead, where its first bytes tell; empty elsewhere.
+        /// Format that the first bytes show, with advice, as in `; the file starts like zip data: ..`;
+        /// empty where it is unknown.
         hint: String,
     },
     /// A token is too long to be one.
@@ -195,7 +198,7 @@ pub enum CorpusError {
         option: &'static str,
         /// Its value.
         given: String,
-        /// What is accepted.
+        /// Values that are accepted.
         expected: String,
     },
     /// The tables of a synthetic language would not fit.
@@ -210,9 +213,9 @@ pub enum CorpusError {
         vocab_size: u64,
         /// Rank of the vectors.
         rank: u64,
-        /// What they need.
+        /// Bytes that they need.
         bytes: u128,
-        /// What is allowed.
+        /// Bytes that are allowed.
         limit: u128,
     },
     /// The observer asked for it.
@@ -226,7 +229,7 @@ pub enum CorpusError {
     Info {
         /// The file.
         path: PathBuf,
-        /// Where and why, with the unknown key or wrong value.
+        /// Place and cause, with the unknown key or wrong value.
         reason: String,
     },
     /// `vocab.tsv` could not be understood.
@@ -236,7 +239,7 @@ pub enum CorpusError {
         path: PathBuf,
         /// Line, counted from 1.
         line: u64,
-        /// What is wrong with it.
+        /// Fault of the line.
         reason: String,
     },
     /// A binary file is longer or shorter than `corpus.toml` says.
@@ -292,13 +295,14 @@ pub enum CorpusError {
 }
 
 impl CorpusError {
-    /// For `map_err`: an I/O error with what was tried and where; a missing file is [`CorpusError::Missing`].
+    /// For `map_err`: an I/O error with what was tried and where; a missing file is
+    /// [`CorpusError::Missing`].
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> CorpusError {
         let path = path.to_path_buf();
         move |source| CorpusError::Io { action, path, source }
     }
 
-    /// As [`CorpusError::io`], with a name for what should have been there when it is missing.
+    /// For `map_err`: like [`CorpusError::io`], with a name for what should have been there when it is missing.
     pub(crate) fn open(path: &Path, expected: &'static str) -> impl FnOnce(std::io::Error) -> CorpusError {
         let path = path.to_path_buf();
         move |source| match source.kind() {

@@ -26,12 +26,12 @@ pub struct CorpusInfo {
     pub vocab_size: u64,
     /// Sizes of the splits.
     pub splits: Splits,
-    /// Where the tokens come from.
+    /// Origin of the tokens.
     pub origin: Origin,
     /// How text became tokens; none for a synthetic language.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<TokenizerInfo>,
-    /// What is known about a synthetic language; none for text.
+    /// Facts about a synthetic language; none for text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synthetic: Option<SyntheticInfo>,
 }
@@ -58,7 +58,7 @@ pub struct SplitInfo {
     pub lines: u64,
 }
 
-/// Where the tokens come from.
+/// Origin of the tokens of a corpus.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Origin {
@@ -84,7 +84,7 @@ pub struct RatioInfo {
     pub test: f64,
     /// Lines that stay together.
     pub block_lines: u64,
-    /// What was dealt out.
+    /// Unit that was dealt out.
     #[serde(default, skip_serializing_if = "DealtIn::is_lines")]
     pub dealt_in: DealtIn,
 }
@@ -170,7 +170,7 @@ pub struct TokenizerInfo {
 }
 
 impl TokenizerInfo {
-    /// What was asked for.
+    /// Tokenizer options that were asked for.
     pub(crate) fn of(options: &BuildOptions) -> TokenizerInfo {
         TokenizerInfo {
             kind: options.tokenizer,
@@ -182,13 +182,14 @@ impl TokenizerInfo {
     }
 }
 
-/// What is known exactly about a synthetic language.
+/// Exact facts about a synthetic language.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SyntheticInfo {
     /// True entropy rate, nats per token: no model can have a lower expected loss.
     pub entropy_rate: f64,
-    /// Entropy of the stationary unigram distribution, nats: what a model that ignores the context can reach.
+    /// Entropy of the stationary unigram distribution, nats: what a model that ignores the context
+    /// can reach.
     pub unigram_entropy: f64,
     /// C: hidden contexts.
     pub contexts: u64,
@@ -224,7 +225,8 @@ impl CorpusInfo {
     /// Reads the text of a `corpus.toml`.
     ///
     /// # Errors
-    /// What is wrong: a key that is missing or unknown, another layout, a number that no language can have.
+    /// The fault: a key that is missing or unknown, another layout, a number that no language
+    /// can have.
     pub fn parse(text: &str) -> Result<CorpusInfo, String> {
         let info: CorpusInfo = toml::from_str(text).map_err(|error| error.to_string())?;
         if info.layout != LAYOUT {

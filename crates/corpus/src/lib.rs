@@ -9,11 +9,11 @@
 //! | `corpus.toml` | [`CorpusInfo`]: origin, tokenizer, sizes, hash |
 //! | `train.logp.bin`, ... | synthetic languages: true log-probability of each token, f64 little endian, nats |
 //!
-//! [`build`] makes one from text files, [`synthesize`] from a seed, [`Corpus::open`] checks and maps one, [`describe`]
-//! tells its sizes and statistics. Directories are written under a temporary name and renamed, so that a reader never
-//! meets half a corpus; of several processes that make the same one, the first does and the others open it. Builds tell
-//! their progress to an [`Observer`], which can stop them. Id 0 is always the most frequent training word; output layers
-//! rely on it.
+//! [`build`] makes one from text files, [`synthesize`] from a seed, [`Corpus::open`] checks and
+//! maps one, [`describe`] tells its sizes and statistics. Directories are written under a temporary
+//! name and renamed, so that a reader never meets half a corpus; of several processes that make the
+//! same one, the first does and the others open it. Builds tell their progress to an [`Observer`],
+//! which can stop them. Id 0 is always the most frequent training word; output layers rely on it.
 //!
 //! ```
 //! use lexmax_corpus::{BuildOptions, Split, TextInput, build, describe};

@@ -48,8 +48,9 @@ impl<T: Number> Mapped<T> {
         }
         let map = match found {
             0 => None,
-            // SAFETY: the map is read-only, and lexmax writes a corpus under another name and renames it, so the file
-            // below a map never changes; a user who edits one in place while a program reads it breaks this.
+            // SAFETY: the map is read-only, and lexmax writes a corpus under another name and
+            // renames it, so the file below a map never changes; a user who edits one in place
+            // while a program reads it breaks this.
             _ => Some(unsafe { Mmap::map(&file) }.map_err(CorpusError::io("map", path))?),
         };
         Ok(Mapped { map, numbers: PhantomData })
@@ -57,9 +58,11 @@ impl<T: Number> Mapped<T> {
 
     pub(crate) fn as_slice(&self) -> &[T] {
         let Some(map) = &self.map else { return &[] };
-        // SAFETY: every bit pattern is a T (trait Number), and `align_to` itself keeps alignment and bounds.
+        // SAFETY: every bit pattern is a T (trait Number), and `align_to` itself keeps alignment
+        // and bounds.
         let (before, numbers, after) = unsafe { map.align_to::<T>() };
-        // A map starts on a page and its length was checked, so nothing can be left over at either end.
+        // A map starts on a page and its length was checked, so nothing can be left over at either
+        // end.
         debug_assert!(before.is_empty() && after.is_empty());
         numbers
     }

@@ -11,7 +11,7 @@ pub enum Event<'a> {
     Pass {
         /// Name of the pass, as in `counting`.
         pass: &'static str,
-        /// What is counted.
+        /// Unit that is counted.
         unit: Unit,
         /// Units passed so far.
         done: u64,
@@ -51,7 +51,8 @@ pub trait Observer {
     /// Called for each 256 KiB of text or some thousand tokens, and at every other event.
     fn tell(&mut self, event: Event<'_>);
 
-    /// Whether the build shall end now with [`CorpusError::Interrupted`], with its temporary folder removed.
+    /// Whether the build shall end now with [`CorpusError::Interrupted`], with its temporary folder
+    /// removed.
     fn stop(&self) -> bool;
 }
 

@@ -36,13 +36,13 @@ pub struct Corpus {
 impl Corpus {
     /// Opens and checks a corpus directory.
     ///
-    /// Cost: one read of all its files (every id is compared with V, the contents are hashed); memory: the
-    /// vocabulary, tokens stay in the page cache.
+    /// Cost: one read of all its files (every id is compared with V, the contents are hashed);
+    /// memory: the vocabulary, tokens stay in the page cache.
     ///
     /// # Errors
-    /// A missing file, an unknown key in `corpus.toml`, a size that does not fit it, a vocabulary out of order, an id
-    /// of V or more, a log-probability that is none, contents that do not hash to what was built: each names the file
-    /// and what was expected.
+    /// A missing file, an unknown key in `corpus.toml`, a size that does not fit it, a vocabulary
+    /// out of order, an id of V or more, a log-probability that is none, contents that do not hash
+    /// to what was built: each names the file and what was expected.
     pub fn open(dir: &Path) -> Result<Corpus, CorpusError> {
         let info = CorpusInfo::read(dir)?;
         let corpus = Corpus::map(dir, info)?;
@@ -102,7 +102,8 @@ impl Corpus {
         Ok(hash::of_parts(tokens.into_iter().chain([(VOCAB_FILE.to_owned(), vocab.as_slice())])))
     }
 
-    /// Completes a directory that holds tokens and vocabulary: checks it, hashes it, writes `corpus.toml`.
+    /// Completes a directory that holds tokens and vocabulary: checks it, hashes it, writes
+    /// `corpus.toml`.
     pub(crate) fn seal(dir: &Path, info: CorpusInfo) -> Result<(), CorpusError> {
         let mut corpus = Corpus::map(dir, info)?;
         corpus.info.hash = corpus.content_hash(dir)?;
@@ -114,7 +115,8 @@ impl Corpus {
         &self.info.name
     }
 
-    /// SHA-256 over token files and vocabulary, hexadecimal: two corpora with the same hash train the same model.
+    /// SHA-256 over token files and vocabulary, hexadecimal: two corpora with the same hash train
+    /// the same model.
     pub fn hash(&self) -> &str {
         &self.info.hash
     }
@@ -129,14 +131,14 @@ impl Corpus {
         self.tokens[split.index()].as_slice()
     }
 
-    /// The true log-probability (nats) of every token of [`Corpus::tokens`] given all before it and the hidden start
-    /// of the split; known for synthetic languages only. A model's mean loss less the mean of their negatives is its
-    /// excess over the truth.
+    /// The true log-probability (nats) of every token of [`Corpus::tokens`] given all before it and
+    /// the hidden start of the split; known for synthetic languages only. A model's mean loss less
+    /// the mean of their negatives is its excess over the truth.
     pub fn true_log_probs(&self, split: Split) -> Option<&[f64]> {
         self.log_probs.as_ref().map(|maps| maps[split.index()].as_slice())
     }
 
-    /// What `corpus.toml` says.
+    /// Description of the corpus, from `corpus.toml`.
     pub fn info(&self) -> &CorpusInfo {
         &self.info
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// What the model learns from; the vocabulary and its counts come from here alone.
+    /// Text that the model learns from; the vocabulary and its counts come from here alone.
     Train,
     /// For choices made during training.
     Valid,

@@ -1,11 +1,13 @@
-//! A directory that is written under a temporary name and appears whole or not at all, made by one process at a time.
+//! A directory that is written under a temporary name and appears whole or not at all, made by one
+//! process at a time.
 //!
-//! A corpus `NAME` is written in the folder `.NAME.lexmax.tmp` beside it, whose file `lock` is locked by the process that
-//! builds, as long as it lives. Others wait for the lock, and then open what the first made. A lock ends with its
-//! process, so what a killed build left behind is taken over by the next one.
+//! A corpus `NAME` is written in the folder `.NAME.lexmax.tmp` beside it, whose file `lock` is
+//! locked by the process that builds, as long as it lives. Others wait for the lock, and then open
+//! what the first made. A lock ends with its process, so what a killed build left behind is taken
+//! over by the next one.
 //!
-//! On a file system without locks every build has a temporary folder of its own and nobody waits; the first to finish
-//! wins, and the others open its corpus.
+//! On a file system without locks every build has a temporary folder of its own and nobody waits;
+//! the first to finish wins, and the others open its corpus.
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
@@ -29,7 +31,8 @@ pub(crate) enum Start {
     Found(Corpus),
 }
 
-/// A corpus directory in the making, next to its final place. Dropped before [`Staging::finish`], it is removed.
+/// A corpus directory in the making, next to its final place. Dropped before [`Staging::finish`],
+/// it is removed.
 #[derive(Debug)]
 pub(crate) struct Staging {
     shell: PathBuf,
@@ -40,8 +43,8 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Starts a corpus that will stand at `out`, whose missing parent folders are made; waits while another process
-    /// makes one there.
+    /// Starts a corpus that will stand at `out`, whose missing parent folders are made; waits while
+    /// another process makes one there.
     pub(crate) fn start(
         out: &Path,
         asked: &Asked<'_>,
@@ -161,7 +164,8 @@ fn acquire(shell: &Path, out: &Path, observer: &mut dyn Observer) -> Result<Opti
             Err(error) => return Err(CorpusError::io("open", &path)(error)),
         };
         match file.try_lock() {
-            // The owner before may have removed the file between opening and locking: a lock on it holds nobody off.
+            // The owner before may have removed the file between opening and locking: a lock on it
+            // holds nobody off.
             Ok(()) if is_at(&file, &path) => return Ok(Some(file)),
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -12,10 +12,10 @@ pub(crate) const VOCAB_FILE: &str = "vocab.tsv";
 
 /// The words of a corpus with their counts in the training split.
 ///
-/// Ids are sorted by falling count: id 0 is the most frequent word. Words of equal count stand in the byte order of
-/// their UTF-8 (a synthetic language: in the order of its base ranks), so the same text always gives the same ids.
-/// A word that the training text lacks (an `unk` needed only by valid or test, or a rare word of a synthetic
-/// language) has count 0.
+/// Ids are sorted by falling count: id 0 is the most frequent word. Words of equal count stand in
+/// the byte order of their UTF-8 (a synthetic language: in the order of its base ranks), so the
+/// same text always gives the same ids. A word that the training text lacks (an `unk` needed only
+/// by valid or test, or a rare word of a synthetic language) has count 0.
 #[derive(Debug, Clone)]
 pub struct Vocab {
     words: Vec<Arc<str>>,
@@ -25,7 +25,8 @@ pub struct Vocab {
 }
 
 impl Vocab {
-    /// From words by falling count, as `corpus.toml` and `vocab.tsv` give them. Errors name the entry (from 0).
+    /// From words by falling count, as `corpus.toml` and `vocab.tsv` give them. Errors name the
+    /// entry (from 0).
     pub(crate) fn new(
         words: Vec<Arc<str>>,
         counts: Vec<u64>,
@@ -58,7 +59,8 @@ impl Vocab {
     /// The word of an id.
     ///
     /// # Panics
-    /// As slice indexing does, if `id >= len()`. Ids from [`crate::Corpus::tokens`] are always less.
+    /// As slice indexing does, if `id >= len()`. Ids from [`crate::Corpus::tokens`] are always
+    /// less.
     pub fn word(&self, id: u32) -> &str {
         &self.words[id as usize]
     }
@@ -68,7 +70,8 @@ impl Vocab {
         self.ids.get(word).copied()
     }
 
-    /// Counts in the training split, by id: never rising, their sum is the number of training tokens.
+    /// Counts in the training split, by id: never rising, their sum is the number of training
+    /// tokens.
     pub fn counts(&self) -> &[u64] {
         &self.counts
     }
@@ -100,8 +103,8 @@ impl Vocab {
         }
         let mut words = Vec::new();
         let mut counts = Vec::new();
-        // Only line feeds end an entry, and the count follows the last tab: a word of the character tokenizer may
-        // itself be a tab or a carriage return.
+        // Only line feeds end an entry, and the count follows the last tab: a word of the character
+        // tokenizer may itself be a tab or a carriage return.
         for (entry, line) in text.split_terminator('\n').enumerate() {
             let (word, count) =
                 line.rsplit_once('\t').ok_or_else(|| bad(entry, format!("no tab in {line:?}")))?;

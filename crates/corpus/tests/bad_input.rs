@@ -1,4 +1,5 @@
-//! Bad input: each gets an error that says what, where and what was expected, and leaves no corpus behind.
+//! Bad input: each gets an error that says what, where and what was expected, and leaves no corpus
+//! behind.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -37,7 +38,7 @@ fn good(folder: &Folder) -> std::path::PathBuf {
 }
 
 #[test]
-fn an_empty_corpus() {
+fn corpus_without_a_token_is_refused() {
     let folder = Folder::new();
     let blank = folder.file("blank.txt", " \n\n\t\n");
     refused(&folder, &splits(&blank, None, None), &["empty corpus", "blank.txt", "at least one token"]);
@@ -46,7 +47,7 @@ fn an_empty_corpus() {
 }
 
 #[test]
-fn invalid_utf8_names_file_line_and_byte() {
+fn invalid_utf8_is_refused_with_file_line_and_byte() {
     let folder = Folder::new();
     let path = folder.file("latin1.txt", b"one\ntwo\nn\xe9e\n");
     refused(&folder, &splits(&path, None, None), &["latin1.txt line 3", "invalid UTF-8 at byte 9"]);
@@ -58,7 +59,7 @@ fn invalid_utf8_names_file_line_and_byte() {
 }
 
 #[test]
-fn truncated_compressed_files() {
+fn truncated_packed_file_is_refused() {
     let folder = Folder::new();
     let text: String = (0..20_000).map(|number| format!("word{number} ")).collect();
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -77,7 +78,7 @@ fn truncated_compressed_files() {
 }
 
 #[test]
-fn packed_files_under_another_name_are_recognised() {
+fn packed_file_under_another_name_is_recognised() {
     let folder = Folder::new();
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(b"some text\n").unwrap();
@@ -89,7 +90,7 @@ fn packed_files_under_another_name_are_recognised() {
 
 #[test]
 #[cfg(unix)]
-fn what_is_no_file_is_refused_before_it_is_read() {
+fn pipe_or_folder_is_refused_before_it_is_read() {
     let folder = Folder::new();
     let pipe = folder.path("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -98,7 +99,7 @@ fn what_is_no_file_is_refused_before_it_is_read() {
 }
 
 #[test]
-fn held_out_files_without_a_token() {
+fn held_out_file_without_a_token_is_refused() {
     let folder = Folder::new();
     let train = folder.file("train.txt", "a b\n");
     let blank = folder.file("blank.txt", " \n");
@@ -107,7 +108,7 @@ fn held_out_files_without_a_token() {
 }
 
 #[test]
-fn a_missing_text_file_is_known_before_the_first_pass() {
+fn missing_text_file_is_refused_before_the_first_pass() {
     let folder = Folder::new();
     let train = folder.file("train.txt", b"\xff invalid, but not looked at yet");
     let missing = folder.path("valid.txt");
@@ -115,7 +116,7 @@ fn a_missing_text_file_is_known_before_the_first_pass() {
 }
 
 #[test]
-fn an_unknown_word_without_unk_names_word_file_and_line() {
+fn unknown_word_without_unk_is_refused_with_its_place() {
     let folder = Folder::new();
     let train = folder.file("train.txt", "a b\na\n");
     let valid = folder.file("valid.txt", "a\nb zebra\n");
@@ -125,7 +126,7 @@ fn an_unknown_word_without_unk_names_word_file_and_line() {
 }
 
 #[test]
-fn ratios_that_do_not_add_up() {
+fn ratio_that_does_not_add_up_is_refused() {
     let folder = Folder::new();
     let text = folder.file("text.txt", "a\n".repeat(1000));
     let ratio = |valid, test, block_lines| {
@@ -139,7 +140,7 @@ fn ratios_that_do_not_add_up() {
 }
 
 #[test]
-fn options_that_cannot_be_used() {
+fn option_that_cannot_be_used_is_refused() {
     let folder = Folder::new();
     let text = folder.file("text.txt", "a b\n");
     let base = splits(&text, None, None);
@@ -161,7 +162,7 @@ fn options_that_cannot_be_used() {
 }
 
 #[test]
-fn an_output_path_that_is_taken() {
+fn output_path_that_is_taken_is_refused() {
     let folder = Folder::new();
     let dir = good(&folder);
     let before = std::fs::read(dir.join("train.bin")).unwrap();
@@ -171,7 +172,7 @@ fn an_output_path_that_is_taken() {
 }
 
 #[test]
-fn a_truncated_or_missing_token_file() {
+fn truncated_or_missing_token_file_is_refused() {
     let folder = Folder::new();
     let dir = good(&folder);
     let bytes = std::fs::read(dir.join("train.bin")).unwrap();
@@ -186,7 +187,7 @@ fn a_truncated_or_missing_token_file() {
 }
 
 #[test]
-fn an_id_out_of_range_and_a_changed_id() {
+fn id_out_of_range_and_changed_id_are_refused() {
     let folder = Folder::new();
     let dir = good(&folder);
     let mut bytes = std::fs::read(dir.join("valid.bin")).unwrap();
@@ -199,7 +200,7 @@ fn an_id_out_of_range_and_a_changed_id() {
 }
 
 #[test]
-fn a_damaged_description() {
+fn damaged_description_is_refused() {
     let folder = Folder::new();
     let dir = good(&folder);
     let path = dir.join("corpus.toml");
@@ -220,7 +221,7 @@ fn a_damaged_description() {
 }
 
 #[test]
-fn a_damaged_vocabulary() {
+fn damaged_vocabulary_is_refused() {
     let folder = Folder::new();
     let dir = good(&folder);
     for (contents, parts) in [
@@ -239,7 +240,7 @@ fn a_damaged_vocabulary() {
 }
 
 #[test]
-fn options_of_a_language_that_cannot_be_used() {
+fn option_of_a_language_that_cannot_be_used_is_refused() {
     let folder = Folder::new();
     let base = SynthOptions { vocab_size: 50, classes: 4, train_tokens: 10, ..SynthOptions::default() };
     let refused = |options: SynthOptions, parts: &[&str]| {

@@ -41,7 +41,7 @@ fn words_with_line_ends_are_counted_and_sorted() {
 }
 
 #[test]
-fn without_eos_empty_lines_leave_nothing() {
+fn empty_lines_without_eos_leave_nothing() {
     let folder = Folder::new();
     let train = folder.file("train.txt", "a b\n\nc\n");
     let corpus = folder.build(&splits(&train, None, None)).unwrap();
@@ -195,7 +195,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn what_was_built_is_read_back(
+    fn corpus_that_was_built_is_read_back(
         train in proptest::collection::vec("[a-dé \t]{0,12}", 1..30),
         valid in proptest::collection::vec("[a-fé ]{0,12}", 0..10),
         characters in any::<bool>(),

@@ -84,7 +84,7 @@ fn token_file_that_is_no_file_is_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// What is opened in spite of a change is a corpus that can be described.
+    /// A corpus that is opened in spite of a change can be described.
     #[test]
     fn any_change_of_any_file_gives_a_corpus_or_an_error(
         file in 0_usize..5,

@@ -14,7 +14,7 @@ fn by_ratio(files: Vec<std::path::PathBuf>, valid: f64, test: f64, block_lines: 
     BuildOptions::new(TextInput::Ratio { files, valid, test, block_lines })
 }
 
-/// As text8: one line without an end.
+/// Text like text8: one line without an end.
 fn one_line(words: usize) -> String {
     (0..words).map(|word| format!("w{}", word % 7)).collect::<Vec<_>>().join(" ")
 }

@@ -1,4 +1,5 @@
-//! Files that are no UTF-8 text are named for what they are, at the outside and inside of a packed file.
+//! Files that are no UTF-8 text are named for what they are, at the outside and inside of a packed
+//! file.
 #![allow(clippy::unwrap_used)]
 
 mod common;

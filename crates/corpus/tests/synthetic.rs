@@ -20,7 +20,8 @@ fn small() -> SynthOptions {
     }
 }
 
-/// All files of a corpus by name; in `corpus.toml` the name that comes from the directory is left out.
+/// All files of a corpus by name; in `corpus.toml` the name that comes from the directory is left
+/// out.
 fn contents(folder: &Folder, name: &str) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = std::fs::read_dir(folder.path(name))
         .unwrap()
@@ -93,8 +94,8 @@ fn the_stored_truth_beats_the_unigram_and_matches_the_entropy_rate() {
     assert!(description.to_string().contains("true entropy rate"));
 }
 
-/// P(word | stored log-probability) must be the one drawn from: within one hidden context the same word always has
-/// the same log-probability, so each word has at most C different ones.
+/// P(word | stored log-probability) must be the one drawn from: within one hidden context the same
+/// word always has the same log-probability, so each word has at most C different ones.
 #[test]
 fn a_word_has_one_log_probability_for_each_context() {
     let folder = Folder::new();

@@ -1,5 +1,5 @@
-//! Progress of a corpus in the making: a bar on a terminal, lines for what a user should know elsewhere too; stopped by
-//! Ctrl-C.
+//! Progress of a corpus in the making: a bar on a terminal, lines for what a user should know
+//! elsewhere too; stopped by Ctrl-C.
 
 use std::sync::atomic::Ordering;
 

@@ -8,8 +8,8 @@ use lexmax_records::RunId;
 use crate::config::{CorpusSpec, Experiment, TextSpec};
 use crate::{CorpusDisplay, LabError, Result};
 
-/// The directory of an experiment's corpus: the given one, or `data/NAME-HASH` in the project, where the hash is that of
-/// the options it is made with.
+/// The directory of an experiment's corpus: the given one, or `data/NAME-HASH` in the project,
+/// where the hash is that of the options it is made with.
 pub fn corpus_folder(experiment: &Experiment) -> PathBuf {
     let name = match &experiment.corpus {
         CorpusSpec::Path(path) => return experiment.project.join(path),
@@ -21,12 +21,13 @@ pub fn corpus_folder(experiment: &Experiment) -> PathBuf {
     experiment.project.join("data").join(format!("{name}-{hash}"))
 }
 
-/// Opens the corpus of an experiment; makes it first where it is not given by path and absent, with its progress on
-/// standard error. Of processes that do so at once the first makes it, and the others wait.
+/// Opens the corpus of an experiment; makes it first where it is not given by path and absent, with
+/// its progress on standard error. Of processes that do so at once the first makes it, and the
+/// others wait.
 ///
 /// # Errors
-/// A file that is missing or damaged, text that cannot be read, sources that changed since the corpus was made, an
-/// interrupt while it is made (see [`crate::catch_interrupts`]).
+/// A file that is missing or damaged, text that cannot be read, sources that changed since the
+/// corpus was made, an interrupt while it is made (see [`crate::catch_interrupts`]).
 pub fn prepare_corpus(experiment: &Experiment) -> Result<(PathBuf, Corpus)> {
     let folder = corpus_folder(experiment);
     let mut display = CorpusDisplay::new();
@@ -46,9 +47,9 @@ pub fn prepare_corpus(experiment: &Experiment) -> Result<(PathBuf, Corpus)> {
     Ok((folder, corpus))
 }
 
-/// A corpus made from other files than those that are there now would give results under a wrong name. Files that are
-/// gone are no reason to refuse: the corpus stands for itself. Sources are read whole, as the corpus is when it is opened:
-/// sizes and times do not tell of every change.
+/// A corpus made from other files than those that are there now would give results under a wrong
+/// name. Files that are gone are no reason to refuse: the corpus stands for itself. Sources are
+/// read whole, as the corpus is when it is opened: sizes and times do not tell of every change.
 fn check_sources(corpus: &Corpus, text: &TextSpec, project: &Path, folder: &Path) -> Result<()> {
     let Origin::Text { files, .. } = &corpus.info().origin else { return Ok(()) };
     for (path, source) in text.sources(project).iter().zip(files) {

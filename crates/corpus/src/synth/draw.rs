@@ -68,8 +68,8 @@ impl Sampler {
         &self.class_probs
     }
 
-    /// An endless stationary text: its hidden start is drawn from the shares `[C]` of the `stationary` contexts. The
-    /// same split always gives the same text.
+    /// An endless stationary text: its hidden start is drawn from the shares `[C]` of the
+    /// `stationary` contexts. The same split always gives the same text.
     pub(crate) fn draw<'a>(
         &'a self,
         language: &'a Language,

@@ -31,8 +31,9 @@ impl Facts {
     }
 }
 
-/// pi with pi = pi T by power iteration, T the chain of contexts. Every word can follow every context, so the chain
-/// over the contexts that occur has one stationary distribution and tends to it.
+/// pi with pi = pi T by power iteration, T the chain of contexts. Every word can follow every
+/// context, so the chain over the contexts that occur has one stationary distribution and tends to
+/// it.
 fn stationary(language: &Language, class_probs: &[f64]) -> Result<Vec<f64>, CorpusError> {
     let (contexts, classes) = (language.contexts(), language.classes());
     let mut share = vec![1.0 / contexts as f64; contexts];

@@ -68,8 +68,8 @@ impl Language {
         self.class[word] as usize
     }
 
-    /// The context after a word of class `class` in context `context`: the newest class is the most significant digit
-    /// of a context's number to the base M.
+    /// The context after a word of class `class` in context `context`: the newest class is the most
+    /// significant digit of a context's number to the base M.
     pub(crate) fn next_context(&self, context: usize, class: usize) -> usize {
         if self.order == 1 { class } else { class * self.classes + context / self.classes }
     }
@@ -165,7 +165,8 @@ mod tests {
             let options = SynthOptions { vocab_size: 60, classes, order, rank, ..SynthOptions::default() };
             let matrix = log_probs(&language(options));
             assert_eq!(matrix_rank(matrix.clone()), rank + 2, "order {order} rank {rank}");
-            // Without what all contexts share and what all words of a context share, the product alone is left.
+            // Without what all contexts share and what all words of a context share, the product
+            // alone is left.
             let centred = |row: &Vec<f64>| {
                 let shift = row[0] - matrix[0][0];
                 row.iter().zip(&matrix[0]).map(|(value, first)| value - first - shift).collect()

@@ -1,4 +1,5 @@
-//! Synthetic languages: Zipf-Mandelbrot unigrams, hidden contexts, conditional distributions of known rank.
+//! Synthetic languages: Zipf-Mandelbrot unigrams, hidden contexts, conditional distributions of
+//! known rank.
 
 mod draw;
 mod entropy;
@@ -24,38 +25,40 @@ use language::Language;
 
 /// Generates a corpus of a synthetic language at `out`.
 ///
-/// The language is fixed by the seed. Base rank r of V has the weight `b_r = -s ln(r + q)` (Zipf-Mandelbrot, r from
-/// 1). Every word belongs to one of M hidden classes `g(w)`, drawn at random. The hidden context of a token is the
-/// class of the word before it (order 1) or the classes of the two before it (order 2), so there are C = M or M^2
-/// contexts, and
+/// The language is fixed by the seed. Base rank r of V has the weight `b_r = -s ln(r + q)`
+/// (Zipf-Mandelbrot, r from 1). Every word belongs to one of M hidden classes `g(w)`, drawn at
+/// random. The hidden context of a token is the class of the word before it (order 1) or the
+/// classes of the two before it (order 2), so there are C = M or M^2 contexts, and
 ///
 /// ```text
 /// log p(w | c) = b_w + strength u_c . v_w / sqrt(rank) - log Z_c
 /// ```
 ///
-/// with standard normal `u_c`, `v_w` of `rank` dimensions, normalised exactly in f64. The `[C, V]` matrix of
-/// log-probabilities therefore has rank at most `rank + 2` (`b`, `log Z` and the product). At order 2 the share
-/// 1 - `interaction` of the variance of `u_c` is a sum of one normal vector per class and position; the rest is drawn
-/// for each pair of classes.
+/// with standard normal `u_c`, `v_w` of `rank` dimensions, normalised exactly in f64. The `[C, V]`
+/// matrix of log-probabilities therefore has rank at most `rank + 2` (`b`, `log Z` and the
+/// product). At order 2 the share 1 - `interaction` of the variance of `u_c` is a sum of one normal
+/// vector per class and position; the rest is drawn for each pair of classes.
 ///
-/// Each split is a draw of its own from the stationary language. Words are named `w0`, `w1`, ... by falling training
-/// count. Stored beside the tokens: the true log-probability of each, the true entropy rate, the entropy of the
-/// stationary unigrams.
+/// Each split is a draw of its own from the stationary language. Words are named `w0`, `w1`, ... by
+/// falling training count. Stored beside the tokens: the true log-probability of each, the true
+/// entropy rate, the entropy of the stationary unigrams.
 ///
-/// Cost: O(C V rank) to normalise, O(1) a token. Memory: 12 bytes of alias table for each context and word and 8
-/// bytes for each element of a vector, 12 C V + 8 (C + V) rank, at most 2 GiB.
+/// Cost: O(C V rank) to normalise, O(1) a token. Memory: 12 bytes of alias table for each context
+/// and word and 8 bytes for each element of a vector, 12 C V + 8 (C + V) rank, at most 2 GiB.
 ///
 /// # Errors
-/// Options that cannot be used (see [`SynthOptions`]), tables over the limit, an `out` that holds anything but a corpus
-/// made with the same options, which is opened.
+/// Options that cannot be used (see [`SynthOptions`]), tables over the limit, an `out` that holds
+/// anything but a corpus made with the same options, which is opened.
 pub fn synthesize(options: &SynthOptions, out: &Path) -> Result<Corpus, CorpusError> {
     synthesize_observed(options, out, &mut Unobserved)
 }
 
-/// Generates as [`synthesize`] does, tells its progress to `observer`, and ends early where that says so.
+/// Generates as [`synthesize`] does, tells its progress to `observer`, and ends early where that
+/// says so.
 ///
 /// # Errors
-/// Those of [`synthesize`], and [`CorpusError::Interrupted`] where the observer stops it; nothing is left behind.
+/// Those of [`synthesize`], and [`CorpusError::Interrupted`] where the observer stops it; nothing
+/// is left behind.
 pub fn synthesize_observed(
     options: &SynthOptions,
     out: &Path,
@@ -113,7 +116,8 @@ pub(crate) fn write(
     Ok(info)
 }
 
-/// Training counts by base rank. The same tokens are drawn again when they are written, so none need be held.
+/// Training counts by base rank. The same tokens are drawn again when they are written, so none
+/// need be held.
 fn count_training_words(
     options: &SynthOptions,
     language: &Language,

@@ -13,8 +13,8 @@ const ELEMENT: u128 = 8;
 
 /// Options of [`crate::synthesize`], which says what they mean for the language.
 ///
-/// The defaults are a language of 20,000 words that a small n-gram model can learn in a minute. Unknown keys are
-/// refused.
+/// The defaults are a language of 20,000 words that a small n-gram model can learn in a minute.
+/// Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SynthOptions {
@@ -28,12 +28,13 @@ pub struct SynthOptions {
     pub order: usize,
     /// Rank of the product in the conditional log-probabilities, at least 1.
     pub rank: usize,
-    /// Share, 0 to 1, of the variance of a context's vector that belongs to its pair of classes and to neither class
-    /// alone. The higher, the harder to learn. By default 0.25; order 1 has no pairs, so it cannot be given there.
+    /// Share, 0 to 1, of the variance of a context's vector that belongs to its pair of classes and
+    /// to neither class alone. The higher, the harder to learn. By default 0.25; order 1 has no
+    /// pairs, so it cannot be given there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interaction: Option<f64>,
-    /// How much the context changes the distribution, 0 (not at all) to 10: the standard deviation of what it adds to
-    /// a word's logit.
+    /// How much the context changes the distribution, 0 (not at all) to 10: the standard deviation
+    /// of what it adds to a word's logit.
     pub strength: f64,
     /// s of the Zipf-Mandelbrot weights -s ln(rank + q), 0 to 10.
     pub exponent: f64,

@@ -4,7 +4,8 @@ use super::options::TextInput;
 use crate::Split;
 use crate::info::DealtIn;
 
-/// Deals out lines and tokens in reading order. Two assigners made alike deal alike, so that all passes agree.
+/// Deals out lines and tokens in reading order. Two assigners made alike deal alike, so that all
+/// passes agree.
 pub(crate) enum Assign {
     /// Whole files have their split.
     ByFile,
@@ -28,7 +29,8 @@ impl Assign {
         }
     }
 
-    /// The split of the next line of a file: where tokens are dealt out, that of the token next to come.
+    /// The split of the next line of a file: where tokens are dealt out, that of the token next to
+    /// come.
     pub(crate) fn next_line(&mut self, of_file: Option<Split>) -> Split {
         match self {
             Assign::ByFile => of_file.unwrap_or(Split::Train),
@@ -54,8 +56,9 @@ impl Assign {
     }
 }
 
-/// Every block goes to the held-out split that lags furthest behind its share, if one lags by half a block or more,
-/// else to training: so blocks of valid and test are spread evenly, and nothing need be known of the text's length.
+/// Every block goes to the held-out split that lags furthest behind its share, if one lags by half
+/// a block or more, else to training: so blocks of valid and test are spread evenly, and nothing
+/// need be known of the text's length.
 pub(crate) struct Blocks {
     share: [f64; 2],
     given: [u64; 2],
@@ -92,7 +95,8 @@ impl Blocks {
     }
 }
 
-/// The most lines that a block may have for each split to get one of `lines`; none where lines are too few.
+/// The most lines that a block may have for each split to get one of `lines`; none where lines are
+/// too few.
 pub(crate) fn most_block_lines(valid: f64, test: f64, lines: u64) -> Option<u64> {
     let mut blocks = Blocks::new(valid, test, 1);
     let mut got = [false; 3];
@@ -112,7 +116,8 @@ pub(crate) fn shares_of(tokens: u64, valid: f64, test: f64) -> [u64; 3] {
     [tokens.saturating_sub(valid + test), valid, test]
 }
 
-/// One run of tokens for each split: the first of the text for training, then valid, the last for test.
+/// One run of tokens for each split: the first of the text for training, then valid, the last for
+/// test.
 pub(crate) struct Runs {
     left: [u64; 3],
 }

@@ -16,19 +16,23 @@ use crate::{Corpus, CorpusError, Split};
 
 /// Builds a corpus directory at `out` from text files.
 ///
-/// Two streaming passes: the first counts the words of the training split, the second writes ids. Memory: the
-/// vocabulary (before `min_count` and `max_vocab`) and a line (see [`crate::TextReader`]). The directory appears when it
-/// is complete; of several processes that build it at once the first makes it, and the others wait and open it.
+/// Two streaming passes: the first counts the words of the training split, the second writes ids.
+/// Memory: the vocabulary (before `min_count` and `max_vocab`) and a line (see
+/// [`crate::TextReader`]). The directory appears when it is complete; of several processes that
+/// build it at once the first makes it, and the others wait and open it.
 ///
-/// The vocabulary is the training words (and `eos`, `unk`), by falling count, words of equal count in byte order.
+/// The vocabulary is the training words (and `eos`, `unk`), by falling count, words of equal count
+/// in byte order.
 ///
-/// By ratio, blocks of lines are dealt out. A text of so few lines that a split would stay empty (text8 is one line)
-/// takes one pass more, which deals out tokens: the first for training, then valid, the last for test.
+/// By ratio, blocks of lines are dealt out. A text of so few lines that a split would stay empty
+/// (text8 is one line) takes one pass more, which deals out tokens: the first for training, then
+/// valid, the last for test.
 ///
 /// # Errors
-/// Options that cannot be used, files that cannot be read, damaged .gz or .zst data, invalid UTF-8 or NUL bytes, no
-/// training tokens, a word outside the vocabulary without `unk`, a held-out split whose files or share give it no token,
-/// an `out` that holds anything but a corpus made with the same options from the same sources, which is opened.
+/// Options that cannot be used, files that cannot be read, damaged .gz or .zst data, invalid UTF-8
+/// or NUL bytes, no training tokens, a word outside the vocabulary without `unk`, a held-out split
+/// whose files or share give it no token, an `out` that holds anything but a corpus made with the
+/// same options from the same sources, which is opened.
 pub fn build(options: &BuildOptions, out: &Path) -> Result<Corpus, CorpusError> {
     build_observed(options, out, &mut Unobserved)
 }
@@ -36,7 +40,8 @@ pub fn build(options: &BuildOptions, out: &Path) -> Result<Corpus, CorpusError> 
 /// Builds as [`build`] does, tells its progress to `observer`, and ends early where that says so.
 ///
 /// # Errors
-/// Those of [`build`], and [`CorpusError::Interrupted`] where the observer stops it; nothing is left behind.
+/// Those of [`build`], and [`CorpusError::Interrupted`] where the observer stops it; nothing is
+/// left behind.
 pub fn build_observed(
     options: &BuildOptions,
     out: &Path,
@@ -111,7 +116,8 @@ fn write(
     Ok(info)
 }
 
-/// Counts the training words. By ratio the other splits' tokens are looked at too, and so every token of the text.
+/// Counts the training words. By ratio the other splits' tokens are looked at too, and so every
+/// token of the text.
 fn count(
     options: &BuildOptions,
     in_tokens: Option<u64>,
@@ -138,7 +144,8 @@ fn count(
     Ok((counts, scanned))
 }
 
-/// The number of tokens to deal out, where lines leave a split empty and smaller blocks of them cannot help.
+/// The number of tokens to deal out, where lines leave a split empty and smaller blocks of them
+/// cannot help.
 fn tokens_to_deal_out(input: &TextInput, counted: &Scanned) -> Result<Option<u64>, CorpusError> {
     let &TextInput::Ratio { valid, test, block_lines, .. } = input else { return Ok(None) };
     let Some(split) = Split::ALL.into_iter().find(|split| counted.tokens[split.index()] == 0) else {
@@ -181,7 +188,8 @@ fn check_unchanged(options: &BuildOptions, counted: &Scanned, written: &Scanned)
     Ok(())
 }
 
-/// A held-out split whose files were given must have tokens; one without files is meant to be empty.
+/// A held-out split whose files were given must have tokens; one without files is meant to be
+/// empty.
 fn check_held_out(input: &TextInput, written: &Scanned) -> Result<(), CorpusError> {
     let TextInput::Splits { valid, test, .. } = input else { return Ok(()) };
     for (split, files) in [(Split::Valid, valid), (Split::Test, test)] {

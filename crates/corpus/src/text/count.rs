@@ -22,8 +22,9 @@ impl Counts {
         }
     }
 
-    /// The words to keep with their counts, by falling count, ties in byte order of the word. Where `unk` is given,
-    /// it takes the count of all that is dropped; it is absent where nothing is dropped and the text has none.
+    /// The words to keep with their counts, by falling count, ties in byte order of the word. Where
+    /// `unk` is given, it takes the count of all that is dropped; it is absent where nothing is
+    /// dropped and the text has none.
     pub(crate) fn select(self, options: &BuildOptions) -> (Vec<Arc<str>>, Vec<u64>) {
         let is_reserved =
             |word: &str| [&options.unk, &options.eos].into_iter().flatten().any(|other| **other == *word);
@@ -62,7 +63,8 @@ fn sort(words: &mut [(Arc<str>, u64)]) {
     });
 }
 
-/// Ids while the text is written: the training vocabulary, and `unk` as its last id once something needs it.
+/// Ids while the text is written: the training vocabulary, and `unk` as its last id once something
+/// needs it.
 pub(crate) struct Ids {
     words: Vec<Arc<str>>,
     counts: Vec<u64>,

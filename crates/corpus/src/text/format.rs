@@ -1,7 +1,7 @@
 //! Recognising by its first bytes what a file is that turned out to be no text.
 //!
-//! Text is read as what it is: these signatures are looked at only once a byte was found that no UTF-8 text has, so a
-//! text that begins with `PK` or `BZh` is never refused for its first letters.
+//! Text is read as what it is: these signatures are looked at only once a byte was found that no
+//! UTF-8 text has, so a text that begins with `PK` or `BZh` is never refused for its first letters.
 
 use std::io::{BufRead, Read};
 
@@ -13,12 +13,12 @@ pub(crate) const HEAD_BYTES: usize = 4096;
 /// A format that is no plain UTF-8 text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Format {
-    /// What a message calls it, as in `zip data`.
+    /// Name in messages, as in `zip data`.
     pub(crate) name: String,
     kind: Kind,
 }
 
-/// What can be done with a file.
+/// Use that can be made of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Read where its name says so.
@@ -129,7 +129,8 @@ pub(crate) fn recognise(head: &[u8]) -> Option<Format> {
 }
 
 impl Format {
-    /// Part of a message that says what the file seems to be and what to do; `inside` where it was unpacked already.
+    /// Part of a message that says what the file seems to be and what to do; `inside` where it was
+    /// unpacked already.
     pub(crate) fn hint(&self, inside: bool) -> String {
         let name = &self.name;
         let subject = if inside { "the unpacked data starts" } else { "the file starts" };
@@ -180,7 +181,8 @@ fn tar_proof(head: &[u8]) -> Option<&'static str> {
     (stated == sum).then_some("header checksum at byte 148")
 }
 
-/// `BZh` and a digit begin many a text; the mark of the first block or of the end does not follow by chance.
+/// `BZh` and a digit begin many a text; the mark of the first block or of the end does not follow
+/// by chance.
 fn is_bzip2(head: &[u8]) -> bool {
     let block = head.get(4..10);
     head.starts_with(b"BZh") && (block == Some(b"1AY&SY") || block == Some(b"\x17\x72\x45\x38\x50\x90"))
@@ -197,7 +199,8 @@ fn is_safetensors(head: &[u8]) -> bool {
     (2..100_000_000).contains(&u64::from_le_bytes(*length)) && rest.starts_with(b"{\"")
 }
 
-/// Text of 16 or 32 bits a character has NULs where the high bytes of its Latin letters and blanks are.
+/// Text of 16 or 32 bits a character has NULs where the high bytes of its Latin letters and blanks
+/// are.
 fn wide_encoding(head: &[u8]) -> Option<&'static str> {
     let words = head.len() / 4;
     let nuls: Vec<usize> =

@@ -28,8 +28,8 @@ pub struct Piece<'a> {
 
 /// Reads one text file by lines; names that end in `.gz` and `.zst` are unpacked.
 ///
-/// Memory: 64 KiB of a line, or one token where that is longer (at most 16 MiB); a zst file needs the window that it was
-/// packed with beside (8 MiB where `--long` was not used, at most 2 GiB).
+/// Memory: 64 KiB of a line, or one token where that is longer (at most 16 MiB); a zst file needs
+/// the window that it was packed with beside (8 MiB where `--long` was not used, at most 2 GiB).
 ///
 /// ```
 /// use lexmax_corpus::{TextReader, Tokenizer};
@@ -98,11 +98,12 @@ impl<'a> TextReader<'a> {
         })
     }
 
-    /// The next piece; none at the end of the file. A last line needs no line feed; a byte order mark is skipped.
+    /// The next piece; none at the end of the file. A last line needs no line feed; a byte order
+    /// mark is skipped.
     ///
     /// # Errors
-    /// Data that cannot be read or unpacked, invalid UTF-8, NUL bytes (each with the format that the first bytes show,
-    /// where it is known), a token of more than 16 MiB.
+    /// Data that cannot be read or unpacked, invalid UTF-8, NUL bytes (each with the format that
+    /// the first bytes show, where it is known), a token of more than 16 MiB.
     pub fn next_piece(&mut self) -> Result<Option<Piece<'_>>, CorpusError> {
         self.buffer.drain(..self.used);
         self.offset += self.used as u64;
@@ -138,7 +139,8 @@ impl<'a> TextReader<'a> {
         })
     }
 
-    /// Reads until the front of the buffer is a piece of `used` bytes; whether its line ends there, none at the end.
+    /// Reads until the front of the buffer is a piece of `used` bytes; whether its line ends there,
+    /// none at the end.
     fn fill(&mut self) -> Result<Option<bool>, CorpusError> {
         loop {
             let old = self.buffer.len();
@@ -174,8 +176,8 @@ impl<'a> TextReader<'a> {
         }
     }
 
-    /// Where a part of the buffer can end. Bytes that are no text are handed out at once, to be refused; `new` is where
-    /// the bytes begin that were not there at the last call.
+    /// Finds where a part of the buffer can end. Bytes that are no text are handed out at once, to be
+    /// refused; `new` is where the bytes begin that were not there at the last call.
     fn cut(&self, new: usize) -> Option<usize> {
         if self.buffer[new..].contains(&0) {
             return Some(self.buffer.len());

@@ -17,14 +17,15 @@ pub enum TextInput {
         /// Files of the test split.
         test: Vec<PathBuf>,
     },
-    /// One list of files, dealt out in blocks of neighbouring lines that are spread evenly over the text; in tokens
-    /// where the text has too few lines for that (see [`crate::build`]).
+    /// One list of files, dealt out in blocks of neighbouring lines that are spread evenly over the
+    /// text; in tokens where the text has too few lines for that (see [`crate::build`]).
     Ratio {
         /// The files, read as one text in this order.
         files: Vec<PathBuf>,
         /// Share of the blocks for valid, more than 0, less than 1.
         valid: f64,
-        /// Share of the blocks for test, more than 0, less than 1; what valid and test leave is for training.
+        /// Share of the blocks for test, more than 0, less than 1; what valid and test leave is for
+        /// training.
         test: f64,
         /// Lines in a block, at least 1. See [`TextInput::BLOCK_LINES`].
         block_lines: u64,
@@ -32,8 +33,8 @@ pub enum TextInput {
 }
 
 impl TextInput {
-    /// A usual length of blocks: long enough to keep most paragraphs whole, short enough for a text of some thousand
-    /// lines.
+    /// A usual length of blocks: long enough to keep most paragraphs whole, short enough for a text
+    /// of some thousand lines.
     pub const BLOCK_LINES: u64 = 100;
 
     /// Every file, with its split where one is given.
@@ -64,13 +65,15 @@ pub struct BuildOptions {
     pub tokenizer: Tokenizer,
     /// Training words seen less often become `unk`. 1 keeps all.
     pub min_count: u64,
-    /// Most entries of the vocabulary, `eos` and `unk` included; rarer training words become `unk`. Where `unk` is
-    /// given, one entry is kept for it.
+    /// Most entries of the vocabulary, `eos` and `unk` included; rarer training words become `unk`.
+    /// Where `unk` is given, one entry is kept for it.
     pub max_vocab: Option<usize>,
-    /// Stands for words outside the vocabulary. It is an entry only where it is needed or in the text; with a count
-    /// of 0, as the last id, where only valid or test need it. Without it such a word is an error.
+    /// Stands for words outside the vocabulary. It is an entry only where it is needed or in the
+    /// text; with a count of 0, as the last id, where only valid or test need it. Without it such a
+    /// word is an error.
     pub unk: Option<String>,
-    /// Put at the end of each line, empty lines included; counts like a word of the text and is never dropped.
+    /// Put at the end of each line, empty lines included; counts like a word of the text and is
+    /// never dropped.
     pub eos: Option<String>,
 }
 

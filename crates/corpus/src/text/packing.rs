@@ -8,8 +8,9 @@ use crate::CorpusError;
 
 /// Bytes read from a file at a time.
 pub(crate) const BUFFER_BYTES: usize = 1 << 18;
-/// Binary logarithm of the largest window of a zstd frame that is read, which is the largest that `zstd --long` makes.
-/// The decoder keeps a window of unpacked bytes; it reserves it at once, and touches no more of it than is unpacked.
+/// Binary logarithm of the largest window of a zstd frame that is read, which is the largest that
+/// `zstd --long` makes. The decoder keeps a window of unpacked bytes; it reserves it at once, and
+/// touches no more of it than is unpacked.
 const WINDOW_LOG: u32 = if usize::BITS >= 64 { 31 } else { 30 };
 
 /// How a file is packed.
@@ -74,7 +75,8 @@ impl Packing {
     /// Error of reading the unpacked bytes.
     pub(crate) fn read_error(self, path: &Path, source: io::Error) -> CorpusError {
         let format = match self {
-            // What the system cannot read carries its error number; what a decoder cannot read does not.
+            // What the system cannot read carries its error number; what a decoder cannot read does
+            // not.
             _ if source.raw_os_error().is_some() => None,
             Packing::Plain => None,
             Packing::Gzip => Some("gzip"),
@@ -117,7 +119,8 @@ fn check_window(head: &[u8], path: &Path) -> Result<(), CorpusError> {
     }
 }
 
-/// Bytes of the window of the first frame with data; none where `head` does not reach it. (RFC 8878, section 3.1.1.1)
+/// Bytes of the window of the first frame with data; none where `head` does not reach it. (RFC
+/// 8878, section 3.1.1.1)
 fn first_window(mut head: &[u8]) -> Option<u64> {
     while is_skippable_frame(head) {
         let length = u32::from_le_bytes(*head.get(4..)?.first_chunk()?);
@@ -151,7 +154,8 @@ mod tests {
         assert_eq!(first_window(&frame(0, &[0])), Some(1 << 10));
         assert_eq!(first_window(&frame(0, &[(28 - 10) << 3])), Some(1 << 28));
         assert_eq!(first_window(&frame(0, &[((31 - 10) << 3) + 1])), Some((1 << 31) + (1 << 28)));
-        // Single segments with lengths of 1, 2, 4 and 8 bytes, the third after a dictionary's number.
+        // Single segments with lengths of 1, 2, 4 and 8 bytes, the third after a dictionary's
+        // number.
         assert_eq!(first_window(&frame(0x20, &[9])), Some(9));
         assert_eq!(first_window(&frame(0x60, &[1, 1])), Some(257 + 256));
         assert_eq!(first_window(&frame(0xa1, &[77, 0, 0, 0, 1])), Some(1 << 24));

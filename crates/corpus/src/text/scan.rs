@@ -9,7 +9,7 @@ use crate::info::SourceFile;
 use crate::observer::{Observer, Progress, Unit};
 use crate::{CorpusError, Split};
 
-/// Where a token stands.
+/// Place of a token.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) path: &'a Path,
@@ -18,7 +18,7 @@ pub(crate) struct Place<'a> {
     pub(crate) split: Split,
 }
 
-/// What a pass saw.
+/// Result of a pass.
 pub(crate) struct Scanned {
     pub(crate) files: Vec<SourceFile>,
     /// Lines of each split; a line that is dealt out in tokens counts where it begins.
@@ -27,7 +27,8 @@ pub(crate) struct Scanned {
     pub(crate) tokens: [u64; 3],
 }
 
-/// Streams files and calls `each` with every token, in order. Files of splits that are not `wanted` are not read.
+/// Streams files and calls `each` with every token, in order. Files of splits that are not `wanted`
+/// are not read.
 pub(crate) fn scan(
     options: &BuildOptions,
     pass: &'static str,

@@ -11,7 +11,7 @@ use crate::CorpusError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tokenizer {
-    /// What stands between white space (Unicode's `White_Space`) is a word.
+    /// Every run of characters between white space (Unicode's `White_Space`) is a word.
     #[default]
     Words,
     /// Every Unicode scalar value of a line is a token, blanks included, the line end not.
@@ -30,8 +30,9 @@ impl Tokenizer {
         }
     }
 
-    /// Finds where a part of a long line can end without cutting a token, as near to its end as there is. Only the bytes
-    /// from `new` on are looked at; those before were at the last call. Bytes that are no UTF-8 end a part.
+    /// Finds where a part of a long line can end without cutting a token, as near to its end as
+    /// there is. Only the bytes from `new` on are looked at; those before were at the last call.
+    /// Bytes that are no UTF-8 end a part.
     pub(crate) fn cut(self, bytes: &[u8], new: usize) -> Option<usize> {
         let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | 0x0b | 0x0c);
         if self == Tokenizer::Words
