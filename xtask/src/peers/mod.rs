@@ -159,7 +159,7 @@ fn time(
                 |error| format!("failed: {error}"),
             );
             let what = format!("{}/{} {}", number + 1, cases.len(), description(case)?);
-            eprintln!("    {what}: {outcome}, {}", step::duration(started.elapsed()));
+            eprintln!("    {what}: {outcome}, {:.1?}", started.elapsed());
             if round == 1 {
                 lines.replace(line)?
             } else {
