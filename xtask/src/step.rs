@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
@@ -13,20 +13,9 @@ use crate::workspace;
 pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     eprintln!("==> {name}");
     let start = Instant::now();
-    let value =
-        work().with_context(|| format!("step `{name}` failed after {}", duration(start.elapsed())))?;
-    eprintln!("    {name}: done in {}", duration(start.elapsed()));
+    let value = work().with_context(|| format!("step `{name}` failed after {:.1?}", start.elapsed()))?;
+    eprintln!("    {name}: done in {:.1?}", start.elapsed());
     Ok(value)
-}
-
-/// A duration as people read it: `0.42 s`, `75.0 s`, `12 min 05 s`.
-pub fn duration(elapsed: Duration) -> String {
-    let seconds = elapsed.as_secs_f64();
-    match seconds {
-        s if s < 10.0 => format!("{s:.2} s"),
-        s if s < 120.0 => format!("{s:.1} s"),
-        _ => format!("{} min {:02} s", elapsed.as_secs() / 60, elapsed.as_secs() % 60),
-    }
 }
 
 /// Cargo at the workspace root, with the environment of the user's shell: what the cargo that
@@ -99,12 +88,5 @@ mod tests {
         assert!(set_by_cargo(root, "LIBTORCH", Path::new("/project/.libtorch")));
         assert!(!set_by_cargo(root, "LIBTORCH", Path::new("/opt/libtorch")));
         assert!(!set_by_cargo(root, "CARGO_TARGET_DIR", Path::new("/project/.libtorch")));
-    }
-
-    #[test]
-    fn duration_is_written_in_seconds_or_minutes() {
-        assert_eq!(duration(Duration::from_millis(420)), "0.42 s");
-        assert_eq!(duration(Duration::from_secs(75)), "75.0 s");
-        assert_eq!(duration(Duration::from_secs(725)), "12 min 05 s");
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use super::Violation;
+use super::violation;
 use crate::step;
 
 /// A package, the packages of this workspace that it may name, and whether it may name libtorch.
@@ -83,19 +83,19 @@ pub fn metadata(root: &Path) -> Result<Metadata> {
 }
 
 /// Compares the workspace with the rules.
-pub fn check(metadata: &Metadata) -> Vec<Violation> {
+pub fn check(metadata: &Metadata) -> Vec<String> {
     metadata.packages.iter().flat_map(|package| check_package(metadata, package)).collect()
 }
 
-fn check_package(metadata: &Metadata, package: &Package) -> Vec<Violation> {
+fn check_package(metadata: &Metadata, package: &Package) -> Vec<String> {
     let Some((_, ours, torch)) = RULES.iter().find(|(name, ..)| *name == package.name) else {
         let expected = "a line in RULES of xtask/src/invariants/dependencies.rs";
-        return vec![Violation::new(&package.name, "no rule on the dependencies of this package", expected)];
+        return vec![violation(&package.name, "no rule on the dependencies of this package", expected)];
     };
     let mut found = Vec::new();
     for Dependency { name, kind } in &package.dependencies {
         let mut forbid = |expected: String| {
-            found.push(Violation::new(&package.name, format!("depends on {name}"), expected));
+            found.push(violation(&package.name, format!("depends on {name}"), expected));
         };
         if FOR_TESTS.contains(&name.as_str()) {
             if kind.as_deref() != Some("dev") {
@@ -138,7 +138,7 @@ mod tests {
             Package { name: name.to_owned(), dependencies: dependencies.map(dependency).collect() }
         };
         let metadata = Metadata { packages: workspace.iter().map(package).collect() };
-        check(&metadata).iter().map(ToString::to_string).collect()
+        check(&metadata)
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! Form of a source file: a module doc at its top, and a length that can be read at once.
 
-use super::Violation;
 use super::tree::SourceFile;
+use super::violation;
 
 /// The longest file.
 pub const MAX_LINES: usize = 400;
 
 /// Looks at one Rust file.
-pub fn check(file: &SourceFile) -> Vec<Violation> {
+pub fn check(file: &SourceFile) -> Vec<String> {
     let mut found = Vec::new();
     let first = file.text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     if !first.starts_with("//!") || first.trim() == "//!" {
-        found.push(Violation::new(
+        found.push(violation(
             format!("{}:1", file.path),
             "no module doc at the top",
             "a first line `//! What this file is for.`",
@@ -20,7 +20,7 @@ pub fn check(file: &SourceFile) -> Vec<Violation> {
     let lines = file.text.lines().count();
     if lines > MAX_LINES {
         let expected = format!("at most {MAX_LINES}, one idea a file");
-        found.push(Violation::new(&file.path, format!("{lines} lines"), expected));
+        found.push(violation(&file.path, format!("{lines} lines"), expected));
     }
     found
 }
@@ -31,7 +31,7 @@ mod tests {
 
     fn found(text: &str) -> Vec<String> {
         let file = SourceFile { path: "crates/a/src/b.rs".to_owned(), text: text.to_owned() };
-        check(&file).iter().map(ToString::to_string).collect()
+        check(&file)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Lints that clippy passes by unless a package asks for them.
 
-use super::Violation;
 use super::tree::SourceFile;
+use super::violation;
 
 /// Packages that know no file: clippy.toml lists the functions and types, these deny their use.
 const WITHOUT_FILES: [&str; 7] =
@@ -11,10 +11,10 @@ const WITHOUT_FILES: [&str; 7] =
 const DENIED: &str = "#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]";
 
 /// Looks at one file; only manifests of packages and the roots of libraries matter.
-pub fn check(file: &SourceFile) -> Vec<Violation> {
+pub fn check(file: &SourceFile) -> Vec<String> {
     let path = file.path.as_str();
     if (path == "Cargo.toml" || path.ends_with("/Cargo.toml")) && !takes_workspace_lints(&file.text) {
-        return vec![Violation::new(
+        return vec![violation(
             path,
             "the package does not take the lints of the workspace",
             "a table [lints] with `workspace = true`",
@@ -22,23 +22,13 @@ pub fn check(file: &SourceFile) -> Vec<Violation> {
     }
     let knows_no_file = WITHOUT_FILES.iter().any(|name| path == format!("crates/{name}/src/lib.rs"));
     if knows_no_file && !file.text.lines().any(|line| line == DENIED) {
-        return vec![Violation::new(
-            path,
-            "nothing keeps file access out of this crate",
-            format!("`{DENIED}`"),
-        )];
+        return vec![violation(path, "nothing keeps file access out of this crate", format!("`{DENIED}`"))];
     }
     Vec::new()
 }
 
 fn takes_workspace_lints(manifest: &str) -> bool {
-    let mut lines = manifest.lines().map(str::trim);
-    if !lines.clone().any(|line| line == "[package]") {
-        return true;
-    }
-    lines.find(|line| *line == "[lints]");
-    let section = lines.take_while(|line| !line.starts_with('['));
-    section.map(|line| line.replace(' ', "")).any(|line| line == "workspace=true")
+    !manifest.contains("[package]\n") || manifest.contains("\n[lints]\nworkspace = true\n")
 }
 
 #[cfg(test)]

@@ -9,36 +9,19 @@ mod prose;
 mod tree;
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::Display;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 
-/// One place that breaks an invariant.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// A file with line number, or a package.
-    pub place: String,
-    /// The thing that is there.
-    pub found: String,
-    /// The thing that should be there.
-    pub expected: String,
-}
-
-impl Violation {
-    fn new(place: impl Into<String>, found: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self { place: place.into(), found: found.into(), expected: expected.into() }
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}; expected {}", self.place, self.found, self.expected)
-    }
+/// One line about a place that breaks an invariant. A place is a file with the number of a line, or a
+/// package.
+fn violation(place: impl Display, found: impl Display, expected: impl Display) -> String {
+    format!("{place}: {found}; expected {expected}")
 }
 
 /// Finds all violations in the tree.
-pub fn violations(root: &Path) -> Result<Vec<Violation>> {
+pub fn violations(root: &Path) -> Result<Vec<String>> {
     let mut found = dependencies::check(&dependencies::metadata(root)?);
     let tree = tree::text_files(root)?;
     for file in &tree {
@@ -69,13 +52,9 @@ pub fn require(root: &Path) -> Result<()> {
 pub fn print_prose(root: &Path, folder: &str) -> Result<()> {
     let mut counts: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
     for (lint, violation) in prose::findings(&tree::text_files(root)?) {
-        if violation.place.starts_with(folder) {
+        if violation.starts_with(folder) {
             println!("{violation}");
-            *counts
-                .entry(prose::package(&violation.place).to_owned())
-                .or_default()
-                .entry(lint)
-                .or_default() += 1;
+            *counts.entry(prose::package(&violation).to_owned()).or_default().entry(lint).or_default() += 1;
         }
     }
     println!();
@@ -97,8 +76,7 @@ mod tests {
 
     #[test]
     fn tree_holds_its_invariants() {
-        let found = violations(&crate::workspace::root()).unwrap();
-        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+        let lines = violations(&crate::workspace::root()).unwrap();
         assert!(lines.is_empty(), "\n{}", lines.join("\n"));
     }
 
@@ -115,7 +93,7 @@ mod tests {
         fs::write(root.path().join("loose.rs"), "//! Doc.\nenum From {}\n").unwrap();
         let text = format!("fn f() {{ g(\"{home}\") }}\n{}", "// line\n".repeat(files::MAX_LINES));
         fs::write(src.join("lib.rs"), text).unwrap();
-        let lines: Vec<String> = violations(root.path()).unwrap().iter().map(ToString::to_string).collect();
+        let lines = violations(root.path()).unwrap();
         for part in
             ["lexmax-unheard-of", "module doc", "401 lines", "home", "lints of", "file access", "prelude"]
         {

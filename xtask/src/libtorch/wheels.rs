@@ -39,7 +39,7 @@ pub fn download(dest: &Path) -> Result<Vec<PathBuf>> {
     wheels.retain(|path| path.extension().is_some_and(|extension| extension == "whl"));
     let (size, time) = (megabytes(bytes), start.elapsed());
     let speed = size / time.as_secs_f64().max(1e-3);
-    eprintln!("    {} wheels, {size:.1} MB in {} ({speed:.1} MB/s)", wheels.len(), step::duration(time));
+    eprintln!("    {} wheels, {size:.1} MB in {time:.1?} ({speed:.1} MB/s)", wheels.len());
     Ok(wheels)
 }
 
