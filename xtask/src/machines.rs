@@ -36,7 +36,7 @@ pub fn levels(root: &Path) -> Result<()> {
 }
 
 /// The levels by the names that lexmax-kernels gives them, slowest first.
-fn available_levels() -> Vec<&'static str> {
+pub fn available_levels() -> Vec<&'static str> {
     let mut levels = vec!["portable"];
     #[cfg(target_arch = "x86_64")]
     {

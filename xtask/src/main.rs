@@ -3,9 +3,11 @@
 
 mod check;
 mod demo;
+mod fuzz;
 mod invariants;
 mod libtorch;
 mod machines;
+mod sanitize;
 mod step;
 mod suite;
 mod workspace;
@@ -57,6 +59,21 @@ enum Task {
         #[arg(long, value_name = "STEP", value_parser = PossibleValuesParser::new(check::names()))]
         only: Vec<String>,
     },
+    /// Give changed and made-up input to every reader of foreign bytes.
+    #[command(
+        after_help = "Examples:\n  cargo xtask fuzz\n  cargo xtask fuzz text record --seconds 600"
+    )]
+    Fuzz {
+        /// Targets; all where none is named.
+        #[arg(value_name = "TARGET", value_parser = PossibleValuesParser::new(fuzz::names()))]
+        targets: Vec<String>,
+        /// Seconds for each target.
+        #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+        seconds: u64,
+    },
+    /// Run the kernels' tests under AddressSanitizer, where a nightly toolchain is installed.
+    #[command(after_help = "Example: cargo xtask sanitize")]
+    Sanitize,
     /// Print every place that breaks the prose rule, also in packages that the check does not hold
     /// to it yet.
     #[command(after_help = "Examples:\n  cargo xtask prose\n  cargo xtask prose crates/kernels")]
@@ -92,6 +109,8 @@ fn perform(task: Task) -> Result<()> {
         Task::Demo => demo::demo(&root),
         Task::Test { args } => suite::test(&root, &args),
         Task::Check { only } => check::check(&root, &only),
+        Task::Fuzz { targets, seconds } => fuzz::fuzz(&root, &targets, seconds),
+        Task::Sanitize => sanitize::sanitize(&root),
         Task::Prose { folder } => invariants::print_prose(&root, &folder),
         Task::Peers { args } => peers(&root, &args),
     }

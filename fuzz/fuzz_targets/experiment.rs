@@ -1,0 +1,30 @@
+//! An experiment file and values set over it. The first part of an input is the file, each line of
+//! the second one a `--set`.
+//!
+//! Whatever loads must be what the process of a run is given: its outputs as JSON and back are the
+//! same.
+#![no_main]
+
+use lexmax_lab::{Experiment, Overrides};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let parts = lexmax_fuzz::parts(data, 2);
+    let file = lexmax_fuzz::folder().join("experiment.toml");
+    lexmax_fuzz::write(&file, parts[0]);
+    let set = parts.get(1).map(|lines| String::from_utf8_lossy(lines)).unwrap_or_default();
+    let set = set.lines().take(8).map(str::to_owned).collect();
+    match Experiment::load(&file, &Overrides { set, threads: None }) {
+        Ok(experiment) => {
+            for output in &experiment.outputs {
+                let text = serde_json::to_string(&output.config).expect("an output is JSON");
+                let again = serde_json::from_str(&text);
+                assert_eq!(Some(&output.config), again.ok().as_ref(), "{text}");
+                let text = serde_json::to_string(&output.training).expect("training options are JSON");
+                let again = serde_json::from_str(&text);
+                assert_eq!(Some(&output.training), again.ok().as_ref(), "{text}");
+            }
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+});

@@ -1,0 +1,92 @@
+//! `cargo xtask fuzz`: builds the fuzz targets of `fuzz/` and runs them for a while each.
+//!
+//! The folder has the layout of cargo-fuzz, which can run the targets too, with a sanitizer. This
+//! task needs neither it nor a nightly toolchain: a pass of the stable compiler counts coverage.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::{libtorch, sanitize, step};
+
+/// A target's name, and whether it links libtorch.
+type Target = (&'static str, bool);
+
+const TARGETS: [Target; 6] = [
+    ("text", false),
+    ("vocab", false),
+    ("corpus", false),
+    ("record", false),
+    ("checkpoint", true),
+    ("experiment", true),
+];
+/// Coverage as libFuzzer reads it: counters of edges, a table of their places, and operands of
+/// comparisons.
+const COVERAGE: &str = "--cfg fuzzing -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks -Cpasses=sancov-module \
+     -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+     -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares";
+/// Most memory of a target, MiB, and most seconds for one input.
+const LIMITS: [&str; 3] = ["-rss_limit_mb=2048", "-timeout=10", "-max_len=65536"];
+
+/// The names of all targets.
+pub fn names() -> [&'static str; TARGETS.len()] {
+    TARGETS.map(|(name, _)| name)
+}
+
+/// Runs the targets named, all where none is, for so many seconds each.
+pub fn fuzz(root: &Path, wanted: &[String], seconds: u64) -> Result<()> {
+    let is_wanted = |(name, _): &Target| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    let targets: Vec<Target> = TARGETS.into_iter().filter(is_wanted).collect();
+    let links_libtorch = targets.iter().any(|(_, libtorch)| *libtorch);
+    if links_libtorch {
+        libtorch::ensure(root)?;
+    }
+    let version = Command::new("rustc").arg("-vV").output().context("cannot start `rustc`")?;
+    let host = sanitize::host_of(&String::from_utf8_lossy(&version.stdout))?;
+    let mut command = step::cargo(root);
+    command.args(["build", "--manifest-path", "fuzz/Cargo.toml", "--target", &host]);
+    if links_libtorch {
+        command.args(["--features", "lab"]);
+    }
+    for (name, _) in &targets {
+        command.args(["--bin", name]);
+    }
+    step::run(command.env("RUSTFLAGS", COVERAGE))?;
+    for (name, _) in targets {
+        step::step(&format!("fuzz {name}"), || run(root, &host, name, seconds))?;
+    }
+    Ok(())
+}
+
+/// Runs one target. New inputs go to its folder below `fuzz/corpus`; the seeds are only read.
+fn run(root: &Path, host: &str, name: &str, seconds: u64) -> Result<()> {
+    let folder = root.join("fuzz");
+    let [found, artifacts, seeds] =
+        ["corpus", "artifacts", "seeds"].map(|part| folder.join(part).join(name));
+    for made in [&found, &artifacts] {
+        std::fs::create_dir_all(made).with_context(|| format!("make `{}`", made.display()))?;
+    }
+    let mut command = Command::new(folder.join("target").join(host).join("debug").join(name));
+    command.arg(&found).arg(&seeds).args(LIMITS).current_dir(&folder);
+    command.arg(format!("-max_total_time={seconds}"));
+    command.arg(format!("-artifact_prefix={}/", artifacts.display()));
+    step::run(command.arg("-print_final_stats=1"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_target_has_a_file_and_seeds() {
+        let folder = crate::workspace::root().join("fuzz");
+        for name in names() {
+            assert!(folder.join("fuzz_targets").join(format!("{name}.rs")).is_file(), "{name}");
+            assert!(folder.join("seeds").join(name).read_dir().unwrap().count() > 0, "{name}");
+        }
+        let files = folder.join("fuzz_targets").read_dir().unwrap().count();
+        assert_eq!(files, TARGETS.len(), "a target that no run reaches");
+    }
+}
