@@ -153,9 +153,8 @@ impl Subject {
         let deviation = match task {
             Task::LanguageModel => bail!(NOT_A_LAYER),
             Task::Train | Task::Step => {
-                let given = loss_and_gradient(&mut *self.layer, &hidden, &targets)?;
-                let expected =
-                    loss_and_gradient(&mut *truth.layer, &hidden.f_to_kind(Kind::Double)?, &targets)?;
+                let given = loss_and_gradient(&*self.layer, &hidden, &targets)?;
+                let expected = loss_and_gradient(&*truth.layer, &hidden.f_to_kind(Kind::Double)?, &targets)?;
                 let of_loss = (given.0 - expected.0).abs() / expected.0.abs().max(f64::MIN_POSITIVE);
                 let mut deviation = of_loss.max(relative(&given.1, &expected.1)?);
                 deviation = deviation.max(self.off_by_gradients(&truth)?);
@@ -247,11 +246,7 @@ fn dense(gradient: &Tensor) -> Result<Tensor> {
 }
 
 /// Loss and gradient of the hidden states, in f64, with one set of draws for every caller.
-fn loss_and_gradient(
-    layer: &mut dyn OutputLayer,
-    hidden: &Tensor,
-    targets: &Tensor,
-) -> Result<(f64, Tensor)> {
+fn loss_and_gradient(layer: &dyn OutputLayer, hidden: &Tensor, targets: &Tensor) -> Result<(f64, Tensor)> {
     let hidden = hidden.f_detach()?.f_set_requires_grad(true)?;
     let loss = layer.loss(&hidden, targets, &mut generator(SEED, "check", 0))?;
     loss.backward()?;

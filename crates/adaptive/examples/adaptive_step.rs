@@ -146,7 +146,7 @@ fn main() {
         Adaptive::new(&context, &config).unwrap()
     };
     let (store, other) = (nn::VarStore::new(Device::Cpu), nn::VarStore::new(Device::Cpu));
-    let mut layer = build(&store, Compute::Fastest);
+    let layer = build(&store, Compute::Fastest);
     // The same parameters, by plain ATen.
     let mut reference = build(&other, Compute::Reference);
     let targets = draw_targets(rows, vocab, given.get(6).is_some_and(|word| word == "uniform"));

@@ -43,7 +43,7 @@ use crate::{AdaptiveConfig, NAME};
 /// # fn main() -> lexmax_output::Result<()> {
 /// let store = nn::VarStore::new(Device::Cpu);
 /// let config = AdaptiveConfig { cutoffs: vec![99, 499], ..AdaptiveConfig::default() };
-/// let mut layer = Adaptive::new(&BuildContext::new(store.root(), 1000, 64, 1), &config)?;
+/// let layer = Adaptive::new(&BuildContext::new(store.root(), 1000, 64, 1), &config)?;
 /// let hidden = Tensor::zeros([2, 64], (Kind::Float, Device::Cpu));
 /// let targets = Tensor::from_slice(&[7_i64, 600]);
 /// let loss = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0))?;
@@ -160,7 +160,7 @@ impl OutputLayer for Adaptive {
         self.loss.hidden_size()
     }
 
-    fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
+    fn loss(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         // No case of its own for a batch of ignored rows: products with no rows give every parameter its zeros.
         let batch = self.loss.batch("adaptive.loss", hidden, targets)?;
         if let Some(fused) = &self.fused {

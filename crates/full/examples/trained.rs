@@ -78,7 +78,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let embedding = nn::embedding(&root / "embedding", vocab as i64, EMBEDDING, embedding_config);
     let inputs = CONTEXT as i64 * EMBEDDING;
     let middle = nn::linear(&root / "middle", inputs, width, Default::default());
-    let mut layer =
+    let layer =
         Full::new(&BuildContext::new(&root / "output", vocab as i64, width, 1), &FullConfig::default())?;
     start_bias(&store, &ids[..held_out], vocab)?;
     let mut optimizer = nn::Adam::default().build(&store, 2e-3)?;

@@ -32,7 +32,7 @@ use crate::{FullConfig, NAME};
 ///
 /// # fn main() -> lexmax_output::Result<()> {
 /// let store = nn::VarStore::new(Device::Cpu);
-/// let mut layer = Full::new(&BuildContext::new(store.root(), 1000, 64, 1), &FullConfig::default())?;
+/// let layer = Full::new(&BuildContext::new(store.root(), 1000, 64, 1), &FullConfig::default())?;
 /// let hidden = Tensor::zeros([8, 64], (Kind::Float, Device::Cpu));
 /// let targets = Tensor::zeros([8], (Kind::Int64, Device::Cpu));
 /// let loss = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0))?;
@@ -105,7 +105,7 @@ impl OutputLayer for Full {
         self.loss.hidden_size()
     }
 
-    fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
+    fn loss(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         let batch = self.loss.batch("full.loss", hidden, targets)?;
         if let Some(filter) = &self.filter {
             filter.forget();

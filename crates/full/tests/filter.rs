@@ -31,7 +31,7 @@ fn step(config: &FullConfig, kind: Kind) -> Step {
     let [rows, classes, width] = SIZES;
     let mut store = nn::VarStore::new(Device::Cpu);
     store.set_kind(kind);
-    let mut layer = Full::new(&BuildContext::new(store.root(), classes, width, 4), config).unwrap();
+    let layer = Full::new(&BuildContext::new(store.root(), classes, width, 4), config).unwrap();
     let weight = store.variables()["weight"].shallow_clone();
     tch::no_grad(|| weight.shallow_clone().copy_(&values(1, &[classes, width], 2.0)));
     let hidden = values(2, &[rows, width], 2.0).to_kind(kind).set_requires_grad(true);

@@ -99,7 +99,7 @@ impl OutputLayer for Mutant {
     fn hidden_size(&self) -> i64 {
         self.inner.hidden_size()
     }
-    fn loss(&mut self, hidden: &Tensor, targets: &Tensor, rng: &mut Generator) -> Result<TrainingLoss> {
+    fn loss(&self, hidden: &Tensor, targets: &Tensor, rng: &mut Generator) -> Result<TrainingLoss> {
         if self.defect == Defect::LendsItsGradient && hidden.requires_grad() {
             let alone = hidden.detach().set_requires_grad(true);
             let loss = self.inner.loss(&alone, targets, rng)?.into_tensor();

@@ -23,7 +23,7 @@ const K: i64 = 10;
 /// # Errors
 /// The layer refused.
 pub fn layer_ms(
-    layer: &mut dyn OutputLayer,
+    layer: &dyn OutputLayer,
     optimizer: &mut Optimizer,
     hidden: &Tensor,
     targets: &Tensor,

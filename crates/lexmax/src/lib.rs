@@ -16,7 +16,7 @@
 //!     "#,
 //! )?;
 //! let store = nn::VarStore::new(Device::Cpu);
-//! let mut layer = config.build(&BuildContext::new(store.root(), 1000, 64, 1))?;
+//! let layer = config.build(&BuildContext::new(store.root(), 1000, 64, 1))?;
 //!
 //! let hidden = Tensor::ones([8, 64], (Kind::Float, Device::Cpu));
 //! let targets = Tensor::from_slice(&[0_i64, 1, 50, 99, 100, 399, 400, 999]);

@@ -13,7 +13,7 @@ fn step(config: &str) -> (f64, Tensor, Option<f64>) {
     let store = nn::VarStore::new(Device::Cpu);
     let mut context = BuildContext::new(store.root(), 1500, 16, 3);
     context.init_range = Some(2.0);
-    let mut layer = config.build(&context).unwrap();
+    let layer = config.build(&context).unwrap();
     let hidden =
         Tensor::arange(16 * 8, (Kind::Float, Device::Cpu)).sin().view([8, 16]).set_requires_grad(true);
     let targets = Tensor::from_slice(&[0_i64, 1, 2, 3, 500, 900, 1200, 1499]);

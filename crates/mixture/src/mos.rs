@@ -36,7 +36,7 @@ use crate::fused::{self, Given};
 /// # fn main() -> lexmax_output::Result<()> {
 /// let store = nn::VarStore::new(Device::Cpu);
 /// let config = MixtureConfig { components: 3, latent_size: Some(16), ..MixtureConfig::default() };
-/// let mut layer = Mixture::new(&BuildContext::new(store.root(), 1000, 64, 1), &config)?;
+/// let layer = Mixture::new(&BuildContext::new(store.root(), 1000, 64, 1), &config)?;
 /// let hidden = Tensor::zeros([8, 64], (Kind::Float, Device::Cpu));
 /// let targets = Tensor::zeros([8], (Kind::Int64, Device::Cpu));
 /// let loss = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0))?;
@@ -184,7 +184,7 @@ impl OutputLayer for Mixture {
         self.loss.hidden_size()
     }
 
-    fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
+    fn loss(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         // No case of its own for a batch of ignored rows: products with no rows give every parameter its zeros.
         let batch = self.loss.batch("mos.loss", hidden, targets)?;
         if let Some(scratch) = &self.scratch {

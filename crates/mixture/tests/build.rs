@@ -72,7 +72,7 @@ fn tying_shares_an_embedding_of_the_latent_width() {
     assert!(text.contains("[100, 16]") && text.contains("[100, 8]"), "{text}");
 
     context.path = store.root().sub("mos");
-    let mut layer = Mixture::new(&context, &MixtureConfig { latent_size: None, ..narrow }).unwrap();
+    let layer = Mixture::new(&context, &MixtureConfig { latent_size: None, ..narrow }).unwrap();
     assert!(!store.variables().keys().any(|name| name == "mos.weight"));
     let hidden = Tensor::ones([2, 16], (Kind::Float, Device::Cpu));
     let targets = Tensor::from_slice(&[3_i64, 70]);

@@ -39,7 +39,7 @@ pub trait OutputLayer: std::fmt::Debug {
     ///
     /// # Errors
     /// Shapes that do not fit, a target that names no class, hidden states that are not finite.
-    fn loss(&mut self, hidden: &Tensor, targets: &Tensor, rng: &mut Generator) -> Result<TrainingLoss>;
+    fn loss(&self, hidden: &Tensor, targets: &Tensor, rng: &mut Generator) -> Result<TrainingLoss>;
 
     /// Exact log-probability of one target per row, `[N]`.
     ///

@@ -83,7 +83,7 @@ fn step(name: &str, config: &SampledConfig, vocab: i64, [rows, size, repeats]: [
     let mut context = BuildContext::new(store.root(), vocab, size as i64, 1);
     context.counts = Some(&counts);
     context.sparse_gradients = true;
-    let mut layer = Sampled::new(&context, config).unwrap();
+    let layer = Sampled::new(&context, config).unwrap();
     let hidden = Tensor::from_slice(&numbers(rows * size, 2.0))
         .view([rows as i64, size as i64])
         .set_requires_grad(true);

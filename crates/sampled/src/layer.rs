@@ -64,7 +64,7 @@ use crate::{NAME, Objective, ProposalKind, SampledConfig};
 /// # fn main() -> lexmax_output::Result<()> {
 /// let store = nn::VarStore::new(Device::Cpu);
 /// let config = SampledConfig { samples: Some(50), unique: true, ..SampledConfig::default() };
-/// let mut layer = Sampled::new(&BuildContext::new(store.root(), 1000, 64, 1), &config)?;
+/// let layer = Sampled::new(&BuildContext::new(store.root(), 1000, 64, 1), &config)?;
 /// let hidden = Tensor::zeros([8, 64], (Kind::Float, Device::Cpu));
 /// let targets = Tensor::zeros([8], (Kind::Int64, Device::Cpu));
 /// layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0))?.backward()?;
@@ -178,7 +178,7 @@ impl OutputLayer for Sampled {
         self.loss.hidden_size()
     }
 
-    fn loss(&mut self, hidden: &Tensor, targets: &Tensor, rng: &mut Generator) -> Result<TrainingLoss> {
+    fn loss(&self, hidden: &Tensor, targets: &Tensor, rng: &mut Generator) -> Result<TrainingLoss> {
         let batch = self.loss.batch("sampled.loss", hidden, targets)?;
         if batch.is_empty() {
             let nothing = batch.nothing(&[Some(&self.weight), self.bias.as_ref()])?;

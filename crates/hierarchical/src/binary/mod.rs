@@ -55,7 +55,7 @@ const GATHERED: i64 = 1 << 22;
 /// # fn main() -> lexmax_output::Result<()> {
 /// let store = nn::VarStore::new(Device::Cpu);
 /// let config = HierarchicalConfig { tree: TreeKind::Balanced, ..HierarchicalConfig::default() };
-/// let mut layer = BinaryTree::new(&BuildContext::new(store.root(), 1024, 64, 1), &config)?;
+/// let layer = BinaryTree::new(&BuildContext::new(store.root(), 1024, 64, 1), &config)?;
 /// let hidden = Tensor::zeros([8, 64], (Kind::Float, Device::Cpu));
 /// let targets = Tensor::zeros([8], (Kind::Int64, Device::Cpu));
 /// let loss = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0))?;
@@ -155,7 +155,7 @@ impl OutputLayer for BinaryTree {
         self.loss.hidden_size()
     }
 
-    fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
+    fn loss(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         let batch = self.loss.batch("hierarchical.loss", hidden, targets)?;
         if batch.is_empty() {
             return Ok(TrainingLoss::exact(batch.nothing(&self.inputs(&batch.hidden)[1..])?));

@@ -56,7 +56,7 @@ use smoothing::EveryWord;
 ///     bins: Some(Bins::Size),
 ///     ..HierarchicalConfig::default()
 /// };
-/// let mut layer = TwoLevel::new(&BuildContext::new(store.root(), 1000, 64, 1), &config)?;
+/// let layer = TwoLevel::new(&BuildContext::new(store.root(), 1000, 64, 1), &config)?;
 /// let hidden = Tensor::zeros([8, 64], (Kind::Float, Device::Cpu));
 /// let targets = Tensor::zeros([8], (Kind::Int64, Device::Cpu));
 /// let loss = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0))?;
@@ -148,7 +148,7 @@ impl OutputLayer for TwoLevel {
         self.loss.hidden_size()
     }
 
-    fn loss(&mut self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
+    fn loss(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         let batch = self.loss.batch("hierarchical.loss", hidden, targets)?;
         if batch.is_empty() {
             return Ok(TrainingLoss::exact(batch.nothing(&self.inputs(&batch.hidden)[1..])?));

@@ -28,7 +28,7 @@ impl Trainer<'_> {
             let _guard = tch::no_grad_guard();
             model.backbone.forward(&window.inputs, self.state.as_ref(), None)?.0
         };
-        let layer = model.layer.as_mut();
+        let layer = model.layer.as_ref();
         let layer_ms_per_step = layer_ms(layer, optimizer, &hidden, &window.targets, self.config.seed)?;
         let (top_k_ms, top_k_rows) = top_k_ms(layer, &hidden)?;
         Ok(Timings { layer_ms_per_step, top_k_ms, top_k_rows })

@@ -190,7 +190,7 @@ fn more_negatives_than_can_be_held_are_refused() {
         let store = nn::VarStore::new(Device::Cpu);
         let mut context = BuildContext::new(store.root(), V, D, 1);
         context.compute = compute;
-        let mut layer = Sampled::new(&context, &config).unwrap();
+        let layer = Sampled::new(&context, &config).unwrap();
         let hidden = Tensor::zeros([2, D], (Kind::Float, Device::Cpu));
         let targets = Tensor::zeros([2], (Kind::Int64, Device::Cpu));
         let error = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap_err();

@@ -23,7 +23,7 @@ fn trained(objective: Objective, steps: u64) -> (f64, f64) {
         samples: Some(8),
         ..SampledConfig::default()
     };
-    let mut layer = Sampled::new(&context, &config).unwrap();
+    let layer = Sampled::new(&context, &config).unwrap();
     let ids: Vec<i64> = (0..V).flat_map(|id| vec![id; counts[id as usize] as usize]).collect();
     let targets = Tensor::from_slice(&ids);
     let hidden = Tensor::zeros([ids.len() as i64, 3], (Kind::Double, Device::Cpu));

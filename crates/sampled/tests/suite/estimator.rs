@@ -55,7 +55,7 @@ fn bias_of_layer(config: &SampledConfig) -> f64 {
     let mut context = BuildContext::new(store.root(), V, 3, 1);
     context.counts = Some(&counts);
     let config = SampledConfig { bias: false, negatives: NegativeSets::PerRow, ..config.clone() };
-    let mut layer = Sampled::new(&context, &config).unwrap();
+    let layer = Sampled::new(&context, &config).unwrap();
     let mut variable = store.variables()["weight"].shallow_clone();
     tch::no_grad(|| variable.copy_(&weight()));
     let (hidden, targets) = batch();

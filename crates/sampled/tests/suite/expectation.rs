@@ -41,7 +41,7 @@ fn config(objective: Objective, remove: bool, unique: bool, samples: i64) -> Sam
 fn drawn(config: &SampledConfig) -> Tensor {
     let mut store = nn::VarStore::new(Device::Cpu);
     store.set_kind(Kind::Double);
-    let mut layer = Sampled::new(&BuildContext::new(store.root(), V, 3, 1), config).unwrap();
+    let layer = Sampled::new(&BuildContext::new(store.root(), V, 3, 1), config).unwrap();
     let mut variable = store.variables()["weight"].shallow_clone();
     tch::no_grad(|| variable.copy_(&weight()));
     let targets = Tensor::full([ROWS], TARGET, (Kind::Int64, Device::Cpu));

@@ -187,7 +187,7 @@ fn all_classes_as_negatives_lead_to_the_data() {
                 let binary = matches!(objective, Objective::Nce | Objective::NegativeSampling);
                 let moved = binary && remove_accidental_hits == Some(true);
                 let optimum = Tensor::from_slice(&P.map(|p| if moved { odds(p) } else { p })).log();
-                let (store, mut layer) = layer_at(&config, &data, compute, &optimum);
+                let (store, layer) = layer_at(&config, &data, compute, &optimum);
                 layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().backward().unwrap();
                 let gradient = largest(&store.variables()["bias"].grad());
                 assert!(gradient < 1e-14, "{compute:?} {config:?}: {gradient:e}");

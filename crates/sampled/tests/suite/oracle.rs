@@ -173,7 +173,7 @@ fn a_tied_weight_is_the_embedding() {
     let embedding = crate::fixture::normal("embedding", &[V, 5], 0.7).set_requires_grad(true);
     context.embedding = Some(embedding.shallow_clone());
     let config = SampledConfig { tied: true, bias: false, samples: Some(8), ..SampledConfig::default() };
-    let mut layer = Sampled::new(&context, &config).unwrap();
+    let layer = Sampled::new(&context, &config).unwrap();
     assert!(store.variables().is_empty());
     let hidden = crate::fixture::normal("hidden", &[2, 5], 1.0);
     let targets = Tensor::from_slice(&[3_i64, 8]);
