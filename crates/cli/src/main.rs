@@ -14,8 +14,8 @@ use clap::{Parser, Subcommand};
 /// Exit status of a command that was ended, where the signal is not known.
 const INTERRUPTED: u8 = 130;
 
-/// Which output layer for a large vocabulary, and what does it cost? Trains the same language model with different
-/// output layers, and shows exact perplexity, speed and memory.
+/// Which output layer for a large vocabulary, and what does it cost? Trains the same language model
+/// with different output layers, and shows exact perplexity, speed and memory.
 #[derive(Debug, Parser)]
 #[command(
     name = "lexmax",

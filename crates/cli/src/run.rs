@@ -37,14 +37,15 @@ Examples:
 pub struct RunArgs {
     /// An experiment file.
     experiment: PathBuf,
-    /// Set a value over the file's: a dotted key, as in training.batch or outputs.NAME.samples, and a TOML value, or nothing
-    /// to take the key away; may be repeated.
+    /// Set a value over the file's: a dotted key, as in training.batch or outputs.NAME.samples, and
+    /// a TOML value, or nothing to take the key away; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Run this output only; may be repeated. A name without its grid values means the whole grid.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Show the runs with their ids and the time they need, and train nothing. A corpus that is absent is made.
+    /// Show the runs with their ids and the time they need, and train nothing. A corpus that is
+    /// absent is made.
     #[arg(long)]
     dry_run: bool,
     /// Do finished runs again; a record stays until there is a new result.
@@ -53,7 +54,8 @@ pub struct RunArgs {
     /// `cpu`, `cuda` or `cuda:N`.
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Threads of libtorch, instead of the file's; every core that the process may use where neither says.
+    /// Threads of libtorch, instead of the file's; every core that the process may use where
+    /// neither says.
     #[arg(long)]
     threads: Option<usize>,
     /// Folder for the records; `results/NAME` beside `experiments` where not given.
@@ -88,7 +90,7 @@ pub fn run(arguments: RunArgs) -> Result<ExitCode> {
     Ok(if outcome.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// What became of the runs, and what to do next.
+/// Summary of the runs by their end, with the next command.
 fn summary(outcome: Outcome, results: &Path) -> Result<String> {
     let results = results.display();
     let mut out = String::new();
@@ -154,7 +156,8 @@ fn table(plan: &Plan, results: &Path, only: &[String], again: bool) -> Result<St
     Ok(out)
 }
 
-/// Training seconds of a run: its budget, or its tokens at the speed of a finished run that differs in its seed or its budget alone.
+/// Training seconds of a run: its budget, or its tokens at the speed of a finished run that differs
+/// in its seed or its budget alone.
 fn estimate(run: &RunSpec, plan: &Plan, records: &[RunRecord]) -> Option<f64> {
     if let Budget::Seconds(seconds) = run.config.training.budget {
         return Some(seconds);

@@ -1,7 +1,8 @@
 //! The training loss on the curve and the tokens that are scored, against values computed by hand.
 //!
-//! The text has windows of four targets, `a a a a` and `b c d b` in turn, eight in all: a 16, b 8, c 4, d 4 times. With the
-//! first word its counts are 17, 8, 4, 4. Parameters start at nothing and learn nothing, so all logits are zero.
+//! The text has windows of four targets, `a a a a` and `b c d b` in turn, eight in all: a 16, b 8,
+//! c 4, d 4 times. With the first word its counts are 17, 8, 4, 4. Parameters start at nothing and
+//! learn nothing, so all logits are zero.
 #![allow(clippy::unwrap_used)]
 
 mod common;

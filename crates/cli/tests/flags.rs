@@ -8,7 +8,8 @@ use common::{Project, SMALL, read_records};
 /// Trains the full softmax with one seed.
 const RUN: [&str; 6] = ["run", "experiments/small.toml", "--only", "full", "--set", "training.seeds=[1]"];
 
-/// A project with 100 lines of two words and a rare one, and what `corpus build` prints and writes of it.
+/// A project with 100 lines of two words and a rare one, and what `corpus build` prints and writes
+/// of it.
 struct Text(Project);
 
 impl Text {

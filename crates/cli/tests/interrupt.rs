@@ -12,7 +12,8 @@ use common::{Project, SMALL};
 /// A run that nobody waits for.
 const ENDLESS: &str = "tokens = 1000000000";
 
-/// A project with one run of ever more tokens, until `attempt` catches it at work, however fast the machine is.
+/// A project with one run of ever more tokens, until `attempt` catches it at work, however fast the
+/// machine is.
 fn until_caught(attempt: impl Fn(&Project) -> bool) {
     let caught = [320_000, 1_280_000, 5_120_000, 20_480_000].into_iter().any(|tokens| {
         let long = SMALL.replace("tokens = 1600", &format!("tokens = {tokens}"));
@@ -58,7 +59,8 @@ fn signal(process: u32, name: &str) {
     Command::new("kill").args(["-s", name, &process.to_string()]).stderr(Stdio::null()).status().unwrap();
 }
 
-/// Waits until a process has libtorch loaded and trains, that is, has used some processor time, or has ended.
+/// Waits until a process has libtorch loaded and trains, that is, has used some processor time, or
+/// has ended.
 fn wait_until_busy(process: u32) {
     wait_for(|| {
         let Ok(stat) = std::fs::read_to_string(format!("/proc/{process}/stat")) else { return Some(()) };

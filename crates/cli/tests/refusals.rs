@@ -1,4 +1,5 @@
-//! Runs that are certain to fail: rows of a dry run, and the end of a real one before any process starts.
+//! Runs that are certain to fail: rows of a dry run, and the end of a real one before any process
+//! starts.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -7,7 +8,8 @@ use common::{Project, SMALL};
 
 const RUN: [&str; 2] = ["run", "experiments/small.toml"];
 
-/// A dry run, which must show one row that will fail for a reason that holds all words, and a run that must name them too.
+/// A dry run, which must show one row that will fail for a reason that holds all words, and a run
+/// that must name them too.
 fn refused(project: &Project, set: &[&str], words: &[&str]) {
     let set: Vec<&str> = set.iter().flat_map(|pair| ["--set", pair]).chain(["--only", "full"]).collect();
     let dry = project.lexmax(&[&RUN[..], &["--dry-run"], &set].concat()).good().out();
@@ -135,7 +137,7 @@ samples = 60000000
 "#;
 
 #[test]
-fn everything_that_file_and_sizes_decide_is_known_before_the_first_run() {
+fn certain_failures_are_known_before_the_first_run() {
     let project = Project::new(&one_seed(&format!("{SMALL}{CERTAIN}")));
     let expected = [
         ("tied", "has shape [60, 8], expected [60, 12]"),

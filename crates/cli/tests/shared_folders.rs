@@ -76,7 +76,7 @@ fn finished_runs_stay_so_on_fewer_cores() {
 }
 
 #[test]
-fn several_runners_on_one_folder_share_or_refuse_and_lose_nothing() {
+fn several_runners_on_one_folder_lose_no_record() {
     let project = Project::new(SMALL);
     project.lexmax(&["run", "experiments/small.toml", "--dry-run"]).good();
     project.write("experiments/other.toml", &SMALL.replace("learning_rate = 0.01", "learning_rate = 0.03"));
@@ -126,7 +126,7 @@ fn damaged_and_copied_records_hinder_no_run() {
     std::fs::write(project.path("results/small/runs/notes.json"), "[1, 2]").unwrap();
     assert!(run(&["--dry-run"]).out().contains("1 runs to do"));
     let again = run(&[]);
-    assert!(again.err().contains("notes.json counts for nothing"), "{}", again.err());
+    assert!(again.err().contains("notes.json is left alone"), "{}", again.err());
     assert!(again.out().contains("1 finished, 0 failed, 1 finished before"), "{}", again.out());
     // A copy stands for a damaged original, in a dry run and in a real one.
     std::fs::write(project.path("results/small/runs/copy.json"), &text).unwrap();

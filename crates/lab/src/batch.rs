@@ -4,7 +4,8 @@ use tch::{Device, Tensor};
 
 use crate::Result;
 
-/// `B` contiguous streams of one token sequence, side by side; what does not fill a row of streams is left out.
+/// `B` contiguous streams of one token sequence, side by side; what does not fill a row of streams
+/// is left out.
 ///
 /// ```
 /// use lexmax_lab::batch::Streams;
@@ -34,7 +35,8 @@ pub struct Window {
 }
 
 impl<'a> Streams<'a> {
-    /// Cuts `tokens` into `batch` streams; `None` where they are too few for streams of at least 2 tokens.
+    /// Cuts `tokens` into `batch` streams; `None` where they are too few for streams of at least 2
+    /// tokens.
     pub fn new(tokens: &'a [u32], batch: usize) -> Option<Self> {
         let length = tokens.len().checked_div(batch)?;
         (length >= 2).then_some(Self { tokens, batch, length })
@@ -55,7 +57,8 @@ impl<'a> Streams<'a> {
         self.rows() * self.batch
     }
 
-    /// Positions, in the token sequence, of the targets of rows `from..to`, in the order of [`Window::targets`].
+    /// Positions, in the token sequence, of the targets of rows `from..to`, in the order of
+    /// [`Window::targets`].
     pub fn target_positions(&self, from: usize, to: usize) -> impl Iterator<Item = usize> {
         let Self { batch, length, .. } = *self;
         (from..to).flat_map(move |row| (0..batch).map(move |stream| stream * length + row + 1))
@@ -67,7 +70,8 @@ impl<'a> Streams<'a> {
         self.target_positions(from, to).map(move |at| tokens[at])
     }
 
-    /// The window that starts at `row`, at most `most` rows long; the last one of a pass may be shorter.
+    /// The window that starts at `row`, at most `most` rows long; the last one of a pass may be
+    /// shorter.
     ///
     /// # Errors
     /// libtorch refused.
@@ -94,7 +98,8 @@ mod tests {
 
     #[test]
     fn windows_are_those_of_the_word_language_model() {
-        // Streams 0..5, 5..10, 10..15; tokens 15 and 16 are left out. Windows of 3 rows, then the last of 1.
+        // Streams 0..5, 5..10, 10..15; tokens 15 and 16 are left out. Windows of 3 rows, then the
+        // last of 1.
         let tokens: Vec<u32> = (0..17).collect();
         let streams = Streams::new(&tokens, 3).unwrap();
         assert_eq!((streams.rows(), streams.targets_per_pass()), (4, 12));

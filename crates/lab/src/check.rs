@@ -1,6 +1,7 @@
 //! Everything about a run that file and corpus decide, checked before the first process starts.
 //!
-//! The rules are those of the layers' constructors: both ask `OutputConfig::check`, so no rule is written twice.
+//! The rules are those of the layers' constructors: both ask `OutputConfig::check`, so no rule is
+//! written twice.
 
 use lexmax_corpus::{Corpus, Split};
 use lexmax_output::{LayerSizes, OutputError, Reduction};
@@ -68,7 +69,8 @@ pub(crate) fn check_reduction(config: &RunConfig) -> std::result::Result<(), Out
     }
 }
 
-/// Checks that not all targets of a split are of the ignored class: nothing would be learned, or scored.
+/// Checks that not all targets of a split are of the ignored class: nothing would be learned, or
+/// scored.
 fn check_ignored(config: &RunConfig, corpus: &Corpus) -> std::result::Result<(), String> {
     let Some(ignored) = config.output.loss_options().ignore_index else { return Ok(()) };
     let training = &config.training;
@@ -91,8 +93,8 @@ fn check_ignored(config: &RunConfig, corpus: &Corpus) -> std::result::Result<(),
     Ok(())
 }
 
-/// Checks that every number is finite: JSON, in which a configuration goes to the run's process and into its record, would
-/// turn the others into nothing.
+/// Checks that every number is finite: JSON, in which a configuration goes to the run's process and
+/// into its record, would turn the others into nothing.
 fn check_finite(config: &RunConfig) -> std::result::Result<(), String> {
     let unwritable = |why: toml::ser::Error| format!("it cannot be written as TOML: {why}");
     for value in [Value::try_from(&config.output), Value::try_from(&config.training)] {

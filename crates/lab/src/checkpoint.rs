@@ -11,8 +11,8 @@ use tch::{Device, Kind, Tensor};
 use crate::train::MeanLoss;
 use crate::{LabError, Result};
 
-/// Where training stands. Together with parameters, optimizer state and carried state it decides the rest of the run:
-/// generators are keyed by the step, so they have no state.
+/// Progress of a training. Together with parameters, optimizer state and carried state it decides
+/// the rest of the run: generators are keyed by the step, so they have no state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// The run.
@@ -42,7 +42,7 @@ pub struct Progress {
 /// Everything that is saved.
 #[derive(Debug)]
 pub struct Checkpoint {
-    /// Where training stands.
+    /// Progress of the training.
     pub progress: Progress,
     /// Parameters by name.
     pub parameters: Vec<(String, Tensor)>,
@@ -90,7 +90,8 @@ impl Checkpoint {
     /// Reads the checkpoint of a run; `None` where there is none.
     ///
     /// # Errors
-    /// A file that cannot be read, as in [`Checkpoint::from_bytes`], or a checkpoint of another run.
+    /// A file that cannot be read, as in [`Checkpoint::from_bytes`], or a checkpoint of another
+    /// run.
     pub fn load(path: &Path, id: &RunId, device: Device) -> Result<Option<Self>> {
         let bytes = match std::fs::read(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -103,11 +104,13 @@ impl Checkpoint {
         Ok(Some(saved))
     }
 
-    /// Reads a checkpoint from the bytes of its file, which may be anything: what is no checkpoint is an error, and needs no
-    /// more memory than the bytes themselves. Whether it fits a model is checked when the model takes it.
+    /// Reads a checkpoint from the bytes of its file, which may be anything: what is no checkpoint
+    /// is an error, and needs no more memory than the bytes themselves. Whether it fits a model is
+    /// checked when the model takes it.
     ///
     /// # Errors
-    /// No safetensors file, a tensor of a kind or a name that no checkpoint has, or no sound account of the progress.
+    /// No safetensors file, a tensor of a kind or a name that no checkpoint has, or no sound
+    /// account of the progress.
     pub fn from_bytes(bytes: &[u8], device: Device) -> std::result::Result<Self, String> {
         let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
         let mut progress = None;
@@ -244,7 +247,8 @@ mod tests {
             for flip in [1, 0x80, 0xff] {
                 let mut bytes = sound.clone();
                 bytes[at] ^= flip;
-                // A change within a number is another number; anything else is an error. Neither is a panic.
+                // A change within a number is another number; anything else is an error. Neither is
+                // a panic.
                 let _ = Checkpoint::from_bytes(&bytes, Device::Cpu);
             }
         }

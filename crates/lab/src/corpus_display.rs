@@ -1,6 +1,7 @@
 //! Progress of a corpus in the making: a bar on a terminal, lines for what a user should know
 //! elsewhere too; stopped by Ctrl-C.
 
+use std::io::Write;
 use std::sync::atomic::Ordering;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -45,7 +46,8 @@ impl CorpusDisplay {
     /// A line that stays.
     fn note(&mut self, line: &str) {
         self.close();
-        eprintln!("{line}");
+        // A terminal that was closed takes no more lines; that must not end the making.
+        let _ = writeln!(std::io::stderr(), "{line}");
     }
 }
 

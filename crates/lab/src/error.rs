@@ -10,7 +10,7 @@ use lexmax_records::RecordError;
 /// Result with a [`LabError`].
 pub type Result<T> = std::result::Result<T, LabError>;
 
-/// What can go wrong between an experiment file and its records.
+/// Failures between an experiment file and its records.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LabError {
@@ -21,7 +21,7 @@ pub enum LabError {
         file: PathBuf,
         /// The section or output, as in `[training]`.
         place: String,
-        /// What is wrong, what was given and what was expected.
+        /// Mistake with the value given and the one expected.
         message: String,
     },
     /// A corpus could not be built or opened.
@@ -32,7 +32,7 @@ pub enum LabError {
     CorpusUse {
         /// Name of the corpus.
         name: String,
-        /// What does not fit.
+        /// Reason, in words.
         message: String,
     },
     /// An output layer refused.
@@ -56,7 +56,7 @@ pub enum LabError {
     /// The file system refused.
     #[error("{action} {path}: {source}")]
     Io {
-        /// What was tried, as in `read`.
+        /// Operation that was tried, as in `read`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -68,7 +68,7 @@ pub enum LabError {
     Checkpoint {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// Reason, in words.
         message: String,
     },
     /// Training left the finite numbers.
@@ -115,9 +115,9 @@ pub enum LabError {
     /// A device that is not there.
     #[error("device {given:?}: {expected}")]
     Device {
-        /// What was asked for.
+        /// Device that was asked for.
         given: String,
-        /// What there is.
+        /// Devices that there are.
         expected: String,
     },
     /// A message between the runner and a run's process could not be understood.

@@ -1,10 +1,11 @@
 //! Exact scores of a split, in chunks that never hold `[N, V]` for the whole of it.
 
+use std::ops::Range;
 use std::time::Instant;
 
-use lexmax_output::LogProb;
+use lexmax_output::{ExactNll, LogProb};
 use lexmax_records::{Band, BandedNll};
-use tch::{Device, Kind};
+use tch::Device;
 
 use crate::batch::Streams;
 use crate::machine::synchronize;
@@ -13,7 +14,8 @@ use crate::{LabError, Result};
 
 /// Tokens whose hidden states are computed at once.
 const WINDOW_TOKENS: usize = 1024;
-/// Largest number of logits that a chunk of rows may need at once where the layer holds them: 64 MiB in f32.
+/// Largest number of logits that a chunk of rows may need at once where the layer holds them: 64
+/// MiB in f32.
 const CHUNK_LOGITS: i64 = 1 << 24;
 
 /// Exact negative log-likelihood of a split.
@@ -23,7 +25,8 @@ pub struct Score {
     pub nll: BandedNll,
     /// Targets that were not scored, because they are of the ignored class.
     pub ignored: u64,
-    /// Sum of the true negative log-probabilities of the tokens scored, in nats, where the language is synthetic.
+    /// Sum of the true negative log-probabilities of the tokens scored, in nats, where the language
+    /// is synthetic.
     pub true_nats: Option<f64>,
     /// Seconds it took.
     pub seconds: f64,
@@ -34,16 +37,18 @@ pub struct Score {
 pub struct Text<'a> {
     /// The tokens.
     pub tokens: &'a [u32],
-    /// Their true log-probabilities, where the language is synthetic.
+    /// True log-probabilities of the tokens, where the language is synthetic.
     pub truth: Option<&'a [f64]>,
-    /// Class whose tokens are read but not scored: a loss that ignores it has not trained the model to predict it.
+    /// Class whose tokens are read but not scored: a loss that ignores it has not trained the model
+    /// to predict it.
     pub ignored: Option<i64>,
-    /// Streams that the tokens are cut into (fewer where they do not suffice), each with its own state carried along.
+    /// Streams that the tokens are cut into (fewer where they do not suffice), each with its own
+    /// state carried along.
     pub batch: usize,
 }
 
-/// Scores every token after the first of a stream, but for those of the ignored class. `going_on` is told the share done;
-/// where it returns false, scoring ends without a result.
+/// Scores every token after the first of a stream, but for those of the ignored class. `going_on`
+/// is told the share done; where it returns false, scoring ends without a result.
 ///
 /// # Errors
 /// Fewer than 2 tokens, or none to be scored; hidden states that are not finite.
@@ -95,9 +100,10 @@ pub fn score(model: &Model, text: &Text<'_>, going_on: &mut dyn FnMut(f64) -> bo
     Ok(Some(Score { nll, ignored, true_nats, seconds: started.elapsed().as_secs_f64() }))
 }
 
-/// Sums by frequency rank: ids 0 to 9, 10 to 99, 100 to 999 and so on.
+/// Sums by frequency rank: ids 0 to 9, 10 to 99, 100 to 999 and so on. They are made from exactly
+/// normalised log-probabilities alone, which their type sees to.
 #[derive(Debug)]
-struct Bands(Vec<Band>);
+struct Bands(Vec<(Range<u64>, ExactNll)>);
 
 impl Bands {
     fn new(vocab_size: u64) -> Self {
@@ -105,25 +111,31 @@ impl Bands {
         let mut from = 0;
         while from < vocab_size {
             let to = (from.max(1) * 10).min(vocab_size);
-            bands.push(Band { from, to, nats: 0.0, tokens: 0 });
+            bands.push((from..to, ExactNll::default()));
             from = to;
         }
         Self(bands)
     }
 
     fn add(&mut self, log_prob: &LogProb, targets: &[i64], ignored: Option<i64>) -> Result<()> {
-        let values = Vec::<f64>::try_from(log_prob.tensor().f_to_kind(Kind::Double)?.f_to(Device::Cpu)?)?;
-        for (value, target) in values.iter().zip(targets).filter(|(_, target)| ignored != Some(**target)) {
+        let scores = ExactNll::of_targets(log_prob)?;
+        for (score, target) in scores.into_iter().zip(targets).filter(|(_, target)| ignored != Some(**target))
+        {
             // The number of digits less one; id 0 is with 1 to 9.
             let band = target.checked_ilog10().unwrap_or(0) as usize;
-            self.0[band].nats -= value;
-            self.0[band].tokens += 1;
+            self.0[band].1 += score;
         }
         Ok(())
     }
 
     fn finish(self) -> BandedNll {
-        BandedNll::from_exact(self.0)
+        let band = |(ranks, nll): (Range<u64>, ExactNll)| Band {
+            from: ranks.start,
+            to: ranks.end,
+            nats: nll.nats(),
+            tokens: nll.tokens(),
+        };
+        BandedNll::from_exact(self.0.into_iter().map(band).collect())
     }
 }
 
@@ -135,7 +147,7 @@ mod tests {
 
     #[test]
     fn bands_are_decades_of_the_rank_and_cover_all_classes() {
-        let edges = |v| Bands::new(v).0.iter().map(|band| (band.from, band.to)).collect::<Vec<_>>();
+        let edges = |v| Bands::new(v).0.iter().map(|(ranks, _)| (ranks.start, ranks.end)).collect::<Vec<_>>();
         assert_eq!(edges(2500), [(0, 10), (10, 100), (100, 1000), (1000, 2500)]);
         assert_eq!(edges(10), [(0, 10)]);
         assert_eq!(edges(3), [(0, 3)]);

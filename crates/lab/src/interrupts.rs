@@ -1,4 +1,5 @@
-//! Signals that ask for the end: Ctrl-C, and those by which batch systems, service managers and closed terminals end a job.
+//! Signals that ask for the end: Ctrl-C, and those by which batch systems, service managers and
+//! closed terminals end a job.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
@@ -15,10 +16,11 @@ pub(crate) const INTERRUPT: i32 = 2;
 /// Signals that ask for the end: SIGHUP, SIGINT and SIGTERM.
 pub(crate) const ASKING: [i32; 3] = [1, INTERRUPT, 15];
 
-/// From now on Ctrl-C (SIGINT), SIGTERM and SIGHUP no longer end this process at once: they end the corpus in the making or
-/// the current run in good order. A second Ctrl-C ends the run at once, a third one the process; the others are sent more
-/// than once by some (`timeout` signals a process and then its group), so they never do more than the first. SIGHUP stays
-/// ignored where it is, as under `nohup`. [`crate::run_plan`] calls this; a program calls it earlier where a corpus is made
+/// From now on Ctrl-C (SIGINT), SIGTERM and SIGHUP no longer end this process at once: they end the
+/// corpus in the making or the current run in good order. A second Ctrl-C ends the run at once, a
+/// third one the process; the others are sent more than once by some (`timeout` signals a process
+/// and then its group), so they never do more than the first. SIGHUP stays ignored where it is, as
+/// under `nohup`. [`crate::run_plan`] calls this; a program calls it earlier where a corpus is made
 /// before.
 pub fn catch_interrupts() {
     CAUGHT.call_once(listen);
@@ -29,8 +31,8 @@ pub(crate) fn asked() -> &'static AtomicUsize {
     &ASKED
 }
 
-/// Exit status of a process that a signal asked to end, as a shell would show it: 130 after Ctrl-C, 143 after SIGTERM, 129
-/// after SIGHUP. `None` where no signal came.
+/// Exit status of a process that a signal asked to end, as a shell would show it: 130 after Ctrl-C,
+/// 143 after SIGTERM, 129 after SIGHUP. `None` where no signal came.
 pub fn interrupted_status() -> Option<u8> {
     match FIRST.load(Ordering::Relaxed) {
         0 => None,
@@ -81,8 +83,9 @@ mod system {
     /// Whether the process was started with a signal ignored.
     fn is_ignored(signal: i32) -> bool {
         let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
-        // SAFETY: without a new action sigaction changes nothing and writes the present one to the place given, which is
-        // large enough; a result of zero says that it did, so that the value is initialised when it is read.
+        // SAFETY: without a new action sigaction changes nothing and writes the present one to the
+        // place given, which is large enough; a result of zero says that it did, so that the value
+        // is initialised when it is read.
         unsafe {
             libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
                 && action.assume_init().sa_sigaction == libc::SIG_IGN
@@ -127,7 +130,8 @@ mod system {
         #[test]
         fn a_signal_is_ignored_where_the_process_says_so() {
             assert!(!is_ignored(libc::SIGUSR2));
-            // SAFETY: SIG_IGN is no function that could run; no other test of this process uses this signal.
+            // SAFETY: SIG_IGN is no function that could run; no other test of this process uses
+            // this signal.
             unsafe { libc::signal(libc::SIGUSR2, libc::SIG_IGN) };
             assert!(is_ignored(libc::SIGUSR2));
             assert!(wanted().contains(&SIGTERM) && wanted().contains(&SIGINT));

@@ -1,9 +1,13 @@
-//! The laboratory: experiment files, backbones, trainer, exact evaluator and the runner of whole experiments.
+//! The laboratory: experiment files, backbones, trainer, exact evaluator and the runner of whole
+//! experiments.
 //!
-//! * [`Experiment`]: an experiment file, read and checked; [`Plan`]: its runs, one for each output and seed, with ids.
+//! * [`Experiment`]: an experiment file, read and checked; [`Plan`]: its runs, one for each output
+//!   and seed, with ids.
 //! * [`backbone`]: the models below the output layer, an LSTM and a feed-forward n-gram model.
-//! * [`train`]: one run's training, with checkpoints; [`evaluate`]: exact scores in chunks; [`measure`]: timings.
-//! * [`run_worker`]: one run from start to record, in a process of its own; [`run_plan`]: all runs of a plan.
+//! * [`train`]: one run's training, with checkpoints; [`evaluate`]: exact scores in chunks;
+//!   [`measure`]: timings.
+//! * [`run_worker`]: one run from start to record, in a process of its own; [`run_plan`]: all runs
+//!   of a plan.
 //!
 //! ```
 //! use lexmax_lab::{Experiment, Overrides};

@@ -70,14 +70,14 @@ pub fn environment(commit: Option<String>, threads: usize, device: &str, dtype: 
     }
 }
 
-/// Peak resident memory of this process in bytes, mapped files and the pages of libraries included; `None` where the system
-/// does not tell.
+/// Peak resident memory of this process in bytes, mapped files and the pages of libraries included;
+/// `None` where the system does not tell.
 pub fn peak_resident_memory() -> Option<u64> {
     status_bytes(&["VmHWM"])
 }
 
-/// Resident memory of this process in bytes, mapped files and the pages of libraries included; `None` where the system does
-/// not tell.
+/// Resident memory of this process in bytes, mapped files and the pages of libraries included;
+/// `None` where the system does not tell.
 pub fn resident_memory() -> Option<u64> {
     status_bytes(&["VmRSS"])
 }
@@ -87,11 +87,13 @@ pub fn reset_peak_memory() -> bool {
     std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 
-/// Largest memory of the process's own, without the pages of mapped files, among the moments it was asked for.
+/// Largest memory of the process's own, without the pages of mapped files, among the moments it was
+/// asked for.
 ///
-/// The pages of a corpus are the system's cache of a file: how many are resident tells of the length of the text, not of a
-/// layer. Linux keeps a peak of all resident pages only, so the process's own are looked at from time to time. A run's
-/// process keeps what it frees (`allocator`), so that little rises and falls between two looks.
+/// The pages of a corpus are the system's cache of a file: how many are resident tells of the
+/// length of the text, not of a layer. Linux keeps a peak of all resident pages only, so the
+/// process's own are looked at from time to time. A run's process keeps what it frees
+/// (`allocator`), so that little rises and falls between two looks.
 #[derive(Debug, Default)]
 pub struct OwnMemory {
     peak: Option<u64>,
@@ -137,7 +139,8 @@ fn status_bytes(names: &[&str]) -> Option<u64> {
     names.iter().map(kibibytes).sum::<Option<u64>>().map(|kibibytes| 1024 * kibibytes)
 }
 
-/// From the file `build-version` beside the library that is loaded: the version that runs, not the one built against.
+/// From the file `build-version` beside the library that is loaded: the version that runs, not the
+/// one built against.
 fn libtorch_version() -> Option<String> {
     // One call into libtorch, so that it is loaded whatever was called before.
     tch::get_num_threads();

@@ -17,8 +17,9 @@ pub const TOP_K_ROWS: i64 = 64;
 /// Classes asked for in [`top_k_ms`].
 const K: i64 = 10;
 
-/// Milliseconds of the layer's loss with the gradients of its parameters and of the hidden states, median. The optimizer
-/// drops the gradients before each call, as it does before a step; parameters do not change.
+/// Milliseconds of the layer's loss with the gradients of its parameters and of the hidden states,
+/// median. The optimizer drops the gradients before each call, as it does before a step; parameters
+/// do not change.
 ///
 /// # Errors
 /// The layer refused.
@@ -41,7 +42,8 @@ pub fn layer_ms(
     })
 }
 
-/// Milliseconds for the exact 10 most probable classes of the first [`TOP_K_ROWS`] rows, median, and the rows there were.
+/// Milliseconds for the exact 10 most probable classes of the first [`TOP_K_ROWS`] rows, median,
+/// and the rows there were.
 ///
 /// # Errors
 /// The layer refused.

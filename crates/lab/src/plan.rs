@@ -1,4 +1,5 @@
-//! The runs of an experiment: outputs times seeds, interleaved, each with the hash of its resolved configuration.
+//! The runs of an experiment: outputs times seeds, interleaved, each with the hash of its resolved
+//! configuration.
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,7 @@ pub struct RunSpec {
     pub name: String,
     /// The resolved configuration.
     pub config: RunConfig,
-    /// The same as JSON, as it is recorded.
+    /// Resolved configuration as JSON, as it is recorded.
     pub json: serde_json::Value,
     /// Why the run is certain to fail, where that follows from file and corpus.
     pub refusal: Option<String>,
@@ -54,7 +55,7 @@ pub struct Plan {
     pub file: PathBuf,
     /// The corpus directory.
     pub corpus_dir: PathBuf,
-    /// What is known about the corpus.
+    /// Facts about the corpus.
     pub corpus: CorpusFacts,
     /// The runs, the first seed of every output before the second one of any.
     pub runs: Vec<RunSpec>,
@@ -62,12 +63,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Makes the runs of an experiment on an opened corpus and a device. A run that is certain to fail is one with a
-    /// `refusal`.
+    /// Makes the runs of an experiment on an opened corpus and a device. A run that is certain to
+    /// fail is one with a `refusal`.
     ///
     /// # Errors
-    /// A device that is not there; a corpus with too short a split for validation or test; a backbone that no machine could
-    /// hold; two outputs that are the same but for their names.
+    /// A device that is not there; a corpus with too short a split for validation or test; a
+    /// backbone that no machine could hold; two outputs that are the same but for their names.
     pub fn new(experiment: &Experiment, corpus_dir: &Path, corpus: &Corpus, device: &str) -> Result<Self> {
         let device = machine::parse_device(device)?;
         let error = |place: &str, message: String| LabError::Config {
@@ -127,7 +128,8 @@ impl Plan {
         })
     }
 
-    /// The runs of the outputs named, of all where none is; a name without its grid values means all of the grid.
+    /// The runs of the outputs named, of all where none is; a name without its grid values means
+    /// all of the grid.
     ///
     /// # Errors
     /// A name that no output has, with the nearest one.

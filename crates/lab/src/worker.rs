@@ -1,4 +1,5 @@
-//! One run from start to record, in a process of its own: the job on standard input, news on standard output.
+//! One run from start to record, in a process of its own: the job on standard input, news on
+//! standard output.
 
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use crate::{LabError, Result, allocator, checkpoint, interrupts};
 
 pub use crate::train::{Event, RunEnd};
 
-/// What a run's process is given: one line of JSON.
+/// Job of a run's process, one line of JSON on its standard input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// The corpus directory.
@@ -26,11 +27,13 @@ pub struct Job {
     pub run: RunHeader,
 }
 
-/// Reads a job from standard input and does it. Standard input stays open as long as the run is wanted: its end,
-/// Ctrl-C, SIGTERM or SIGHUP stop the run at the next step with its checkpoint written.
+/// Reads a job from standard input and does it. Standard input stays open as long as the run is
+/// wanted: its end, Ctrl-C, SIGTERM or SIGHUP stop the run at the next step with its checkpoint
+/// written.
 ///
 /// # Errors
-/// A job that cannot be read, a record that cannot be written. A run that fails is no error: its record says so.
+/// A job that cannot be read, a record that cannot be written. A run that fails is no error: its
+/// record says so.
 pub fn run_worker() -> Result<()> {
     allocator::keep_freed_memory();
     let mut line = String::new();
@@ -110,7 +113,8 @@ fn do_job(job: Job, observer: &mut dyn Observer) -> Result<RunEnd> {
                         );
                     }
                 }
-                // The next call goes on from the last checkpoint: hours of training do not go with a full memory.
+                // The next call goes on from the last checkpoint: hours of training do not go with
+                // a full memory.
                 _ => {}
             }
             RunStatus::Failed { error: message, step: error.step() }
@@ -127,7 +131,8 @@ fn do_job(job: Job, observer: &mut dyn Observer) -> Result<RunEnd> {
     })
 }
 
-/// The result of a run, `None` when it was stopped. `curve` gets the points there are, whatever happens.
+/// The result of a run, `None` when it was stopped. `curve` gets the points there are, whatever
+/// happens.
 fn train_and_score(
     config: &RunConfig,
     corpus: &Corpus,

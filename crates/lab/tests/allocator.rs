@@ -26,7 +26,8 @@ fn freed_blocks_are_kept_until_they_are_given_back() {
     let pages = (48 << 20) / 4096;
     assert!(faults() - before < pages / 2, "{} page faults for a block of {pages} pages", faults() - before);
 
-    // What is freed below something that is still held: a hole, as a first call leaves it for the next.
+    // What is freed below something that is still held: a hole, as a first call leaves it for the
+    // next.
     let mut blocks: Vec<Vec<u8>> = (0..32).map(|_| vec![7; 1 << 20]).collect();
     let held = std::hint::black_box(vec![7_u8; 1 << 16]);
     std::hint::black_box(&mut blocks).clear();

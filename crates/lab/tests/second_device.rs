@@ -1,4 +1,5 @@
-//! Whole runs on a device that is not the CPU: they end as on the CPU, also when they were interrupted and resumed.
+//! Whole runs on a device that is not the CPU: they end as on the CPU, also when they were
+//! interrupted and resumed.
 //!
 //! In a process of its own: libtorch counts its devices at the first backward pass.
 #![allow(clippy::unwrap_used)]

@@ -29,7 +29,8 @@ macro_rules! layers {
             build: $constructor:path => $boxed:path,
         }
     )*) => {
-        /// Configuration of an output layer: the key `layer` names it, the other keys are the options of that layer.
+        /// Configuration of an output layer: the key `layer` names it, the other keys are the
+        /// options of that layer.
         ///
         /// ```
         /// let config: lexmax::OutputConfig = toml::from_str("layer = \"full\"\nsoft_cap = 30.0")?;
@@ -62,8 +63,8 @@ macro_rules! layers {
         const NAMES: &[&str] = &[$(#[cfg(feature = $family)] $layer,)*];
 
         impl OutputConfig {
-            /// Reads the options of the layer of a name, for readers that keep the place of a mistake: serde's own way through
-            /// the key `layer` loses it.
+            /// Reads the options of the layer of a name, for readers that keep the place of a
+            /// mistake: serde's own way through the key `layer` loses it.
             ///
             /// # Errors
             /// A name that no layer has; options that do not fit, as the deserializer tells them.

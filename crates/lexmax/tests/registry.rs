@@ -7,7 +7,7 @@ use lexmax::{LAYERS, OutputConfig};
 use tch::{Device, Kind, Tensor, nn};
 
 #[test]
-fn every_layer_of_the_configuration_has_its_line_in_the_registry() {
+fn configuration_and_registry_name_the_same_layers() {
     // serde lists what it knows.
     let text = toml::from_str::<OutputConfig>("layer = \"none of them\"").unwrap_err().to_string();
     let (_, known) = text.split_once("expected one of ").unwrap();

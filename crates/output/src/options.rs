@@ -48,7 +48,8 @@ impl LossOptions {
     /// Checks every number for a layer of `vocab_size` classes.
     ///
     /// # Errors
-    /// A smoothing outside `0..1`; class weights that are not `V` numbers from zero up that f32 holds.
+    /// A smoothing outside `0..1`; class weights that are not `V` numbers from zero up that f32
+    /// holds.
     pub fn validate(&self, layer: &'static str, vocab_size: i64) -> Result<()> {
         let smoothing = self.label_smoothing;
         if !(0.0..1.0).contains(&smoothing) {

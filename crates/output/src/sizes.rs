@@ -1,10 +1,12 @@
-//! Sizes of a layer that is not built yet: enough to refuse options before any memory or time is spent on it.
+//! Sizes of a layer that is not built yet: enough to refuse options before any memory or time is
+//! spent on it.
 
 use crate::options::LossOptions;
 use crate::{OutputError, Result};
 
-/// Sizes and settings that decide whether a layer can be built. A layer's constructor checks its configuration against
-/// those of its [`crate::BuildContext`], and a program that plans many runs does so before the first one starts.
+/// Sizes and settings that decide whether a layer can be built. A layer's constructor checks its
+/// configuration against those of its [`crate::BuildContext`], and a program that plans many runs
+/// does so before the first one starts.
 ///
 /// ```
 /// use lexmax_output::{LayerSizes, LossOptions};
@@ -47,7 +49,8 @@ impl LayerSizes {
     /// Checks the sizes themselves, the start range, and the options that all families share.
     ///
     /// # Errors
-    /// No class or no width; a start range that f32 does not hold; loss options as in [`LossOptions::validate`].
+    /// No class or no width; a start range that f32 does not hold; loss options as in
+    /// [`LossOptions::validate`].
     pub fn check(&self, layer: &'static str, loss: &LossOptions) -> Result<()> {
         if self.vocab_size < 1 {
             return Err(OutputError::argument(layer, "vocab_size", self.vocab_size, "at least 1 class"));
@@ -81,7 +84,8 @@ impl LayerSizes {
 /// Checks a start range `r`: weights are drawn in f32 from -r to r.
 ///
 /// # Errors
-/// A number that is not above zero in f32, or so large that f32 does not hold the distance from -r to r.
+/// A number that is not above zero in f32, or so large that f32 does not hold the distance from -r
+/// to r.
 pub fn check_init_range(range: f64) -> Result<()> {
     let single = range as f32;
     // The distance from -r to r is divided by the largest draw, just below one.

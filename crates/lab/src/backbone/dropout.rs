@@ -7,9 +7,9 @@ use tch::{Device, Kind, Tensor};
 
 use crate::Result;
 
-/// Inverted dropout (Srivastava et al. 2014): an element is zeroed with probability `p`, the others are scaled by
-/// `1 / (1 - p)`. One value serves one training step; its masks follow from the root seed and the step alone, so a
-/// resumed run draws the same ones.
+/// Inverted dropout (Srivastava et al. 2014): an element is zeroed with probability `p`, the others
+/// are scaled by `1 / (1 - p)`. One value serves one training step; its masks follow from the root
+/// seed and the step alone, so a resumed run draws the same ones.
 #[derive(Debug)]
 pub struct Dropout {
     rng: Generator,
@@ -19,7 +19,8 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// The masks of one step. `p` in `0..1` is rounded to a multiple of 2^-16, and the scale with it.
+    /// The masks of one step. `p` in `0..1` is rounded to a multiple of 2^-16, and the scale with
+    /// it.
     pub fn new(p: f64, seed: u64, step: u64) -> Self {
         let threshold = (p * 65536.0).round().clamp(0.0, 65535.0) as u16;
         let scale = (1.0 / (1.0 - f64::from(threshold) / 65536.0)) as f32;

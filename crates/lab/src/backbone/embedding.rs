@@ -9,8 +9,9 @@ use crate::{LabError, Result};
 
 /// A table `[V, E]` with one row for each word.
 ///
-/// Its gradient is that of the rows that a window reads: as a dense tensor, or row-sparse (COO with one sparse dimension,
-/// rows rising and each once, sums in f64 and in the order of the window), which costs `O(T B E)` instead of `O(V E)`.
+/// Its gradient is that of the rows that a window reads: as a dense tensor, or row-sparse (COO with
+/// one sparse dimension, rows rising and each once, sums in f64 and in the order of the window),
+/// which costs `O(T B E)` instead of `O(V E)`.
 #[derive(Debug)]
 pub struct Embedding {
     pub(super) weight: Tensor,

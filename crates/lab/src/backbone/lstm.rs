@@ -7,11 +7,14 @@ use super::{Backbone, Dropout, Embedding, State, drop_out};
 use crate::Result;
 use crate::config::LstmConfig;
 
-/// A stack of LSTM layers over a word embedding (Hochreiter & Schmidhuber 1997; the regularised form of Zaremba et al.
-/// 2014, arXiv 1409.2329: dropout on the embedding, between the layers and on the output, never along time).
+/// A stack of LSTM layers over a word embedding (Hochreiter & Schmidhuber 1997; the regularised
+/// form of Zaremba et al. 2014, arXiv 1409.2329: dropout on the embedding, between the layers and
+/// on the output, never along time).
 ///
-/// * Shapes: inputs `[T, B]`, embedding `[V, E]`, hidden states `[T B, D]`; the state holds `[1, B, D]` twice a layer.
-/// * Every weight and bias of a layer starts as uniform(-1/sqrt D, 1/sqrt D), each layer with two biases, as in PyTorch.
+/// * Shapes: inputs `[T, B]`, embedding `[V, E]`, hidden states `[T B, D]`; the state holds
+///   `[1, B, D]` twice a layer.
+/// * Every weight and bias of a layer starts as uniform(-1/sqrt D, 1/sqrt D), each layer with two
+///   biases, as in PyTorch.
 #[derive(Debug)]
 pub struct Lstm {
     pub(super) embedding: Embedding,
@@ -82,7 +85,8 @@ impl Backbone for Lstm {
                     [zeros.shallow_clone(), zeros]
                 }
             };
-            // One layer a call, so that the dropout between the layers is ours and not the global generator's.
+            // One layer a call, so that the dropout between the layers is ours and not the global
+            // generator's.
             let (has_biases, layers, no_dropout, train, bidirectional, batch_first) =
                 (true, 1, 0.0, true, false, false);
             let (output, last_hidden, last_cell) = hidden.f_lstm(

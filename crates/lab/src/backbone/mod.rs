@@ -18,7 +18,7 @@ pub use ngram::Ngram;
 use crate::Result;
 use crate::config::BackboneConfig;
 
-/// What a backbone carries from one window of a stream to the next, without gradients.
+/// Tensors that a backbone carries from one window of a stream to the next, without gradients.
 pub type State = Vec<Tensor>;
 
 /// A model from windows of words to hidden states.
@@ -29,8 +29,8 @@ pub trait Backbone: fmt::Debug {
     /// The word embedding `[V, E]`, which an output layer may share.
     fn embedding(&self) -> &Tensor;
 
-    /// Hidden states `[T B, D]` of inputs `[T, B]` and the state after them. Streams start where `state` is `None`;
-    /// without `dropout` nothing is dropped.
+    /// Hidden states `[T B, D]` of inputs `[T, B]` and the state after them. Streams start where
+    /// `state` is `None`; without `dropout` nothing is dropped.
     ///
     /// # Errors
     /// libtorch refused.
@@ -41,15 +41,16 @@ pub trait Backbone: fmt::Debug {
         dropout: Option<&mut Dropout>,
     ) -> Result<(Tensor, State)>;
 
-    /// Whether tensors, as from a file, are a state that this model could have carried for `batch` streams.
+    /// Whether tensors, as from a file, are a state that this model could have carried for `batch`
+    /// streams.
     fn takes_state(&self, state: &State, batch: i64) -> bool;
 
     /// Probability of dropping an element in training.
     fn dropout(&self) -> f64;
 }
 
-/// Builds the backbone of a configuration; its parameters are registered in `path`. The embedding starts as
-/// uniform(-r, r) with `r` the `init_range`, and has row-sparse gradients where asked.
+/// Builds the backbone of a configuration; its parameters are registered in `path`. The embedding
+/// starts as uniform(-r, r) with `r` the `init_range`, and has row-sparse gradients where asked.
 ///
 /// # Errors
 /// libtorch refused.

@@ -7,11 +7,12 @@ use super::{Backbone, Dropout, Embedding, State, drop_out};
 use crate::Result;
 use crate::config::NgramConfig;
 
-/// `h_t = tanh(W [e_t; e_{t-1}; ...] + b)` over the embeddings of the last `context` words (Bengio et al. 2003, "A Neural
-/// Probabilistic Language Model").
+/// `h_t = tanh(W [e_t; e_{t-1}; ...] + b)` over the embeddings of the last `context` words (Bengio
+/// et al. 2003, "A Neural Probabilistic Language Model").
 ///
-/// * Shapes: inputs `[T, B]`, embedding `[V, E]`, `W` `[D, context E]`, hidden states `[T B, D]`; the state holds the last
-///   `context - 1` inputs `[., B]`. Words before the start of a stream have the embedding zero.
+/// * Shapes: inputs `[T, B]`, embedding `[V, E]`, `W` `[D, context E]`, hidden states `[T B, D]`;
+///   the state holds the last `context - 1` inputs `[., B]`. Words before the start of a stream
+///   have the embedding zero.
 #[derive(Debug)]
 pub struct Ngram {
     pub(super) embedding: Embedding,

@@ -81,7 +81,7 @@ fn the_lstm_follows_its_formula() {
 }
 
 #[test]
-fn dropout_changes_training_only_and_every_parameter_gets_a_gradient() {
+fn dropout_changes_training_and_every_parameter_gets_a_gradient() {
     for (config, sparse) in configs().into_iter().flat_map(|config| [(config.clone(), false), (config, true)])
     {
         let store = store();

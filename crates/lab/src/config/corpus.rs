@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lexmax_corpus::{BuildOptions, SynthOptions, TextInput, Tokenizer};
 use serde::{Deserialize, Serialize};
 
-/// Where the tokens of an experiment come from.
+/// Source of an experiment's tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CorpusSpec {
@@ -17,7 +17,8 @@ pub enum CorpusSpec {
     Text(TextSpec),
 }
 
-/// Text files and how they are read. Either `train` with `valid` and `test`, or `files` with `ratio`.
+/// Text files and how they are read. Either `train` with `valid` and `test`, or `files` with
+/// `ratio`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextSpec {

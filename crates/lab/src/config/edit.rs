@@ -1,4 +1,5 @@
-//! Changes of a file's tables: values set from the command line or by a grid, and sections laid over others.
+//! Changes of a file's tables: values set from the command line or by a grid, and sections laid
+//! over others.
 
 use toml::{Table, Value};
 
@@ -11,7 +12,8 @@ pub(crate) fn insert(table: &mut Table, path: &[&str], value: Value) -> std::res
         here = next
             .as_table_mut()
             .ok_or_else(|| format!("`{key}` is a single value, it has no `{last}` inside"))?;
-        // A budget is one of several units, and a corpus comes from one of several places: setting another one replaces it.
+        // A budget is one of several units, and a corpus comes from one of several places: setting
+        // another one replaces it.
         let within = path.iter().position(|other| other == key).and_then(|at| path.get(at + 1));
         if *key == "budget" || *key == "corpus" && within.is_some_and(|other| !here.contains_key(*other)) {
             here.clear();
@@ -47,8 +49,9 @@ pub(crate) fn remove(table: &mut Table, path: &[&str]) -> std::result::Result<()
     }
 }
 
-/// Puts the keys of `own` over those of `base`, tables within tables too. A budget is replaced whole, and so is a table that says
-/// which kind of thing it is: the keys of another kind are not its own.
+/// Puts the keys of `own` over those of `base`, tables within tables too. A budget is replaced
+/// whole, and so is a table that says which kind of thing it is: the keys of another kind are not
+/// its own.
 pub(crate) fn overlay(base: &mut Table, own: &Table) {
     for (key, value) in own {
         match (base.get_mut(key), value) {

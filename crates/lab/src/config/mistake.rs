@@ -1,7 +1,7 @@
 //! TOML values read as typed sections, with mistakes that know what is wrong and where.
 //!
-//! serde tells an error type of a deserializer by name that a key is unknown, and which ones there are. So the deserializer
-//! here has an error type of its own, and nothing reads serde's sentences.
+//! serde tells an error type of a deserializer by name that a key is unknown, and which ones there
+//! are. So the deserializer here has an error type of its own, and nothing reads serde's sentences.
 
 use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer, StringDeserializer};
 use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
@@ -10,7 +10,7 @@ use toml::{Table, Value};
 
 use lexmax_records::{expected_names, nearest};
 
-/// What is wrong with a value.
+/// Kind of a mistake in a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Mistake {
     /// A key that its table does not have.
@@ -58,7 +58,7 @@ fn owned(names: &[&str]) -> Vec<String> {
 pub(crate) struct Misplaced {
     /// Keys from the section on; the key that is unknown or missing is not among them.
     pub path: Vec<String>,
-    /// What is wrong there.
+    /// Mistake at that place.
     pub mistake: Mistake,
 }
 
@@ -77,7 +77,8 @@ impl Misplaced {
         self
     }
 
-    /// One sentence; `given` are the keys of the section, of which one may be a missing one mistyped.
+    /// One sentence; `given` are the keys of the section, of which one may be a missing one
+    /// mistyped.
     pub fn message(&self, given: &[String]) -> String {
         let place = self.path.join(".");
         let inside = if place.is_empty() { String::new() } else { format!(" in `{place}`") };

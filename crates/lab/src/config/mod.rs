@@ -32,10 +32,10 @@ pub struct Experiment {
     pub name: String,
     /// The file.
     pub file: PathBuf,
-    /// The folder that relative paths start from, and that `data` and `results` lie in: the one above `experiments`
-    /// where the file lies in a folder of that name, the current one elsewhere.
+    /// The folder that relative paths start from, and that `data` and `results` lie in: the one
+    /// above `experiments` where the file lies in a folder of that name, the current one elsewhere.
     pub project: PathBuf,
-    /// Where the tokens come from.
+    /// Source of the tokens.
     pub corpus: CorpusSpec,
     /// The model below the output layer.
     pub backbone: BackboneConfig,
@@ -46,8 +46,8 @@ pub struct Experiment {
 /// Values set over an experiment file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overrides {
-    /// `key=value` pairs: a dotted key, as in `training.batch` or `outputs.NAME.samples`, and a TOML value; without a
-    /// value the key is taken away.
+    /// `key=value` pairs: a dotted key, as in `training.batch` or `outputs.NAME.samples`, and a
+    /// TOML value; without a value the key is taken away.
     pub set: Vec<String>,
     /// Threads, instead of the file's.
     pub threads: Option<usize>,
@@ -60,8 +60,8 @@ impl Experiment {
     /// Reads and checks an experiment file.
     ///
     /// # Errors
-    /// A missing file, TOML that does not parse, an unknown key or name (with the nearest known one), a value of
-    /// another type or out of its range, two outputs of one name.
+    /// A missing file, TOML that does not parse, an unknown key or name (with the nearest known
+    /// one), a value of another type or out of its range, two outputs of one name.
     pub fn load(file: &Path, overrides: &Overrides) -> Result<Self> {
         let text = std::fs::read_to_string(file).map_err(LabError::io("read the experiment", file))?;
         let mut table: Table = toml::from_str(&text)

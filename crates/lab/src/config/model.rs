@@ -23,7 +23,8 @@ pub struct LstmConfig {
     /// Number of layers.
     #[serde(default = "one")]
     pub layers: usize,
-    /// Probability that an element of the embedding, of a layer's output or of the last output is dropped.
+    /// Probability that an element of the embedding, of a layer's output or of the last output is
+    /// dropped.
     #[serde(default)]
     pub dropout: f64,
 }

@@ -1,4 +1,5 @@
-//! The `[[outputs]]` sections: one output layer each, or several where fields are listed in a `grid`.
+//! The `[[outputs]]` sections: one output layer each, or several where fields are listed in a
+//! `grid`.
 
 use std::path::Path;
 
@@ -14,7 +15,8 @@ use crate::Result;
 /// One output layer of an experiment, with its training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutputEntry {
-    /// Name, unique in the experiment: that in the file and the values of the grid, as in `sampled samples=256`.
+    /// Name, unique in the experiment: that in the file and the values of the grid, as in
+    /// `sampled samples=256`.
     pub name: String,
     /// Name in the file.
     pub base: String,
@@ -123,8 +125,8 @@ fn shown(grid: &[(String, Value)]) -> Vec<String> {
 }
 
 impl OutputEntry {
-    /// Whether a name given on the command line means this output: the one in the file, which stands for the whole grid, or
-    /// that with some or all of the grid's values.
+    /// Whether a name given on the command line means this output: the one in the file, which
+    /// stands for the whole grid, or that with some or all of the grid's values.
     pub(crate) fn answers_to(&self, name: &str) -> bool {
         let mut written = self.base.clone();
         let longer = shown(&self.grid).into_iter().any(|part| {

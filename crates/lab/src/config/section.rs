@@ -1,4 +1,5 @@
-//! Sections of an experiment file as types, with errors that name the file, the section and the key.
+//! Sections of an experiment file as types, with errors that name the file, the section and the
+//! key.
 
 use std::path::Path;
 
@@ -50,7 +51,8 @@ pub(crate) fn backbone(table: &Table) -> Read<BackboneConfig> {
     backbone.map_err(|misplaced| misplaced.with_own_keys(&["kind"]))
 }
 
-/// Reads an output layer by the word under `layer`; `own` are the keys of its section that are not the layer's.
+/// Reads an output layer by the word under `layer`; `own` are the keys of its section that are not
+/// the layer's.
 pub(crate) fn layer(table: &Table, own: &[&str]) -> Read<OutputConfig> {
     let (layer, options) = take_tag(table, "layer")?;
     if !LAYERS.iter().any(|entry| entry.layer == layer) {
@@ -64,7 +66,8 @@ pub(crate) fn layer(table: &Table, own: &[&str]) -> Read<OutputConfig> {
 /// Reads a `[training]`.
 pub(crate) fn training(table: &Table) -> Read<TrainingConfig> {
     if let Some(Value::Table(optimizer)) = table.get("optimizer") {
-        // By itself first: serde forgets the places within a table whose type one of its keys names.
+        // By itself first: serde forgets the places within a table whose type one of its keys
+        // names.
         self::optimizer(optimizer).map_err(|misplaced| misplaced.below("optimizer"))?;
     }
     read(Value::Table(table.clone()))

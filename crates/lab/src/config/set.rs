@@ -19,8 +19,8 @@ pub(crate) fn set(table: &mut Table, pair: &str) -> Result<(), String> {
     put(table, &path, value)
 }
 
-/// Sets `NAME.KEY=VALUE` in the section of an output. Names may hold dots and `=`: the longest one that fits is meant; quotes
-/// around it are allowed.
+/// Sets `NAME.KEY=VALUE` in the section of an output. Names may hold dots and `=`: the longest one
+/// that fits is meant; quotes around it are allowed.
 fn set_output(table: &mut Table, rest: &str) -> Result<(), String> {
     let outputs =
         table.get_mut("outputs").and_then(Value::as_array_mut).ok_or("the file has no [[outputs]]")?;
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn names_with_signs_and_dots_are_reached_by_the_longest_that_fits() {
+    fn set_reaches_the_longest_name_that_fits() {
         let at = |index, key: &str, value: &str| (index, key.to_owned(), value.to_owned());
         assert_eq!(changed(&["S=16"], "outputs.S=16.soft_cap=30.0"), at(0, "soft_cap", "30.0"));
         assert_eq!(changed(&["S", "S=16"], "outputs.S=16.soft_cap=30.0"), at(1, "soft_cap", "30.0"));

@@ -48,7 +48,7 @@ fn refusal(text: &str, set: &[&str]) -> String {
 }
 
 #[test]
-fn a_grid_gives_every_combination_and_each_reaches_layer_and_training() {
+fn grid_gives_every_combination_to_layer_and_training() {
     let experiment = load(FILE, &[]).unwrap();
     assert_eq!(experiment.name, "small");
     let outputs = &experiment.outputs;
@@ -148,7 +148,7 @@ fn an_outputs_own_keys_are_suggested_too() {
 }
 
 #[test]
-fn an_output_answers_to_its_name_with_some_or_all_values_of_its_grid() {
+fn output_answers_to_its_name_with_some_or_all_grid_values() {
     let experiment = load(FILE, &[]).unwrap();
     let meant = |name: &str| -> Vec<usize> {
         let outputs = experiment.outputs.iter().enumerate();

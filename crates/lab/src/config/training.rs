@@ -21,7 +21,8 @@ pub struct TrainingConfig {
     /// Largest joint L2 norm of all gradients; longer ones are scaled down to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<f64>,
-    /// Learning-rate decay when the validation score no longer improves, looked at on every curve point.
+    /// Learning-rate decay when the validation score no longer improves, looked at on every curve
+    /// point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plateau: Option<PlateauConfig>,
     /// Embedding and output weights start as uniform(-r, r).
@@ -29,25 +30,28 @@ pub struct TrainingConfig {
     pub init_range: f64,
     /// When training ends.
     pub budget: Budget,
-    /// Points of the learning curve, evenly spaced over the budget; the last one is at its end. Ten, where neither this
-    /// nor `eval_every_seconds` is given.
+    /// Points of the learning curve, evenly spaced over the budget; the last one is at its end.
+    /// Ten, where neither this nor `eval_every_seconds` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eval_points: Option<u64>,
     /// Seconds of training between curve points, instead of `eval_points`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eval_every_seconds: Option<f64>,
-    /// Validation tokens that a curve point scores, from the start of the split; all where not given.
+    /// Validation tokens that a curve point scores, from the start of the split; all where not
+    /// given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_tokens: Option<usize>,
     /// Validation tokens of the final score, at most; the whole split where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_valid_tokens: Option<usize>,
-    /// Test tokens that the final score is cut from, from the start of the split; the whole split where not given.
+    /// Test tokens that the final score is cut from, from the start of the split; the whole split
+    /// where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_test_tokens: Option<usize>,
-    /// Streams that evaluation cuts a split into. The first token of each stream is not scored, nor are the fewer than so
-    /// many tokens that do not fill a row of streams: with another number other tokens are scored. Nor is a token of the
-    /// class that the loss ignores (`loss.ignore_index`). The record says how many were scored and how many ignored.
+    /// Streams that evaluation cuts a split into. The first token of each stream is not scored, nor
+    /// are the fewer than so many tokens that do not fill a row of streams: with another number
+    /// other tokens are scored. Nor is a token of the class that the loss ignores
+    /// (`loss.ignore_index`). The record says how many were scored and how many ignored.
     #[serde(default = "eval_batch")]
     pub eval_batch: usize,
     /// Steps between refreshes of layers that adapt to their parameters.
@@ -59,21 +63,24 @@ pub struct TrainingConfig {
     /// Fused kernels where the output layer has them, or plain ATen operations.
     #[serde(default)]
     pub compute: Compute,
-    /// Whether weights of which a step reads a few rows get gradients of these rows only: the input embedding, and what
-    /// layers on their fused path read so. Where it is not given: on a CPU, where the optimizer then has to look at no other
-    /// row (SGD without momentum and weight decay, Adagrad without weight decay, anything with `lazy = true`). The
-    /// optimizer does the same with either kind of gradient, to rounding, unless it is lazy.
+    /// Whether weights of which a step reads a few rows get gradients of these rows only: the input
+    /// embedding, and what layers on their fused path read so. Where it is not given: on a CPU,
+    /// where the optimizer then has to look at no other row (SGD without momentum and weight decay,
+    /// Adagrad without weight decay, anything with `lazy = true`). The optimizer does the same with
+    /// either kind of gradient, to rounding, unless it is lazy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sparse_gradients: Option<bool>,
-    /// Memory in MiB of the output layer's fused sweeps over classes. Where it is not given, 32 on two threads and 16 more for
-    /// each further one, and a quarter more for a mixture of several softmaxes. More of it saves computing logits twice where the vocabulary is large; results differ by rounding only.
+    /// Memory in MiB of the output layer's fused sweeps over classes. Where it is not given, 32 on
+    /// two threads and 16 more for each further one, and a quarter more for a mixture of several
+    /// softmaxes. More of it saves computing logits twice where the vocabulary is large; results
+    /// differ by rounding only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace_mib: Option<usize>,
     /// Root seeds: every output is trained once with each.
     pub seeds: Vec<u64>,
-    /// Threads of libtorch. Where not given, every core that the process may use; then their number is no part of the run's
-    /// identity, so that a finished run counts as finished, and a stopped one goes on, wherever there are more or fewer
-    /// cores. The record says how many there were.
+    /// Threads of libtorch. Where not given, every core that the process may use; then their number
+    /// is no part of the run's identity, so that a finished run counts as finished, and a stopped
+    /// one goes on, wherever there are more or fewer cores. The record says how many there were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
 }
@@ -213,7 +220,8 @@ impl TrainingConfig {
     }
 }
 
-/// More threads than any machine runs well are a slip of the pen, and libtorch would end the process.
+/// More threads than any machine runs well are a slip of the pen, and libtorch would end the
+/// process.
 const MOST_THREADS: usize = 1024;
 
 /// Whether f32 holds a number that is not zero as a finite number that is not zero.

@@ -14,7 +14,8 @@ use crate::{LabError, Result};
 /// Bytes of standard error that are kept for the message of a broken run.
 const KEPT_ERROR_BYTES: usize = 2000;
 
-/// Runs a job in a process of its own. At the first interrupt it is asked to stop, at the second it is ended.
+/// Runs a job in a process of its own. At the first interrupt it is asked to stop, at the second it
+/// is ended.
 ///
 /// # Errors
 /// The process cannot be started or talked to.
@@ -40,7 +41,8 @@ pub(crate) fn run_child(
     let (last, errors) = end?;
     Ok(match (last, stopping_signal(status)) {
         (Some(Event::Ended(end)), _) => end,
-        // Before it was ready to end in good order, or pressed twice: what it did since its checkpoint is lost, no more.
+        // Before it was ready to end in good order, or pressed twice: what it did since its
+        // checkpoint is lost, no more.
         (_, Some(signal)) => RunEnd::Stopped { signal: Some(signal) },
         _ if interrupts.load(Ordering::Relaxed) > 0 => RunEnd::Stopped { signal: None },
         _ => RunEnd::Broken {
@@ -63,8 +65,8 @@ fn stopping_signal(status: ExitStatus) -> Option<i32> {
     }
 }
 
-/// Sends the job and listens until the process closes its output; returns its last word and what it said on standard
-/// error.
+/// Sends the job and listens until the process closes its output; returns its last word and what it
+/// said on standard error.
 fn converse(
     child: &mut Child,
     job: &Job,
@@ -201,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_a_signal_asked_to_end_was_stopped_and_is_no_failure() {
+    fn process_ended_by_a_signal_is_stopped_and_not_failed() {
         for (name, signal) in [("TERM", 15), ("INT", 2), ("HUP", 1)] {
             let (end, _) = end_of(&format!("kill -s {name} $$; sleep 60"), 0);
             assert_eq!(end, RunEnd::Stopped { signal: Some(signal) }, "{name}");

@@ -1,5 +1,5 @@
-//! Progress of an experiment: bars with rate, loss, perplexity and time left on a terminal, one line a finished run
-//! elsewhere.
+//! Progress of an experiment: bars with rate, loss, perplexity and time left on a terminal, one
+//! line a finished run elsewhere.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -24,7 +24,8 @@ pub(crate) struct Display {
     done: usize,
     started: Instant,
     run_started: Instant,
-    /// When the run at work first told of its training, and its share then: a resumed run starts with some.
+    /// When the run at work first told of its training, and its share then: a resumed run starts
+    /// with some.
     first: Option<(Instant, f64)>,
     /// Wall seconds of the runs that finished, each as if it had been done whole.
     ended_seconds: Vec<f64>,
@@ -145,8 +146,8 @@ impl Display {
         self.all.finish_and_clear();
     }
 
-    /// Time left for all runs: as long as those that ended took on average; the first run stands for the others until it
-    /// has ended.
+    /// Time left for all runs: as long as those that ended took on average; the first run stands
+    /// for the others until it has ended.
     fn show_all(&mut self, done: usize, share: f64) {
         self.done = done;
         let runs = self.runs.max(1) as f64;

@@ -35,7 +35,7 @@ pub struct RunOptions {
     pub worker: (PathBuf, Vec<String>),
 }
 
-/// What became of the runs of a plan.
+/// Counts of a plan's runs by their end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Outcome {
     /// Runs that ended with a result now.
@@ -50,13 +50,14 @@ pub struct Outcome {
     pub signal: Option<i32>,
 }
 
-/// Runs a plan. Ctrl-C, SIGTERM or SIGHUP end the current run at its next step, with a checkpoint that a later call resumes
-/// from; a second Ctrl-C ends it at once.
+/// Runs a plan. Ctrl-C, SIGTERM or SIGHUP end the current run at its next step, with a checkpoint
+/// that a later call resumes from; a second Ctrl-C ends it at once.
 ///
 /// # Errors
-/// An unknown name in `only`; a chosen run that is certain to fail ([`RunSpec::refusal`]), before any is started; another
-/// runner at work on the same results; results of another experiment file of the same name; a results folder that cannot
-/// be written. A run that fails is no error: it is counted and recorded.
+/// An unknown name in `only`; a chosen run that is certain to fail ([`RunSpec::refusal`]), before
+/// any is started; another runner at work on the same results; results of another experiment file
+/// of the same name; a results folder that cannot be written. A run that fails is no error: it is
+/// counted and recorded.
 pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     let chosen = plan.only(&options.only)?;
     refuse(plan, &chosen)?;
@@ -80,7 +81,7 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     }
     let mut display = Display::new(waiting.len());
     for Skipped { path, reason } in unusable {
-        display.note(&format!("{} counts for nothing: {reason}", path.display()));
+        display.note(&format!("{} is left alone: {reason}", path.display()));
     }
     if set_aside > 0 {
         display.note(&format!("{set_aside} records of other configurations moved to superseded/"));
@@ -138,7 +139,8 @@ fn finished(store: &RunStore) -> Result<(BTreeMap<RunId, RunRecord>, Vec<Skipped
     Ok((finished.map(|record| (record.run.id.clone(), record)).collect(), skipped))
 }
 
-/// Refuses runs that are certain to fail, and with them the others: their mistakes are to be mended first.
+/// Refuses runs that are certain to fail, and with them the others: their mistakes are to be mended
+/// first.
 fn refuse(plan: &Plan, runs: &[&RunSpec]) -> Result<()> {
     let mut refused: Vec<(&str, &str)> = Vec::new();
     for run in runs {
@@ -193,7 +195,8 @@ fn header(plan: &Plan, run: &RunSpec, options: &RunOptions) -> RunHeader {
     }
 }
 
-/// Two runners on one results folder would do every run twice. The lock goes with the process, however it ends.
+/// Two runners on one results folder would do every run twice. The lock goes with the process,
+/// however it ends.
 fn lock(results: &Path) -> Result<std::fs::File> {
     let folder = results.join("checkpoints");
     std::fs::create_dir_all(&folder).map_err(LabError::io("make the folder", &folder))?;

@@ -1,5 +1,5 @@
-//! Where the records of a results folder come from: two experiment files of one name must not share it unnoticed, since
-//! each would take the records of the other for old ones of its own.
+//! Where the records of a results folder come from: two experiment files of one name must not share
+//! it unnoticed, since each would take the records of the other for old ones of its own.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,8 +8,8 @@ use lexmax_records::RunStore;
 use crate::plan::Plan;
 use crate::{LabError, Result};
 
-/// Refuses a plan where the folder has records of another experiment file of the same name. A file that is no longer where
-/// it was has been moved or renamed, and its records go with the name.
+/// Refuses a plan where the folder has records of another experiment file of the same name. A file
+/// that is no longer where it was has been moved or renamed, and its records go with the name.
 ///
 /// # Errors
 /// Such a file, with both paths; a folder that cannot be listed.
@@ -31,7 +31,8 @@ pub(crate) fn check(plan: &Plan, results: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The path from a folder to a file, through the folders that they share; `None` where one of them does not exist.
+/// The path from a folder to a file, through the folders that they share; `None` where one of them
+/// does not exist.
 pub(crate) fn relative(file: &Path, folder: &Path) -> Option<String> {
     let (file, folder) = (file.canonicalize().ok()?, folder.canonicalize().ok()?);
     let shared = file.components().zip(folder.components()).take_while(|(a, b)| a == b).count();

@@ -1,5 +1,6 @@
-//! Records of configurations that an experiment no longer has. The report shows all records of a results folder, so an
-//! old configuration under the name of a new one would pass for another seed of it.
+//! Records of configurations that an experiment no longer has. The report shows all records of a
+//! results folder, so an old configuration under the name of a new one would pass for another seed
+//! of it.
 
 use std::path::Path;
 
@@ -9,9 +10,9 @@ use serde_json::Value;
 use crate::plan::Plan;
 use crate::{LabError, Result};
 
-/// Moves the records of this experiment whose configuration the plan no longer has, whatever the seed, to
-/// `superseded/`, and those of the plan's runs that lie there back. Returns how many were set aside. Nothing is ever
-/// deleted.
+/// Moves the records of this experiment whose configuration the plan no longer has, whatever the
+/// seed, to `superseded/`, and those of the plan's runs that lie there back. Returns how many were
+/// set aside. Nothing is ever deleted.
 pub(crate) fn tidy(plan: &Plan, results: &Path) -> Result<usize> {
     let store = RunStore::open(results);
     let shelf = results.join("superseded");
@@ -38,7 +39,7 @@ pub(crate) fn tidy(plan: &Plan, results: &Path) -> Result<usize> {
     Ok(set_aside)
 }
 
-/// The same for two configurations that differ in nothing but their seed.
+/// Identity of a configuration without its seed: equal for the seeds of one output.
 fn without_seed(config: &Value) -> RunId {
     let mut config = config.clone();
     if let Some(all) = config.as_object_mut() {

@@ -29,7 +29,8 @@ impl Trainer<'_> {
         new && (self.share() >= 1.0 || self.used().points(&self.config.training) > self.progress.points)
     }
 
-    /// Scores a curve point and lets the learning rate follow it; false when the observer stopped it.
+    /// Scores a curve point and lets the learning rate follow it; false when the observer stopped
+    /// it.
     pub(super) fn add_point(&mut self, observer: &mut dyn Observer) -> Result<bool> {
         let step = self.progress.step;
         let score = self.score(Split::Valid, self.config.training.valid_tokens, observer);
@@ -55,10 +56,12 @@ impl Trainer<'_> {
         Ok(true)
     }
 
-    /// Exact score of a split, of its first `most` tokens where given; `None` when the observer stopped it.
+    /// Exact score of a split, of its first `most` tokens where given; `None` when the observer
+    /// stopped it.
     ///
     /// # Errors
-    /// A split without a pair of tokens or with ignored targets alone, or hidden states that are not finite.
+    /// A split without a pair of tokens or with ignored targets alone, or hidden states that are
+    /// not finite.
     pub fn score(
         &self,
         split: Split,
@@ -80,7 +83,8 @@ impl Trainer<'_> {
         })
     }
 
-    /// Progress for the observer. JSON has no word for numbers that are not finite, so those are left out.
+    /// Progress for the observer. JSON has no word for numbers that are not finite, so those are
+    /// left out.
     pub(super) fn news(&self, loss: MeanLoss) -> Event {
         let progress = &self.progress;
         Event::Training {

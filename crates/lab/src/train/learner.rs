@@ -11,7 +11,7 @@ use crate::batch::Window;
 use crate::plan::RunConfig;
 use crate::{LabError, Result};
 
-/// What a training step changes.
+/// Model and optimizer: everything that a training step changes.
 #[derive(Debug)]
 pub struct Learner {
     /// The model.
@@ -33,9 +33,9 @@ impl Learner {
         Ok(Self { model, parameters, optimizer })
     }
 
-    /// Loss, gradients and update on one window, which the carried state (none at the start of a pass) comes before. Dropout and
-    /// negatives are drawn from the run's seed and the number of the step. Returns the loss as the layer reduces it and the
-    /// state to carry on.
+    /// Loss, gradients and update on one window, which the carried state (none at the start of a
+    /// pass) comes before. Dropout and negatives are drawn from the run's seed and the number of
+    /// the step. Returns the loss as the layer reduces it and the state to carry on.
     ///
     /// # Errors
     /// A loss or gradient that is not finite; a layer that refuses its input.

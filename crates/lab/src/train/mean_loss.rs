@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// Sum of training losses with the weight that it is divided by.
 ///
-/// The mean over windows is the mean over their targets, not the mean of their means: a window with few targets that count
-/// counts little.
+/// The mean over windows is the mean over their targets, not the mean of their means: a window with
+/// few targets that count counts little.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct MeanLoss {
     /// Sum of the losses, in nats.
@@ -16,8 +16,9 @@ pub struct MeanLoss {
 }
 
 impl MeanLoss {
-    /// Loss of a batch as the layer reduces it, with the targets that it is of. Ignored targets count for nothing. With the
-    /// reduction `mean` a target counts as its class weight, by which the layer has divided; with `sum` every one counts 1.
+    /// Loss of a batch as the layer reduces it, with the targets that it is of. Ignored targets
+    /// count for nothing. With the reduction `mean` a target counts as its class weight, by which
+    /// the layer has divided; with `sum` every one counts 1.
     ///
     /// The reduction `none` gives no single loss; it is refused before.
     pub fn of_batch(loss: f64, targets: impl Iterator<Item = u32>, options: &LossOptions) -> Self {
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn class_weights_weigh_windows_by_their_sums_where_the_layer_does() {
+    fn class_weights_weigh_windows_as_the_layer_does() {
         let weights = Some(vec![1.0, 9.0, 0.5, 0.0]);
         let weighted = LossOptions { class_weights: weights.clone(), ..LossOptions::default() };
         // Weights 10 and 1.5: (10 x 3 + 1.5 x 5) / 11.5.

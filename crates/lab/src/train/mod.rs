@@ -55,7 +55,7 @@ pub enum Ended {
 pub struct Trainer<'a> {
     /// Model and optimizer.
     pub learner: Learner,
-    /// Where training stands.
+    /// Progress of the training.
     pub progress: Progress,
     config: &'a RunConfig,
     corpus: &'a Corpus,
@@ -129,7 +129,8 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Checks what neither parameters nor optimizer state tell: where in the text it stands, and the carried state.
+    /// Checks what neither parameters nor optimizer state tell: where in the text it stands, and
+    /// the carried state.
     fn check_fits(&self, saved: &Checkpoint) -> std::result::Result<(), String> {
         let (row, rows) = (saved.progress.row, self.streams.rows());
         if row >= rows {
@@ -147,7 +148,8 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Trains until the budget is used up or the observer stops it, scoring curve points on the way.
+    /// Trains until the budget is used up or the observer stops it, scoring curve points on the
+    /// way.
     ///
     /// # Errors
     /// A loss or gradient that is not finite, or a layer that refuses its input, with the step.
@@ -182,14 +184,15 @@ impl<'a> Trainer<'a> {
         (self.config.training.bptt.min(self.streams.rows()) * self.streams.batch()) as u64
     }
 
-    /// The largest memory of the process's own so far, in bytes; `None` where the system does not tell.
+    /// The largest memory of the process's own so far, in bytes; `None` where the system does not
+    /// tell.
     pub fn peak_memory(&mut self) -> Option<u64> {
         self.memory.look_now();
         self.memory.peak()
     }
 
-    /// Probability that the gradient filter left out of the last step, mean over the rows that count; `None` where nothing is
-    /// filtered.
+    /// Probability that the gradient filter left out of the last step, mean over the rows that
+    /// count; `None` where nothing is filtered.
     pub fn dropped_mass(&self) -> Option<f64> {
         let layer = &self.learner.model.layer;
         let rows = |entries: u64| entries as f64 / layer.vocab_size() as f64;

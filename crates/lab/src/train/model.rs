@@ -29,7 +29,8 @@ impl Model {
     /// Builds the model of a run.
     ///
     /// # Errors
-    /// An option that the layer refuses; a reduction that gives one loss a row, which cannot be trained on.
+    /// An option that the layer refuses; a reduction that gives one loss a row, which cannot be
+    /// trained on.
     pub fn new(config: &RunConfig, counts: &WordCounts, device: Device) -> Result<Self> {
         check_reduction(config)?;
         let mut store = nn::VarStore::new(device);

@@ -2,7 +2,7 @@
 
 use crate::config::{Budget, TrainingConfig};
 
-/// What training has used so far.
+/// Part of a budget that training has used so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Used {
     /// Seconds of training.

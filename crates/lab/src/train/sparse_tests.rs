@@ -1,4 +1,5 @@
-//! Tests of row-sparse gradients in training: the key reaches the computation, and the run is the same to rounding.
+//! Tests of row-sparse gradients in training: the key reaches the computation, and the run is the
+//! same to rounding.
 #![allow(clippy::unwrap_used)]
 
 use tch::{Device, Tensor};
@@ -41,7 +42,8 @@ fn sparse_and_dense_gradients_train_the_same_model() {
             };
             let ((dense, not_sparse), (sparse, is_sparse)) = (of(false), of(true));
             assert!(!not_sparse);
-            // The full softmax reads every row of the weight that it shares, so its gradient is dense.
+            // The full softmax reads every row of the weight that it shares, so its gradient is
+            // dense.
             assert!(is_sparse || output == TIED || output == SAMPLED_TIED, "{optimizer} {output}");
             for ((name, dense), (_, sparse)) in dense.iter().zip(&sparse) {
                 assert!(dense.allclose(sparse, 1e-9, 1e-11, false), "{optimizer} {output} {name}");

@@ -128,7 +128,8 @@ fn a_run_that_was_interrupted_ends_like_one_that_was_not() {
             assert_eq!(trainer.run(&mut Until::never()).unwrap(), Ended::BudgetUsed);
             trainer
         };
-        // The second stop falls in the scoring of a curve point, which is then made by the third start.
+        // The second stop falls in the scoring of a curve point, which is then made by the third
+        // start.
         let (whole, parts) = (run("whole", &[]), run("parts", &[5, 16, 9]));
         assert_eq!(whole.learner.model.parameters(), parts.learner.model.parameters());
         let plain = |trainer: &Trainer<'_>| {
@@ -185,7 +186,7 @@ fn a_run_that_diverges_says_at_which_step() {
 }
 
 #[test]
-fn sum_and_mean_give_the_same_loss_per_token_and_none_is_refused() {
+fn sum_and_mean_give_one_loss_per_token_and_none_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let corpus = corpus(folder.path());
     let first_loss = |reduction: &str| {

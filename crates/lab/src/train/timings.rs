@@ -16,8 +16,8 @@ pub struct Timings {
 }
 
 impl Trainer<'_> {
-    /// Times the output layer on the first window of the training split, with the state that training stands at: the same targets for
-    /// every layer, wherever its budget ended.
+    /// Times the output layer on the first window of the training split, with the state that
+    /// training stands at: the same targets for every layer, wherever its budget ended.
     ///
     /// # Errors
     /// libtorch or the layer refused.
