@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 use lexmax_lab::config::Budget;
 use lexmax_lab::{
-    Experiment, Outcome, Overrides, Plan, RunOptions, RunSpec, catch_interrupts, prepare_corpus, run_plan,
-    status_of,
+    Experiment, Outcome, Overrides, Plan, RunOptions, RunSpec, catch_interrupts, check_results,
+    prepare_corpus, run_plan, status_of,
 };
 use lexmax_records::{RunRecord, RunStatus, RunStore};
 
@@ -108,6 +108,7 @@ fn summary(outcome: Outcome, results: &Path) -> Result<String> {
 
 /// The runs with their ids and states, and the time they need.
 fn table(plan: &Plan, results: &Path, only: &[String], again: bool) -> Result<String> {
+    check_results(plan, results)?;
     let records = RunStore::open(results).read_all()?.into_records();
     let runs = plan.only(only)?;
     let mut out = String::new();

@@ -23,6 +23,7 @@ fn two_files_of_one_name_do_not_push_each_other_out() {
         text.contains("ea/same.toml") && text.contains("eb/same.toml") && text.contains("--results"),
         "{text}"
     );
+    assert_eq!(project.lexmax(&["run", "eb/same.toml", "--dry-run"]).refused(), text);
     assert_eq!(read_records(&project.path("results/same/runs")), first);
     assert!(!project.path("results/same/superseded").exists());
     // In a folder of its own, by a path that leads there another way, and after a move of the file.

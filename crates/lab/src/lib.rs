@@ -67,7 +67,7 @@ pub use interrupts::{catch_interrupts, interrupted_status, status_of};
 pub use lexmax::{LAYERS, LayerEntry};
 pub use plan::{Plan, RunConfig, RunSpec};
 pub use prepare::{corpus_folder, prepare_corpus};
-pub use runner::{Outcome, RunOptions, run_plan};
+pub use runner::{Outcome, RunOptions, check_results, run_plan};
 pub use worker::{Event, Job, RunEnd, run_worker};
 
 /// Compiles the example of README.md.

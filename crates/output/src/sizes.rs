@@ -34,7 +34,7 @@ pub struct LayerSizes {
 }
 
 /// Range of a start range, for messages.
-pub const INIT_RANGE: &str = "a number above zero and below 1.7e38, since weights are drawn in f32";
+pub const INIT_RANGE: &str = "a number from 1.5e-45 to 1.7e38, since weights are drawn in f32";
 /// More are a mistake in a configuration: four terabytes of f32.
 const MOST_ELEMENTS: f64 = (1_u64 << 40) as f64;
 /// Names the embedding in errors.

@@ -5,6 +5,7 @@ mod edit;
 mod mistake;
 mod model;
 mod outputs;
+mod reader;
 mod section;
 mod set;
 mod training;

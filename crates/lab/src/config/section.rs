@@ -8,8 +8,9 @@ use lexmax_optim::OptimizerConfig;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::mistake::{Misplaced, read, read_by, take_tag, unknown_tag};
+use super::mistake::{Misplaced, take_tag, unknown_tag};
 use super::model::BackboneConfig;
+use super::reader::{read, read_by};
 use super::training::TrainingConfig;
 use crate::{LabError, Result};
 

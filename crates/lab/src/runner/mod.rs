@@ -20,6 +20,8 @@ use crate::{LabError, Result, machine};
 use child::run_child;
 use display::Display;
 
+pub use source::check_results;
+
 /// How a plan is run.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
@@ -63,7 +65,7 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     refuse(plan, &chosen)?;
     let store = RunStore::open(&options.results);
     let _lock = lock(&options.results)?;
-    source::check(plan, &options.results)?;
+    check_results(plan, &options.results)?;
     let set_aside = superseded::tidy(plan, &options.results)?;
     interrupts::catch_interrupts();
     let interrupts = interrupts::asked();

@@ -13,7 +13,7 @@ use crate::{LabError, Result};
 ///
 /// # Errors
 /// Such a file, with both paths; a folder that cannot be listed.
-pub(crate) fn check(plan: &Plan, results: &Path) -> Result<()> {
+pub fn check_results(plan: &Plan, results: &Path) -> Result<()> {
     let Ok(own) = plan.file.canonicalize() else { return Ok(()) };
     for stored in RunStore::open(results).read_all()?.stored {
         let run = stored.record.run;
