@@ -42,26 +42,26 @@ fn signal(process: &Child, name: &str) {
     assert!(kill.success());
 }
 
-fn interrupted_by(name: &str) {
+fn interrupted_by(name: &str, status: i32) {
     let project = Project::new(SMALL);
     let build = start(&project, &ENDLESS);
     wait_until_building(&project);
     signal(&build, name);
     let output = build.wait_with_output().unwrap();
     let err = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(130), "{err}");
+    assert_eq!(output.status.code(), Some(status), "{err}");
     assert!(err.contains("interrupted; nothing is left of the corpus"), "{err}");
     assert_eq!(in_data(&project), [""; 0]);
 }
 
 #[test]
 fn sigterm_ends_a_build_and_leaves_nothing() {
-    interrupted_by("TERM");
+    interrupted_by("TERM", 143);
 }
 
 #[test]
 fn ctrl_c_ends_a_build_and_leaves_nothing() {
-    interrupted_by("INT");
+    interrupted_by("INT", 130);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn build_that_waits_can_be_ended() {
     signal(&second, "TERM");
     let output = second.wait_with_output().unwrap();
     let err = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(130) && err.contains("another process is making it"), "{err}");
+    assert!(output.status.code() == Some(143) && err.contains("another process is making it"), "{err}");
     assert!(project.path("data/.big.lexmax.tmp/corpus").exists(), "the first build lost its folder");
     signal(&first, "TERM");
     first.wait().unwrap();

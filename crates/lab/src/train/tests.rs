@@ -257,6 +257,7 @@ fn a_checkpoint_that_does_not_fit_the_model_is_refused() {
     for (what, words) in
         [("row", "stands at row"), ("none", "without a carried state"), ("state", "a carried state")]
     {
+        sound.save(&file).unwrap();
         let mut changed = load();
         match what {
             "row" => changed.progress.row = rows,
