@@ -62,8 +62,7 @@ pub fn fuzz(root: &Path, wanted: &[String], seconds: u64) -> Result<()> {
 /// Runs one target. New inputs go to its folder below `fuzz/corpus`; the seeds are only read.
 fn run(root: &Path, host: &str, name: &str, seconds: u64) -> Result<()> {
     let folder = root.join("fuzz");
-    let [found, artifacts, seeds] =
-        ["corpus", "artifacts", "seeds"].map(|part| folder.join(part).join(name));
+    let [found, artifacts, seeds] = ["corpus", "artifacts", "seeds"].map(|part| folder.join(part).join(name));
     for made in [&found, &artifacts] {
         std::fs::create_dir_all(made).with_context(|| format!("make `{}`", made.display()))?;
     }

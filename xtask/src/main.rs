@@ -60,9 +60,7 @@ enum Task {
         only: Vec<String>,
     },
     /// Give changed and made-up input to every reader of foreign bytes.
-    #[command(
-        after_help = "Examples:\n  cargo xtask fuzz\n  cargo xtask fuzz text record --seconds 600"
-    )]
+    #[command(after_help = "Examples:\n  cargo xtask fuzz\n  cargo xtask fuzz text record --seconds 600")]
     Fuzz {
         /// Targets; all where none is named.
         #[arg(value_name = "TARGET", value_parser = PossibleValuesParser::new(fuzz::names()))]

@@ -18,7 +18,9 @@ const PACKAGE: &str = "lexmax-kernels";
 /// Runs unit and integration tests of the kernels once for each level; doctests are left out.
 pub fn sanitize(root: &Path) -> Result<()> {
     let Some(host) = nightly_host() else {
-        eprintln!("    skipped: AddressSanitizer needs a nightly toolchain (`rustup toolchain install nightly`)");
+        eprintln!(
+            "    skipped: AddressSanitizer needs a nightly toolchain (`rustup toolchain install nightly`)"
+        );
         return Ok(());
     };
     for level in machines::available_levels() {

@@ -133,7 +133,7 @@ training = { compute = "reference" }
 name = "many negatives"
 layer = "sampled"
 negatives = "per-row"
-samples = 60000000
+samples = 70000000
 "#;
 
 #[test]
@@ -146,7 +146,7 @@ fn certain_failures_are_known_before_the_first_run() {
         ("rows", "loss.reduction"),
         ("long batch", "4000 training tokens, expected at least 6000"),
         ("unfiltered", "gradient_filter"),
-        ("many negatives", "32 rows with 60000000 of their own"),
+        ("many negatives", "32 rows with 70000000 of their own"),
     ];
     let dry = project.lexmax(&[&RUN[..], &["--dry-run"]].concat()).good().out();
     assert_eq!(dry.lines().filter(|line| line.ends_with("waiting")).count(), 2, "{dry}");

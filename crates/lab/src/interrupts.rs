@@ -81,7 +81,7 @@ mod system {
     }
 
     /// Whether the process was started with a signal ignored.
-    fn is_ignored(signal: i32) -> bool {
+    pub(crate) fn is_ignored(signal: i32) -> bool {
         let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
         // SAFETY: without a new action sigaction changes nothing and writes the present one to the
         // place given, which is large enough; a result of zero says that it did, so that the value
@@ -163,6 +163,8 @@ mod system {
     }
 }
 
+#[cfg(all(test, unix))]
+pub(crate) use system::is_ignored;
 use system::listen;
 pub(crate) use system::note;
 

@@ -204,7 +204,11 @@ mod tests {
 
     #[test]
     fn process_ended_by_a_signal_is_stopped_and_not_failed() {
-        for (name, signal) in [("TERM", 15), ("INT", 2), ("HUP", 1)] {
+        // A shell cannot take back a signal that the tests were started with ignored.
+        let signals = [("TERM", 15), ("INT", 2), ("HUP", 1)];
+        for (name, signal) in
+            signals.into_iter().filter(|(_, signal)| !crate::interrupts::is_ignored(*signal))
+        {
             let (end, _) = end_of(&format!("kill -s {name} $$; sleep 60"), 0);
             assert_eq!(end, RunEnd::Stopped { signal: Some(signal) }, "{name}");
         }
