@@ -49,7 +49,8 @@ fn every_case_gives_a_line_and_the_lines_a_report() {
 
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(peers::LINES), &text).unwrap();
-    let environment = serde_json::to_string(&lexmax_lab::machine::environment(None, 1, "cpu", "f32")).unwrap();
+    let environment =
+        serde_json::to_string(&lexmax_lab::machine::environment(None, 1, "cpu", "f32")).unwrap();
     std::fs::write(folder.path().join(peers::ENVIRONMENT), environment).unwrap();
     let (well, table, error) = compare(&["report", folder.path().to_str().unwrap()]);
     assert!(well, "{error}");
