@@ -10,12 +10,12 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::{fuzz, invariants, libtorch, machines, step, suite};
+use crate::{invariants, libtorch, machines, step, suite};
 
 type Step = (&'static str, fn(&Path) -> Result<()>);
 
 /// The steps by name, cheap ones first. A new step is a line here.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 11] = [
     ("formatting", |root| cargo(root, &["fmt", "--all", "--", "--check"])),
     ("invariants", invariants::require),
     ("libtorch", libtorch::ensure),
@@ -25,13 +25,9 @@ const STEPS: [Step; 12] = [
     ("tests", |root| suite::run(root, &[])),
     ("levels", machines::levels),
     ("aarch64", machines::aarch64),
-    ("fuzz", |root| fuzz::fuzz(root, &[], FUZZ_SECONDS)),
     ("packages", packages),
     ("licences", licences),
 ];
-
-/// Seconds for each fuzz target: its seeds and a few thousand changes of them.
-const FUZZ_SECONDS: u64 = 5;
 
 /// The names of all steps, in order.
 pub fn names() -> [&'static str; STEPS.len()] {

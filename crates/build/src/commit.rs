@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Commit of the git checkout whose root is `root`, with `-dirty` where tracked files below `paths` (git's pathspecs)
-/// differ from it. None without git, and where `root` only lies inside another repository: its commit would tell of
-/// other sources.
+/// Commit of the git checkout whose root is `root`, with `-dirty` where tracked files below `paths`
+/// (git's pathspecs) differ from it. None without git, and where `root` only lies inside another
+/// repository: its commit would tell of other sources.
 pub fn commit_of(root: &Path, paths: &[&str]) -> Option<String> {
     let top = git(root, &["rev-parse", "--show-toplevel"], &[])?;
     if Path::new(top.trim_end_matches('\n')).canonicalize().ok()? != root.canonicalize().ok()? {
@@ -17,7 +17,7 @@ pub fn commit_of(root: &Path, paths: &[&str]) -> Option<String> {
     Some(format!("{}{dirty}", commit.trim()))
 }
 
-/// What git answers in `root`, where it answers at all.
+/// Output of git in `root`, or none where it fails.
 pub fn git(root: &Path, arguments: &[&str], paths: &[&str]) -> Option<String> {
     let mut command = Command::new("git");
     // A hook that builds has these set for the repository of the hook.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::{BuildError, Libtorch};
 
-/// Compiles the C++ file `source` of the package into the static library `name`, and links it with the
-/// OpenMP library that libtorch uses.
+/// Compiles the C++ file `source` of the package into the static library `name`, and links it with
+/// the OpenMP library that libtorch uses.
 ///
 /// # Errors
 /// No libtorch or none of its headers is found, or the compiler fails.

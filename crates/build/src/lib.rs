@@ -1,4 +1,5 @@
-//! Helper of build scripts: finds libtorch as tch does, and writes its folder into the run path of binaries.
+//! Helper of build scripts: finds libtorch as tch does, and writes its folder into the run path of
+//! binaries.
 //!
 //! ```
 //! // build.rs
@@ -7,9 +8,9 @@
 //! }
 //! ```
 //!
-//! tch's own build needs to be told where libtorch is: LIBTORCH names an unpacked one, or LIBTORCH_USE_PYTORCH=1 takes
-//! the PyTorch of the active Python. The same search is made here. With the feature `cpp`, `compile` builds C++ that
-//! stands on libtorch's headers.
+//! tch's own build needs to be told where libtorch is: LIBTORCH names an unpacked one, or
+//! LIBTORCH_USE_PYTORCH=1 takes the PyTorch of the active Python. The same search is made here.
+//! With the feature `cpp`, `compile` builds C++ that stands on libtorch's headers.
 
 mod commit;
 #[cfg(feature = "cpp")]
@@ -23,10 +24,11 @@ pub use libtorch::Libtorch;
 
 use std::path::PathBuf;
 
-/// Writes the folder of libtorch's libraries into the run path of the package's binaries, tests, examples and doctests.
+/// Writes the folder of libtorch's libraries into the run path of the package's binaries, tests,
+/// examples and doctests.
 ///
-/// Where no libtorch is found, cargo prints a warning that says the ways to have one. On docs.rs and on systems without
-/// run paths this does nothing.
+/// Where no libtorch is found, cargo prints a warning that says the ways to have one. On docs.rs
+/// and on systems without run paths this does nothing.
 pub fn run_path() {
     if docs_rs() || std::env::var_os("CARGO_CFG_UNIX").is_none() {
         return;
@@ -37,7 +39,8 @@ pub fn run_path() {
     }
 }
 
-/// Whether this is a build of the documentation by docs.rs, where there is no libtorch and nothing is linked.
+/// Whether this is a build of the documentation by docs.rs, where there is no libtorch and nothing
+/// is linked.
 pub fn docs_rs() -> bool {
     println!("cargo::rerun-if-env-changed=DOCS_RS");
     std::env::var_os("DOCS_RS").is_some()

@@ -1,4 +1,5 @@
-//! Where libtorch lies: the answer of torch-sys where a build script has it, and the search that torch-sys makes where not.
+//! Search for libtorch: the answer of torch-sys where a build script has it, and the search that
+//! torch-sys makes where not.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -24,10 +25,11 @@ pub struct Libtorch {
 
 impl Libtorch {
     /// Finds the libtorch that tch links in the same build, in the order of torch-sys:
-    /// LIBTORCH_USE_PYTORCH, LIBTORCH (with LIBTORCH_LIB and LIBTORCH_INCLUDE for its parts), the system's.
+    /// LIBTORCH_USE_PYTORCH, LIBTORCH (with LIBTORCH_LIB and LIBTORCH_INCLUDE for its parts), the
+    /// system's.
     ///
-    /// A package that depends on torch-sys itself gets the folder that torch-sys names. Call it from a
-    /// build script: it tells cargo which variables the answer depends on.
+    /// A package that depends on torch-sys itself gets the folder that torch-sys names. Call it
+    /// from a build script: it tells cargo which variables the answer depends on.
     ///
     /// # Errors
     /// No libtorch is there, or LIBTORCH_USE_PYTORCH is set and the active Python has no PyTorch.
@@ -59,7 +61,8 @@ impl Libtorch {
         } else {
             return Err(BuildError::NotFound);
         };
-        // LIBTORCH_INCLUDE names the folder above, as for torch-sys; the headers stand beside the libraries otherwise.
+        // LIBTORCH_INCLUDE names the folder above, as for torch-sys; the headers stand beside the
+        // libraries otherwise.
         let include = match variable("LIBTORCH_INCLUDE") {
             Some(root) => PathBuf::from(root).join("include"),
             None => lib.join("../include"),
@@ -79,7 +82,7 @@ fn last_folder(interpreter: &str, answer: Result<String, String>) -> Result<Path
     }
 }
 
-/// What a Python prints to [`PRINT_FOLDERS`], or why it prints nothing.
+/// Output of a Python for [`PRINT_FOLDERS`], or the reason that there is none.
 fn ask_python(interpreter: &str) -> Result<String, String> {
     let output = Command::new(interpreter).arg("-c").arg(PRINT_FOLDERS).output();
     let output = output.map_err(|error| error.to_string())?;

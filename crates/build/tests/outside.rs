@@ -1,4 +1,5 @@
-//! A project outside the workspace that follows README alone builds, and its binary starts from another folder.
+//! A project outside the workspace that follows README alone builds, and its binary starts from
+//! another folder.
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ fn profiles(manifest: &str) -> &str {
 }
 
 #[test]
-fn project_outside_that_follows_readme_builds_and_starts_anywhere() {
+fn project_made_from_readme_builds_and_starts_anywhere() {
     let (root, folder) = (root(), tempfile::tempdir().unwrap());
     let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
     let libtorch = std::env::var("LIBTORCH");

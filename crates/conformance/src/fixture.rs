@@ -108,7 +108,8 @@ impl Built {
         self.variables().into_iter().map(|(name, variable)| (name, rows(&variable))).collect()
     }
 
-    /// Names of the variables that one step of plain SGD on a batch does not change, or that have no gradient.
+    /// Names of the variables that one step of plain SGD on a batch does not change, or that have
+    /// no gradient.
     ///
     /// # Panics
     /// Where the layer refuses the targets.

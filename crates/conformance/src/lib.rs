@@ -1,9 +1,10 @@
-//! The laws that every output layer obeys, as one suite: a layer that passes can be used wherever another one can.
+//! The laws that every output layer obeys, as one suite: a layer that passes can be used wherever
+//! another one can.
 //!
-//! A test of a layer names it, says how it is built and which options it refuses, and calls [`check`]. The suite
-//! builds the layer in f64, f32 and bf16, with every loss option, on the reference path and on the fastest one,
-//! there also with row-sparse gradients, and panics at the first law that does not hold: it is meant for test code,
-//! as a dev-dependency.
+//! A test of a layer names it, says how it is built and which options it refuses, and calls
+//! [`check`]. The suite builds the layer in f64, f32 and bf16, with every loss option, on the
+//! reference path and on the fastest one, there also with row-sparse gradients, and panics at the
+//! first law that does not hold: it is meant for test code, as a dev-dependency.
 //!
 //! ```no_run
 //! # fn build_my_layer(_: &lexmax_output::BuildContext<'_>, _: lexmax_output::LossOptions)
@@ -19,9 +20,9 @@
 //! });
 //! ```
 //!
-//! The rest are helpers for tests of one layer: [`Built`], a layer whose parameters are away from zero, [`wave`] for
-//! tensors without a pattern, [`numbers`], the arithmetic of slow f64 oracles, and
-//! [`golden_files`], the cases that other packages computed.
+//! The rest are helpers for tests of one layer: [`Built`], a layer whose parameters are away from
+//! zero, [`wave`] for tensors without a pattern, [`numbers`], the arithmetic of slow f64 oracles,
+//! and [`golden_files`], the cases that other packages computed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -46,7 +47,8 @@ use subject::Trial;
 /// # Panics
 /// At the first law that the layer breaks, with the law, the dtype, the option and the numbers.
 pub fn check(case: &Case<'_>) {
-    // The tensors are tiny: handing them to a pool of threads costs more than the work, above all with tests in parallel.
+    // The tensors are tiny: handing them to a pool of threads costs more than the work, above all
+    // with tests in parallel.
     let _threads = OneThread::enter();
     for compute in [Compute::Reference, Compute::Fastest] {
         laws::check(&Trial { case, compute, sparse: false });

@@ -12,7 +12,8 @@ use crate::normal;
 /// How a layer is built for a case.
 pub type Builder<'a> = dyn Fn(&BuildContext<'_>, LossOptions) -> Result<Box<dyn OutputLayer>> + 'a;
 
-/// One row of the conformance table: a layer with fixed options of its own, tested under every shared option.
+/// One row of the conformance table: a layer with fixed options of its own, tested under every
+/// shared option.
 pub struct Case<'a> {
     /// Name for messages.
     pub name: &'a str,
@@ -97,7 +98,8 @@ impl Trial<'_> {
         self.build_with(SEED, path, kind, options)
     }
 
-    /// Tries to build the layer from a root seed, which its variables do not show: they are drawn anew.
+    /// Tries to build the layer from a root seed, which its variables do not show: they are drawn
+    /// anew.
     pub(crate) fn build_with(
         &self,
         seed: u64,
@@ -126,14 +128,15 @@ impl Trial<'_> {
         Ok(Subject { layer, store, hidden, targets })
     }
 
-    /// As [`Trial::try_build`], where the build must succeed.
+    /// Builds the layer like [`Trial::try_build`], and panics where that fails.
     pub(crate) fn subject(&self, kind: Kind, options: LossOptions) -> Subject {
         self.try_build(kind, options).unwrap_or_else(|error| panic!("{}: build failed: {error}", self.name))
     }
 }
 
 impl Subject {
-    /// The generator that every loss of a law is computed with: surrogates then draw the same negatives.
+    /// The generator that every loss of a law is computed with: surrogates then draw the same
+    /// negatives.
     pub(crate) fn rng() -> Generator {
         generator(SEED, "negatives", 0)
     }

@@ -1,10 +1,12 @@
 //! For tests: a device of libtorch beside the CPU, on a machine that has none.
 //!
-//! Code that runs on a GPU must make its tensors there, move its targets there and read its numbers back. A machine without a GPU
-//! never sees the line that forgot to. [`second_device`] gives such a machine a `Device::Cuda(0)` made of host memory: every
-//! operation computes what the CPU computes, tensors of both devices in one operation are an error as on a GPU, and
-//! `tch::Cuda::device_count()` says 1. It is slow (every operation copies) and knows dense tensors only. Where libtorch is a CUDA
-//! build with a GPU, the device is that GPU, and the same tests test the real thing.
+//! Code that runs on a GPU must make its tensors there, move its targets there and read its numbers
+//! back. A machine without a GPU never sees the line that forgot to. [`second_device`] gives such a
+//! machine a `Device::Cuda(0)` made of host memory: every operation computes what the CPU computes,
+//! tensors of both devices in one operation are an error as on a GPU, and
+//! `tch::Cuda::device_count()` says 1. It is slow (every operation copies) and knows dense tensors
+//! only. Where libtorch is a CUDA build with a GPU, the device is that GPU, and the same tests test
+//! the real thing.
 //!
 //! ```
 //! use lexmax_second_device::second_device;
@@ -47,14 +49,15 @@ unsafe extern "C" {
     fn lexmax_second_device_install(message: *mut c_char, capacity: usize) -> c_int;
 }
 
-/// The device, installed at the first call. Call it before the first backward pass of the process: libtorch counts its devices
-/// then, once.
+/// The device, installed at the first call. Call it before the first backward pass of the process:
+/// libtorch counts its devices then, once.
 ///
 /// # Errors
 /// A CUDA build of libtorch without a GPU; a libtorch that does not take the device.
 pub fn second_device() -> Result<Device, NoSecondDevice> {
     let mut message = [0_u8; 1024];
-    // SAFETY: `message` has the length that is given; the other side writes bytes within it and keeps no pointer.
+    // SAFETY: `message` has the length that is given; the other side writes bytes within it and
+    // keeps no pointer.
     let code = unsafe { lexmax_second_device_install(message.as_mut_ptr().cast(), message.len()) };
     match code {
         0 | 1 => Ok(Device::Cuda(0)),

@@ -40,15 +40,18 @@ fn follows_the_distribution(trial: &Trial<'_>, subject: &Subject) {
         statistic += (rest_seen - rest_expected).powi(2) / rest_expected;
         cells += 1.0;
     }
-    // Five standard deviations of a chi-square with `cells - 1` degrees of freedom; the seed is fixed.
+    // Five standard deviations of a chi-square with `cells - 1` degrees of freedom; the seed is
+    // fixed.
     let freedom: f64 = (cells - 1.0_f64).max(1.0);
     let allowed = freedom + 5.0 * (2.0 * freedom).sqrt();
     assert!(statistic <= allowed, "{}: chi-square of draws {statistic:.1}, allowed {allowed:.1}", trial.name);
 }
 
-/// The draws of `sample` and the negatives of `loss` come from the generator alone, whatever the number of threads.
+/// The draws of `sample` and the negatives of `loss` come from the generator alone, whatever the
+/// number of threads.
 fn same_seed_same_draws(trial: &Trial<'_>) {
-    // Large enough that the fused kernels have work for several threads, were it only for their products.
+    // Large enough that the fused kernels have work for several threads, were it only for their
+    // products.
     let trial = &Trial { case: &Case { vocab_size: LARGE, ..*trial.case }, ..*trial };
     let run = |threads: i32| {
         tch::set_num_threads(threads);

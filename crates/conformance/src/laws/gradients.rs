@@ -1,5 +1,5 @@
-//! Laws of the gradients: they are the derivatives of the loss, for every parameter and for the hidden states, also
-//! under a random weight on each row's loss.
+//! Laws of the gradients: they are the derivatives of the loss, for every parameter and for the
+//! hidden states, also under a random weight on each row's loss.
 
 use tch::{Kind, Tensor};
 
@@ -26,7 +26,8 @@ pub(crate) fn check(trial: &Trial<'_>) {
     answers_are_differentiable(trial);
 }
 
-/// The objective of the check: each row's loss with a random weight of its own (a wrong upstream gradient shows here).
+/// The objective of the check: each row's loss with a random weight of its own (a wrong upstream
+/// gradient shows here).
 fn objective(subject: &mut Subject, upstream: &Tensor) -> Tensor {
     (subject.loss().tensor() * upstream).sum(Kind::Double)
 }
@@ -66,7 +67,8 @@ fn finite_differences(trial: &Trial<'_>, options: LossOptions) {
     }
 }
 
-/// Every trainable parameter has a gradient after one backward pass, and a step along it lowers the loss.
+/// Every trainable parameter has a gradient after one backward pass, and a step along it lowers the
+/// loss.
 fn every_parameter_learns(trial: &Trial<'_>) {
     let mut subject = trial.subject(Kind::Double, LossOptions::default());
     let before = subject.loss();
@@ -86,8 +88,8 @@ fn every_parameter_learns(trial: &Trial<'_>) {
     );
 }
 
-/// A second pass over a kept graph gives the same gradients, whatever became of the first ones: clipping and momentum change
-/// them in place.
+/// A second pass over a kept graph gives the same gradients, whatever became of the first ones:
+/// clipping and momentum change them in place.
 fn a_kept_graph_gives_the_same_again(trial: &Trial<'_>) {
     for reduction in [Reduction::None, Reduction::Mean] {
         let mut subject = trial.subject(Kind::Double, LossOptions { reduction, ..LossOptions::default() });
@@ -109,7 +111,8 @@ fn a_kept_graph_gives_the_same_again(trial: &Trial<'_>) {
     }
 }
 
-/// The gradients through `log_prob` are those through the entries of `log_probs`; best classes are numbers without a graph.
+/// The gradients through `log_prob` are those through the entries of `log_probs`; best classes are
+/// numbers without a graph.
 fn answers_are_differentiable(trial: &Trial<'_>) {
     let subject = trial.subject(Kind::Double, LossOptions::default());
     let upstream = normal(&mut generator(8, "upstream", 0), &[ROWS], 1.0);

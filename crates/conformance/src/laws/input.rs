@@ -1,4 +1,5 @@
-//! Laws of bad input: an error that names the operation, what was given and what was expected, never a panic.
+//! Laws of bad input: an error that names the operation, what was given and what was expected,
+//! never a panic.
 
 use tch::{Device, Kind, Tensor};
 

@@ -1,4 +1,5 @@
-//! Laws of the training loss: what exact layers compute, what the shared options mean, what ignored rows do.
+//! Laws of the training loss: what exact layers compute, what the shared options mean, what ignored
+//! rows do.
 
 use tch::{Kind, Tensor};
 
@@ -48,7 +49,8 @@ fn refused(trial: &Trial<'_>, kind: Kind, options: LossOptions, name: &str) {
     }
 }
 
-/// `l_i = -(1 - e) w[y_i] log p(y_i) - e/V sum_c w[c] log p(c)`, from the layer's own dense log-probabilities.
+/// `l_i = -(1 - e) w[y_i] log p(y_i) - e/V sum_c w[c] log p(c)`, from the layer's own dense
+/// log-probabilities.
 fn formula(trial: &Trial<'_>, subject: &Subject, options: &LossOptions) -> Tensor {
     let dense = subject.layer.log_probs(&subject.hidden).unwrap().into_tensor().to_kind(Kind::Double);
     let ones = vec![1.0; trial.vocab_size as usize];
@@ -123,7 +125,8 @@ fn reductions(trial: &Trial<'_>, kind: Kind, options: &LossOptions) {
     assert_close(&format!("{}: mean, {options:?}", trial.name), &mean, &(total / weight), kind, 64.0);
 }
 
-/// Rows with the ignored target, put between the others, change neither loss nor gradient; their own loss is zero.
+/// Rows with the ignored target, put between the others, change neither loss nor gradient; their
+/// own loss is zero.
 fn ignored_rows(trial: &Trial<'_>, kind: Kind, options: &LossOptions) {
     for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
         let options = LossOptions { ignore_index: Some(IGNORED), reduction, ..options.clone() };
@@ -168,8 +171,8 @@ fn ignored_rows(trial: &Trial<'_>, kind: Kind, options: &LossOptions) {
     }
 }
 
-/// A batch in which every row is ignored has loss zero and gradients zero, not NaN; its backward pass runs, for hidden states that
-/// need no gradient too.
+/// A batch in which every row is ignored has loss zero and gradients zero, not NaN; its backward
+/// pass runs, for hidden states that need no gradient too.
 fn nothing_counts(trial: &Trial<'_>, kind: Kind) {
     for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
         for trains_hidden in [true, false] {

@@ -1,5 +1,5 @@
-//! Law of the two paths: the fused kernels and plain ATen give the same loss and the same gradients, to rounding, under every
-//! shared option.
+//! Law of the two paths: the fused kernels and plain ATen give the same loss and the same
+//! gradients, to rounding, under every shared option.
 
 use tch::Kind;
 

@@ -1,4 +1,5 @@
-//! Laws of the parameters: saved and loaded they give the same answer, and they are as many as the layer says.
+//! Laws of the parameters: saved and loaded they give the same answer, and they are as many as the
+//! layer says.
 
 use tch::Kind;
 

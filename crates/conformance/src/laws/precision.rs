@@ -1,4 +1,5 @@
-//! Laws of the element types: f32 is as close to f64 as a plain f32 softmax of the same size is, bf16 trains.
+//! Laws of the element types: f32 is as close to f64 as a plain f32 softmax of the same size is,
+//! bf16 trains.
 
 use tch::{Kind, Tensor};
 
@@ -12,7 +13,8 @@ pub(crate) fn check(trial: &Trial<'_>) {
     let truth = log_prob(&trial.subject(Kind::Double, LossOptions::default()));
     let single = log_prob(&trial.subject(Kind::Float, LossOptions::default()));
     let error = difference(&single, &truth);
-    // The factor leaves room for products in series (a tree's path, a cluster's projection), not for another algorithm.
+    // The factor leaves room for products in series (a tree's path, a cluster's projection), not
+    // for another algorithm.
     let allowed =
         16.0 * plain_error(trial, Kind::Float) + 32.0 * epsilon(Kind::Float) * magnitude(&truth).max(1.0);
     assert!(error <= allowed, "{}: f32 log_prob is off by {error:.3e}, allowed {allowed:.3e}", trial.name);
@@ -44,7 +46,8 @@ fn log_prob(subject: &Subject) -> Tensor {
     subject.layer.log_prob(&subject.hidden, &subject.targets).unwrap().into_tensor()
 }
 
-/// Error of the textbook computation with products of some kind on logits of this case's size: the yardstick.
+/// Error of the textbook computation with products of some kind on logits of this case's size: the
+/// yardstick.
 fn plain_error(trial: &Trial<'_>, kind: Kind) -> f64 {
     let mut rng = generator(9, "yardstick", 0);
     let hidden = normal(&mut rng, &[64, trial.hidden_size], 1.0).to_kind(kind);

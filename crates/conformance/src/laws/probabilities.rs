@@ -1,5 +1,5 @@
-//! Laws of the distribution: probabilities sum to 1, `log_prob` is an entry of `log_probs`, rows are independent, the
-//! exact top-k is the top of the dense row.
+//! Laws of the distribution: probabilities sum to 1, `log_prob` is an entry of `log_probs`, rows
+//! are independent, the exact top-k is the top of the dense row.
 
 use tch::{Kind, Tensor};
 
