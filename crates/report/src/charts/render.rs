@@ -66,7 +66,9 @@ pub fn png(drawing: &Drawing) -> Result<Vec<u8>, RenderError> {
     let mut encoder = png::Encoder::new(&mut file, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::Best);
+    // The slow levels make files of half the size and take seconds for each in an unoptimised build.
+    encoder.set_compression(png::Compression::Fast);
+    encoder.set_adaptive_filter(png::AdaptiveFilterType::Adaptive);
     let mut writer = check(encoder.write_header())?;
     check(writer.write_image_data(&small))?;
     check(writer.finish())?;

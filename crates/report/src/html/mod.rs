@@ -68,7 +68,7 @@ fn outputs(summary: &Summary) -> Markup {
             p.note { "No run finished, so there are no figures to compare. The errors are below." }
         }
         p {
-            "By rising test perplexity. "
+            "By rising test perplexity, outputs of the ranked test tokens first. "
             @match (summary.without_reference(), summary.reference) {
                 (None, Some(reference)) => { "The reference is " b { (summary.outputs[reference].name) } "." }
                 (why, _) => { (why.unwrap_or_default()) }
