@@ -184,8 +184,8 @@ mod tests {
                 "unknown key `nmbers` in `inner.a`; did you mean `numbers`? expected one of `numbers`, `word`",
             ),
             (
-                "size = 1\ninner.a.word = \"plane\"",
-                "unknown name `plane` in `inner.a.word`; did you mean `plain`? expected one of `plain`, `counted`",
+                "size = 1\ninner.a.word = \"plan\"",
+                "unknown name `plan` in `inner.a.word`; did you mean `plain`? expected one of `plain`, `counted`",
             ),
             (
                 "size = 1\ninner.a.word = {}",
