@@ -11,6 +11,8 @@
 //! tch's own build needs to be told where libtorch is: LIBTORCH names an unpacked one, or
 //! LIBTORCH_USE_PYTORCH=1 takes the PyTorch of the active Python. The same search is made here.
 //! With the feature `cpp`, `compile` builds C++ that stands on libtorch's headers.
+// The example is a whole build script.
+#![allow(clippy::needless_doctest_main)]
 
 mod commit;
 #[cfg(feature = "cpp")]

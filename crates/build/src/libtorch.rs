@@ -76,7 +76,7 @@ fn last_folder(interpreter: &str, answer: Result<String, String>) -> Result<Path
     let refuse = |answer: String| BuildError::Python { interpreter: interpreter.to_owned(), answer };
     let answer = answer.map_err(refuse)?;
     let folders = answer.lines().filter_map(|line| line.strip_prefix("LIBTORCH_LIB: "));
-    match folders.last() {
+    match folders.next_back() {
         Some(folder) => Ok(PathBuf::from(folder)),
         None => Err(refuse(answer)),
     }
