@@ -75,7 +75,7 @@ impl Libtorch {
 fn last_folder(interpreter: &str, answer: Result<String, String>) -> Result<PathBuf, BuildError> {
     let refuse = |answer: String| BuildError::Python { interpreter: interpreter.to_owned(), answer };
     let answer = answer.map_err(refuse)?;
-    let folders = answer.lines().filter_map(|line| line.strip_prefix("LIBTORCH_LIB: "));
+    let mut folders = answer.lines().filter_map(|line| line.strip_prefix("LIBTORCH_LIB: "));
     match folders.next_back() {
         Some(folder) => Ok(PathBuf::from(folder)),
         None => Err(refuse(answer)),

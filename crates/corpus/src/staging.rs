@@ -24,6 +24,8 @@ const SUFFIX: &str = ".lexmax.tmp";
 const WAIT: Duration = Duration::from_millis(50);
 
 /// Start of a build.
+// One value a build: its size is of no account.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Start {
     /// Nothing is there: build it here.
     Build(Staging),

@@ -143,7 +143,7 @@ fn a_link_without_an_end_a_pipe_and_a_locked_file_are_skipped() {
     }
     let locked = scene.file("locked.json");
     std::fs::write(&locked, "{}").unwrap();
-    std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o000)).unwrap();
     // An administrator reads it all the same, and finds no record.
     let words = if std::fs::read(&locked).is_ok() { "not a run record" } else { "cannot read it" };
     scene.skips_what_is_there("locked.json", words);
