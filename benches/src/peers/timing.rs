@@ -223,6 +223,12 @@ impl Timer<'_> {
     }
 }
 
+/// Commit of the sources as they are now; changes below `results` are none of theirs.
+fn commit() -> Option<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    lexmax_build::commit_of(&root, &[".", ":(exclude)results"])
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -276,10 +282,4 @@ mod tests {
         assert!(error.contains("no folder of a machine"), "{error}");
         assert!(report_all(&results.path().join("none")).unwrap_err().to_string().contains("list"));
     }
-}
-
-/// The commit of the sources as they are now; changes below `results` are none of theirs.
-fn commit() -> Option<String> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    lexmax_build::commit_of(&root, &[".", ":(exclude)results"])
 }

@@ -148,7 +148,7 @@ fn main() {
     let (store, other) = (nn::VarStore::new(Device::Cpu), nn::VarStore::new(Device::Cpu));
     let layer = build(&store, Compute::Fastest);
     // The same parameters, by plain ATen.
-    let mut reference = build(&other, Compute::Reference);
+    let reference = build(&other, Compute::Reference);
     let targets = draw_targets(rows, vocab, given.get(6).is_some_and(|word| word == "uniform"));
     let ids = Tensor::from_slice(&targets);
     let noise: Vec<f32> = {

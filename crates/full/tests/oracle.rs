@@ -89,7 +89,7 @@ proptest! {
 fn a20_10_sigsoftmax_takes_the_logarithm_of_the_sigmoid_directly() {
     let transform = LogitTransform::Sigsoftmax;
     for kind in [Kind::Double, Kind::Float] {
-        let mut built =
+        let built =
             build_config((5, 1), kind, &FullConfig { bias: false, transform, ..FullConfig::default() });
         // Class 1 is 60 nats below class 0: the sigmoid of both is one.
         let weight = Tensor::from_slice(&[1e4, 1e4 - 60.0, 0.0, -800.0, -1e4]).view([5, 1]);
@@ -143,7 +143,7 @@ fn a20_14_each_row_has_its_own_upstream_gradient() {
     let targets = Tensor::from_slice(&[0_i64, 3, 1]);
     let (hidden, weight) = (values(5, &[3, 4], 1.0), values(6, &[7, 4], 1.0));
     let gradient = |by_rows: bool| {
-        let mut built = build((7, 4), options.clone());
+        let built = build((7, 4), options.clone());
         tch::no_grad(|| built.store.variables()["weight"].shallow_clone().copy_(&weight));
         let loss = built.layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap();
         let factor = if by_rows { upstream.shallow_clone() } else { upstream.get(0) };
@@ -162,8 +162,8 @@ fn a20_14_each_row_has_its_own_upstream_gradient() {
 fn a20_18_ignored_rows_are_not_in_the_mean() {
     let options = LossOptions { ignore_index: Some(2), ..LossOptions::default() };
     let hidden = values(7, &[4, 4], 1.0);
-    let mut built = build((7, 4), options);
-    let mut loss = |targets: &[i64]| {
+    let built = build((7, 4), options);
+    let loss = |targets: &[i64]| {
         let targets = Tensor::from_slice(targets);
         let rows = targets.size()[0];
         let rng = &mut generator(1, "negatives", 0);

@@ -119,7 +119,7 @@ fn gradients_of_two_batches_add_up_and_a_kept_graph_gives_them_again() {
         );
         let hidden = uniform(&mut made.rng, &[6, HIDDEN], 1.0);
         let targets = Tensor::from_slice(&TARGETS);
-        let mut loss = || {
+        let loss = || {
             made.layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().into_tensor() * 3.0
         };
         loss().backward();

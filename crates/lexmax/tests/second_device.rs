@@ -153,7 +153,7 @@ fn every_layer_computes_there_what_it_computes_here() {
 #[test]
 fn bad_input_is_found_there_too() {
     let Some(device) = there() else { return };
-    let mut subject = build(LAYERS[0], device, Kind::Float).unwrap();
+    let subject = build(LAYERS[0], device, Kind::Float).unwrap();
     let targets = (&subject.targets + (subject.targets.eq(11) * V)).to_device(device);
     let error = subject.layer.loss(&subject.hidden, &targets, &mut draws(1)).unwrap_err();
     assert!(matches!(error, OutputError::Target { row: 4, given: 51, .. }), "{error}");

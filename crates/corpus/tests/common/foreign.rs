@@ -69,7 +69,7 @@ pub fn tar(ustar: bool) -> Vec<u8> {
     let mut header = [0_u8; 512];
     let mut put = |at: usize, bytes: &[u8]| header[at..][..bytes.len()].copy_from_slice(bytes);
     put(0, b"t.txt");
-    put(100, b"0000644\0000000000\0000000000\0");
+    put(100, b"0000644\x000000000\x000000000\x00");
     put(124, format!("{:011o}\0", TEXT.len()).as_bytes());
     put(136, b"14712345671\0");
     put(156, b"0");

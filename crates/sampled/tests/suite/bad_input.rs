@@ -81,8 +81,8 @@ fn proposals_by_frequency_need_counts() {
 
 #[test]
 fn tensors_that_do_not_fit_are_errors() {
-    let mut fixture = Fixture::new(&SampledConfig::default());
-    let mut error = |hidden: &Tensor, targets: &Tensor| {
+    let fixture = Fixture::new(&SampledConfig::default());
+    let error = |hidden: &Tensor, targets: &Tensor| {
         fixture.layer.loss(hidden, targets, &mut generator(1, "negatives", 0)).unwrap_err().to_string()
     };
     let hidden = Tensor::zeros([N, D], (Kind::Double, Device::Cpu));

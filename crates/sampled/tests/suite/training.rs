@@ -24,7 +24,7 @@ fn a_few_steps_lower_the_loss_and_the_exact_one() {
                 unique: drawn,
                 ..SampledConfig::default()
             };
-            let mut fixture = Fixture::new(&config);
+            let fixture = Fixture::new(&config);
             let mut optimizer = nn::Sgd::default().build(&fixture.store, 0.2).unwrap();
             let (mut losses, before) = (vec![], exact_nll(&fixture));
             for step in 0..60 {
@@ -50,8 +50,8 @@ fn a_few_steps_lower_the_loss_and_the_exact_one() {
 fn different_steps_draw_different_negatives() {
     for negatives in [NegativeSets::Shared, NegativeSets::PerRow] {
         let config = SampledConfig { negatives, samples: Some(V / 2), ..SampledConfig::default() };
-        let mut fixture = Fixture::new(&config);
-        let mut loss = |step| {
+        let fixture = Fixture::new(&config);
+        let loss = |step| {
             let mut rng = generator(7, "negatives", step);
             fixture.layer.loss(&fixture.hidden, &fixture.targets, &mut rng).unwrap().value().unwrap()
         };
