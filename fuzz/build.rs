@@ -1,10 +1,7 @@
-//! The run path of libtorch for the targets that link it.
-
-#[path = "../build/rpath.rs"]
-mod rpath;
+//! Writes the run path of libtorch into the targets that link it.
 
 fn main() {
     if std::env::var_os("CARGO_FEATURE_LAB").is_some() {
-        rpath::main();
+        lexmax_build::run_path();
     }
 }

@@ -1,7 +1,7 @@
 //! A run's record. What is read is written and read again: the same.
 #![no_main]
 
-use lexmax_records::{RunId, RunStore};
+use lexmax_records::{RunId, RunRecord, RunStore};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -15,8 +15,9 @@ fuzz_target!(|data: &[u8]| {
         Ok(record) => {
             let record = record.expect("the file is there");
             let text = serde_json::to_string(&record).expect("a record is JSON");
-            let again = serde_json::from_str(&text).expect("what was written is read");
-            assert_eq!(record, again);
+            let again: RunRecord = serde_json::from_str(&text).expect("what was written is read");
+            // Compared as text: what is not a number is not equal to itself.
+            assert_eq!(text, serde_json::to_string(&again).expect("a record is JSON"));
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
