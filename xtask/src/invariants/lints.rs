@@ -27,8 +27,11 @@ pub fn check(file: &SourceFile) -> Vec<String> {
     Vec::new()
 }
 
+/// Whether a manifest takes the lints; a package that is the root of a workspace of its own has none
+/// to take.
 fn takes_workspace_lints(manifest: &str) -> bool {
-    !manifest.contains("[package]\n") || manifest.contains("\n[lints]\nworkspace = true\n")
+    let is_member = manifest.contains("[package]\n") && !manifest.lines().any(|line| line == "[workspace]");
+    !is_member || manifest.contains("\n[lints]\nworkspace = true\n")
 }
 
 #[cfg(test)]
