@@ -26,9 +26,9 @@ pub struct Gradients<'a, T> {
     pub class_weight: Option<&'a mut [T]>,
     /// `[C]`.
     pub class_bias: Option<&'a mut [T]>,
-    /// One row for each of [`Groups::words`], `[R, D]`.
+    /// One row for each of [`words`](super::Groups::words), `[R, D]`.
     pub weight: Option<&'a mut [T]>,
-    /// One number for each of [`Groups::words`], `[R]`.
+    /// One number for each of [`words`](super::Groups::words), `[R]`.
     pub bias: Option<&'a mut [T]>,
 }
 
