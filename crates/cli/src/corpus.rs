@@ -30,7 +30,8 @@ Text is UTF-8. Other encodings, archives and files packed by other programs are 
 long window needs that much memory, at most 2 GiB.
 
 A folder that holds a corpus made with the same options from the same files is opened as it is, and a build waits for one
-at work on the same folder. Ctrl-C and SIGTERM leave nothing of a corpus in the making, with exit status 130.
+at work on the same folder. Ctrl-C and SIGTERM leave nothing of a corpus in the making; the exit
+status is 130 or 143 then.
 
 Examples:
   lexmax corpus build --train train.txt.gz --valid valid.txt.gz --test test.txt.gz \\
