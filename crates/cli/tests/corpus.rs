@@ -223,5 +223,5 @@ fn text_of_one_line_is_dealt_out_in_tokens() {
         .find(|line| line.starts_with("tokens"))
         .map_or(vec![], |line| line.split_whitespace().skip(1).map(str::to_owned).collect());
     assert_eq!(tokens, ["1,800", "100", "100"]);
-    assert!(built.err().contains("1 lines are too few"), "{}", built.err());
+    assert!(built.err().contains("too few lines to deal out (1)"), "{}", built.err());
 }

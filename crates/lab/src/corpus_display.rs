@@ -62,7 +62,7 @@ impl Observer for CorpusDisplay {
                 self.note(&format!("{}: was made with the same options before; opened", out.display()));
             }
             Event::DealtInTokens { lines, tokens } => self.note(&format!(
-                "{lines} lines are too few to deal out: the first of {tokens} tokens are for training, then valid, then test"
+                "the text has too few lines to deal out ({lines}): the first of its {tokens} tokens are for training, then valid, then test"
             )),
         }
     }
