@@ -205,6 +205,8 @@ fn sigsoftmax(
 }
 
 /// A layer behind the trait.
+// A hierarchical configuration builds a boxed layer itself.
+#[cfg(any(feature = "full", feature = "sampled", feature = "adaptive", feature = "mixture"))]
 fn boxed<L: OutputLayer + 'static>(layer: L) -> Box<dyn OutputLayer> {
     Box::new(layer)
 }
