@@ -17,9 +17,9 @@ fuzz_target!(|data: &[u8]| {
     match Experiment::load(&file, &Overrides { set, threads: None }) {
         Ok(experiment) => {
             for output in &experiment.outputs {
-                let text = serde_json::to_string(&output.config).expect("an output is JSON");
+                let text = serde_json::to_string(&output.layer).expect("an output is JSON");
                 let again = serde_json::from_str(&text);
-                assert_eq!(Some(&output.config), again.ok().as_ref(), "{text}");
+                assert_eq!(Some(&output.layer), again.ok().as_ref(), "{text}");
                 let text = serde_json::to_string(&output.training).expect("training options are JSON");
                 let again = serde_json::from_str(&text);
                 assert_eq!(Some(&output.training), again.ok().as_ref(), "{text}");
