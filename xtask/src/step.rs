@@ -8,6 +8,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace;
 
+/// Where the property tests (proptest) read the seed of their cases.
+const CASES_SEED: &str = "PROPTEST_RNG_SEED";
+
 /// Runs one step: prints its name, then how long it took; an error says which step failed, and ends
 /// the task.
 pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -21,7 +24,8 @@ pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
 /// Cargo at the workspace root, with the environment of the user's shell: what the cargo that
 /// started this task added is taken out, for a build script that watches such a variable would run
 /// anew with every change between `cargo xtask test` and `cargo test` (for torch-sys that is a
-/// minute of C++).
+/// minute of C++). Property tests draw the same cases at every run here; under plain `cargo test`
+/// they draw new ones.
 pub fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
@@ -29,6 +33,9 @@ pub fn cargo(root: &Path) -> Command {
         if set_by_cargo(root, &name.to_string_lossy(), Path::new(&value)) {
             command.env_remove(&name);
         }
+    }
+    if std::env::var_os(CASES_SEED).is_none() {
+        command.env(CASES_SEED, "13");
     }
     command
 }

@@ -41,6 +41,7 @@ fn run<T: Element + Into<f64>>(
         d_hidden: wide(made.hidden),
         d_weight: wide(made.weight),
         d_bias: wide(made.bias),
+        ..Answer::default()
     };
     (answer, filtered)
 }

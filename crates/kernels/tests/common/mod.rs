@@ -109,6 +109,9 @@ pub struct Answer {
     pub d_hidden: Vec<f64>,
     pub d_weight: Vec<f64>,
     pub d_bias: Vec<f64>,
+    /// For the gradients of hidden states, weights and bias, the largest sum of magnitudes of the terms that one number of them
+    /// is made of. A gradient that cancels rounds by their measure, not by its own. Zeros where it is not known.
+    pub magnitudes: [f64; 3],
 }
 
 /// Every transform of logits, the soft cap with the number that the problems use.
@@ -159,7 +162,9 @@ macro_rules! naive {
                 d_hidden: vec![0.0; rows * size],
                 d_weight: vec![0.0; vocab * size],
                 d_bias: vec![0.0; vocab],
+                magnitudes: [0.0; 3],
             };
+            let mut magnitudes = [vec![0.0; rows * size], vec![0.0; vocab * size], vec![0.0; vocab]];
             let mut d_hidden: Vec<$kind> = vec![0.0; rows * size];
             let mut d_weight: Vec<$kind> = vec![0.0; vocab * size];
             let mut d_bias: Vec<$kind> = vec![0.0; vocab];
@@ -202,13 +207,21 @@ macro_rules! naive {
                         + e / smoothed * (total * p - weight_of(c))
                         + 2.0 * z_loss * w_y * lse * p;
                     let g = upstream[i] * g * slope[c];
+                    let terms = (1.0 - e) * w_y * df.abs() * (p + one)
+                        + e / smoothed * (total * p + weight_of(c))
+                        + 2.0 * z_loss * w_y * lse.abs() * p;
+                    let terms = f64::from(upstream[i] * terms * slope[c]).abs();
                     d_bias[c] += g;
+                    magnitudes[2][c] += terms;
                     for d in 0..size {
                         d_hidden[i * size + d] += g * linear.weight[c * size + d];
                         d_weight[c * size + d] += g * h[d];
+                        magnitudes[0][i * size + d] += terms * f64::from(linear.weight[c * size + d]).abs();
+                        magnitudes[1][c * size + d] += terms * f64::from(h[d]).abs();
                     }
                 }
             }
+            out.magnitudes = magnitudes.map(|sums| sums.into_iter().fold(0.0, f64::max));
             out.d_hidden = d_hidden.into_iter().map(f64::from).collect();
             out.d_weight = d_weight.into_iter().map(f64::from).collect();
             out.d_bias = d_bias.into_iter().map(f64::from).collect();
@@ -226,7 +239,12 @@ const ORDINARY: f64 = 0.1;
 
 /// Largest difference, relative to the largest exact number.
 pub fn error(got: &[f64], exact: &[f64]) -> f64 {
+    error_by(ORDINARY, got, exact)
+}
+
+/// Largest difference, relative to the largest exact number or to `magnitude`, whichever is larger.
+pub fn error_by(magnitude: f64, got: &[f64], exact: &[f64]) -> f64 {
     assert_eq!(got.len(), exact.len());
-    let scale = exact.iter().fold(ORDINARY, |scale, x| scale.max(x.abs()));
+    let scale = exact.iter().fold(magnitude.max(ORDINARY), |scale, x| scale.max(x.abs()));
     got.iter().zip(exact).map(|(a, b)| (a - b).abs() / scale).fold(0.0, |m, e| if e <= m { m } else { e })
 }
