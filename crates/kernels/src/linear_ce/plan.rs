@@ -189,23 +189,23 @@ impl Plan {
             numbers += (2 * blocks + 1) * stride(rows) + self.block * (size + 2);
             other += self.block * (2 * size_of::<f64>() + size_of::<bool>() + size_of::<u32>());
         }
-        let per_thread =
-            numbers * sizes.bytes + self.packed_bytes(sizes, gradients) + other + self.packing.slab;
-        self.threads * (per_thread + stride(rows) * ROW_BYTES)
+        let per_thread = numbers * sizes.bytes + other + stride(rows) * ROW_BYTES;
+        self.threads * per_thread
+            + self.product_bytes(sizes, task)
             + rows * size * sizes.bytes
             + stride(rows) * ROW_BYTES
     }
 
-    /// Bytes that one thread's products pack their operands into. A product packs at most two of
-    /// the three matrices, so all three together leave room for the padding of two, except where
+    /// Bytes that the products of all threads take beside the buffers. A product packs at most two
+    /// of the three matrices, so all three together leave room for the padding of two, except where
     /// rows are few.
-    fn packed_bytes(&self, sizes: Sizes, gradients: bool) -> usize {
+    pub fn product_bytes(&self, sizes: Sizes, task: Task) -> usize {
         let (size, rows, block) = (sizes.hidden_size, self.chunk, self.block);
         let three = (block * size + rows * size + block * rows) * sizes.bytes;
         let products = [[block, rows, size], [rows, size, block], [block, size, rows]];
-        let made = if gradients { &products[..] } else { &products[..1] };
+        let made = if task == Task::Forward { &products[..1] } else { &products[..] };
         let two = made.iter().map(|shape| self.packing.bytes(*shape, sizes.bytes));
-        two.fold(three, usize::max)
+        self.threads * (two.fold(three, usize::max) + self.packing.slab)
     }
 }
 

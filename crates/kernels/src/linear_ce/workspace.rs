@@ -58,7 +58,8 @@ impl<T: Element> Workspace<T> {
     /// does not start included, as long as all of it stays within the limit.
     pub(crate) fn fit(&mut self, plan: &Plan, sizes: Sizes, task: Task) {
         self.fit_buffers(plan, sizes, task);
-        if self.bytes() > self.memory_limit.max(plan.bytes(sizes, task)) {
+        let held = self.bytes() + plan.product_bytes(sizes, task);
+        if held > self.memory_limit.max(plan.bytes(sizes, task)) {
             self.workers.clear();
             self.chunk = Chunk::default();
             self.fit_buffers(plan, sizes, task);
