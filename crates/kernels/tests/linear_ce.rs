@@ -3,41 +3,12 @@
 
 mod common;
 
-use common::{Answer, Problem, Rounded, TRANSFORMS, error, error_by, naive_f32, naive_f64};
+use common::{Answer, Problem, Rounded, TRANSFORMS, error, error_by, fused, naive_f32, naive_f64};
 use lexmax_kernels::linear_ce::{
-    Gradients, Linear, Options, Upstream, Workspace, gradients, loss, loss_and_gradients, workspace_bytes,
+    Gradients, Linear, Options, Upstream, Workspace, gradients, loss, loss_and_gradients,
 };
-use lexmax_kernels::{Element, KernelError, Level, LogitTransform};
+use lexmax_kernels::{KernelError, Level, LogitTransform};
 use proptest::prelude::*;
-
-fn fused<T: Element + Into<f64>>(
-    linear: Linear<'_, T>,
-    targets: &[i64],
-    options: &Options<'_, T>,
-    upstream: Upstream<'_, T>,
-    workspace: &mut Workspace<T>,
-) -> Answer {
-    let zero = T::default();
-    let (mut d_hidden, mut d_weight, mut d_bias) =
-        (vec![zero; linear.hidden.len()], vec![zero; linear.weight.len()], vec![zero; linear.vocab_size()]);
-    let wanted = Gradients {
-        hidden: Some(&mut d_hidden),
-        weight: Some(&mut d_weight),
-        bias: Some(&mut d_bias),
-        accumulate: false,
-    };
-    let rows = loss_and_gradients(linear, targets, options, upstream, wanted, workspace).unwrap();
-    let wide = |numbers: Vec<T>| numbers.into_iter().map(Into::into).collect();
-    Answer {
-        loss: rows.loss,
-        log_normaliser: rows.log_normaliser,
-        target_log_prob: rows.target_log_prob,
-        d_hidden: wide(d_hidden),
-        d_weight: wide(d_weight),
-        d_bias: wide(d_bias),
-        magnitudes: [0.0; 3],
-    }
-}
 
 /// Every part of `got` against the truth: at most `limit`, or for f32 a small multiple of what plain f32 makes of it.
 fn compare(got: &Answer, exact: &Answer, plain: Option<&Answer>, limit: f64) -> Result<(), TestCaseError> {
@@ -353,56 +324,4 @@ fn bad_input_is_an_error_that_names_it() {
     let refused =
         loss_and_gradients(problem.linear(), &[0; 4], &plain, Upstream::Same(1.0), wanted, &mut workspace);
     assert!(matches!(refused, Err(KernelError::Length { what: "gradient of weight", given: 5, .. })));
-}
-
-#[test]
-fn the_workspace_is_within_its_bound() {
-    let limit = 32 << 20;
-    for (rows, size, vocab) in [
-        (1024, 256, 33_278),
-        (256, 512, 267_735),
-        (8192, 512, 267_735),
-        (700, 200, 33_278),
-        (64, 64, 1_000_000),
-    ] {
-        for threads in [1, 2] {
-            let bytes = workspace_bytes::<f32>(rows, size, vocab, threads, limit, true);
-            // A limit below the least that the problem can do with is raised to that.
-            let least = workspace_bytes::<f32>(rows, size, vocab, threads, 0, true);
-            assert!(bytes <= limit.max(least), "{bytes} for {rows} {size} {vocab} with {threads} threads");
-        }
-    }
-    let problem = Problem::new(1, 100, 32, 3000, 1.0);
-    let rounded = Rounded::of(&problem);
-    let mut workspace = Workspace::new(2);
-    let _ =
-        fused(rounded.linear(), &problem.targets, &Options::default(), Upstream::Same(1.0), &mut workspace);
-    assert!(workspace.bytes() <= workspace_bytes::<f32>(100, 32, 3000, 2, limit, true));
-    assert!(workspace.bytes() > 0);
-}
-
-#[test]
-fn calls_that_take_turns_share_one_workspace_within_its_limit() {
-    let limit = 6 << 20;
-    let mut workspace = Workspace::new(2).with_memory_limit(limit);
-    let problems = [(200, 40, 2000), (2, 1, 5000), (120, 2, 9000)].map(|(rows, size, vocab)| {
-        let problem = Problem::new(4, rows, size, vocab, 1.0);
-        (Rounded::of(&problem), problem.targets)
-    });
-    let turn = |workspace: &mut Workspace<f32>, which: usize| {
-        let (rounded, targets) = &problems[which];
-        fused(rounded.linear(), targets, &Options::default(), Upstream::Same(1.0), workspace)
-    };
-    let alone = [0, 1, 2].map(|which| turn(&mut Workspace::new(2).with_memory_limit(limit), which));
-    for which in [0, 1, 2, 1, 0, 2] {
-        let got = turn(&mut workspace, which);
-        assert_eq!((&got.loss, &got.d_hidden), (&alone[which].loss, &alone[which].d_hidden));
-        assert!(workspace.bytes() <= limit, "{} bytes after problem {which}", workspace.bytes());
-    }
-    // A problem of one thread between two of two leaves the second thread its buffers.
-    let mut workspace = Workspace::new(2);
-    turn(&mut workspace, 0);
-    let held = workspace.bytes();
-    turn(&mut workspace, 1);
-    assert!(workspace.bytes() >= held);
 }

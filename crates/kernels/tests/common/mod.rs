@@ -1,9 +1,9 @@
 //! Problems by seed, and the obvious computation: all logits, then everything else, in f64 or f32.
 #![allow(dead_code, clippy::unwrap_used)]
 
-use lexmax_kernels::LogitTransform;
-use lexmax_kernels::linear_ce::{Linear, Options};
+use lexmax_kernels::linear_ce::{Gradients, Linear, Options, Upstream, Workspace, loss_and_gradients};
 use lexmax_kernels::seed::generator;
+use lexmax_kernels::{Element, LogitTransform};
 use rand::RngExt;
 
 /// Owned input of one problem, in f64; f32 inputs are these rounded.
@@ -247,4 +247,34 @@ pub fn error_by(magnitude: f64, got: &[f64], exact: &[f64]) -> f64 {
     assert_eq!(got.len(), exact.len());
     let scale = exact.iter().fold(magnitude.max(ORDINARY), |scale, x| scale.max(x.abs()));
     got.iter().zip(exact).map(|(a, b)| (a - b).abs() / scale).fold(0.0, |m, e| if e <= m { m } else { e })
+}
+
+/// Loss and all gradients of one call of the kernel.
+pub fn fused<T: Element + Into<f64>>(
+    linear: Linear<'_, T>,
+    targets: &[i64],
+    options: &Options<'_, T>,
+    upstream: Upstream<'_, T>,
+    workspace: &mut Workspace<T>,
+) -> Answer {
+    let zero = T::default();
+    let (mut d_hidden, mut d_weight, mut d_bias) =
+        (vec![zero; linear.hidden.len()], vec![zero; linear.weight.len()], vec![zero; linear.vocab_size()]);
+    let wanted = Gradients {
+        hidden: Some(&mut d_hidden),
+        weight: Some(&mut d_weight),
+        bias: Some(&mut d_bias),
+        accumulate: false,
+    };
+    let rows = loss_and_gradients(linear, targets, options, upstream, wanted, workspace).unwrap();
+    let wide = |numbers: Vec<T>| numbers.into_iter().map(Into::into).collect();
+    Answer {
+        loss: rows.loss,
+        log_normaliser: rows.log_normaliser,
+        target_log_prob: rows.target_log_prob,
+        d_hidden: wide(d_hidden),
+        d_weight: wide(d_weight),
+        d_bias: wide(d_bias),
+        magnitudes: [0.0; 3],
+    }
 }
