@@ -1,5 +1,5 @@
-//! Writes the run path, and the commit that the binary is built from: a command that runs later in some
-//! folder cannot tell.
+//! Writes the run path, and the commit that the binary is built from: a command that runs later in
+//! some folder cannot tell.
 
 use std::path::Path;
 
@@ -15,7 +15,8 @@ fn main() {
     for source in SOURCES {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
     }
-    // Gets a line with every commit and checkout. Cargo takes a missing file for one that always changes.
+    // Gets a line with every commit and checkout. Cargo takes a missing file for one that always
+    // changes.
     let log = lexmax_build::git(&root, &["rev-parse", "--git-path", "logs/HEAD"], &[]);
     if let Some(log) = log.map(|log| root.join(log.trim_end())).filter(|log| log.is_file()) {
         println!("cargo::rerun-if-changed={}", log.display());

@@ -17,8 +17,8 @@ pub fn test(root: &Path, args: &[String]) -> Result<()> {
 pub fn run(root: &Path, args: &[String]) -> Result<()> {
     let mut command = step::cargo(root);
     command.arg("test");
-    // A choice of packages does not go with `--workspace`; a filter alone is for the default members,
-    // which are all libraries and programs.
+    // A choice of packages does not go with `--workspace`; a filter alone is for the default
+    // members, which are all libraries and programs.
     if args.is_empty() {
         command.arg("--workspace");
     }

@@ -1,9 +1,11 @@
-//! A training step of the adaptive softmax by its parts, beside the bare matrix products of the same shapes.
+//! A training step of the adaptive softmax by its parts, beside the bare matrix products of the
+//! same shapes.
 //!
-//! `cargo run --release -p lexmax-adaptive --example adaptive_step -- [ROWS HIDDEN VOCAB CUTOFF,CUTOFF,.. [THREADS [REPEATS [uniform]]]]`
+//! `cargo run --release -p lexmax-adaptive --example adaptive_step -- [ROWS HIDDEN VOCAB
+//! CUTOFF,CUTOFF,.. [THREADS [REPEATS [uniform]]]]`
 //!
-//! Targets follow the frequencies `1 / (id + 2.7)` (or are uniform). Medians of interleaved repeats: what the parts leave of the
-//! whole step is routing, checks, the graph and fresh memory.
+//! Targets follow the frequencies `1 / (id + 2.7)` (or are uniform). Medians of interleaved
+//! repeats: what the parts leave of the whole step is routing, checks, the graph and fresh memory.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Instant;
@@ -74,13 +76,14 @@ impl Part {
     }
 }
 
-/// Row-major `out [m, n] = left [m, k] right [k, n]`, each operand with its strides `(row, column)`.
+/// Row-major `out [m, n] = left [m, k] right [k, n]`, each operand with its strides
+/// `(row, column)`.
 fn product([m, n, k]: [usize; 3], out: &mut [f32], left: (&[f32], [usize; 2]), right: (&[f32], [usize; 2])) {
     assert!(out.len() >= m * n && left.0.len() >= m * k && right.0.len() >= k * n);
     let strides = |of: [usize; 2]| of.map(|stride| stride as isize);
     let ([left_row, left_column], [right_row, right_column]) = (strides(left.1), strides(right.1));
-    // SAFETY: the operands are dense with these strides, so `m k`, `k n` and `m n` numbers are all that is touched, and the
-    // slices hold as many; `out` is borrowed mutably.
+    // SAFETY: the operands are dense with these strides, so `m k`, `k n` and `m n` numbers are all
+    // that is touched, and the slices hold as many; `out` is borrowed mutably.
     unsafe {
         gemm::gemm(
             m,

@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 use crate::NAME;
 use crate::partition::clusters;
 
-/// Options of [`crate::Adaptive`]; the defaults, without cutoffs, give the plain softmax with a bias.
+/// Options of [`crate::Adaptive`]; the defaults, without cutoffs, give the plain softmax with a
+/// bias.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdaptiveConfig {
-    /// First ids of the clusters, rising, each in `1..V`: ids below the first make the shortlist, ids from `cutoffs[i]` to
-    /// `cutoffs[i + 1]` (to `V` for the last) make cluster `i`. None: a shortlist of all classes.
+    /// First ids of the clusters, rising, each in `1..V`: ids below the first make the shortlist,
+    /// ids from `cutoffs[i]` to `cutoffs[i + 1]` (to `V` for the last) make cluster `i`. None: a
+    /// shortlist of all classes.
     pub cutoffs: Vec<i64>,
     /// Cluster `i` has width `max(1, floor(D / div_value^(i + 1)))`.
     pub div_value: f64,
@@ -19,7 +21,8 @@ pub struct AdaptiveConfig {
     pub head_bias: bool,
     /// Whether the words of the clusters have a bias.
     pub tail_bias: bool,
-    /// Sharing the input embedding is refused: its rows have one width, those of the clusters have others.
+    /// Sharing the input embedding is refused: its rows have one width, those of the clusters have
+    /// others.
     pub tied: bool,
     /// Options of the loss that all families share.
     pub loss: LossOptions,
@@ -42,7 +45,8 @@ impl AdaptiveConfig {
     /// Checks everything about the layer that can be known before it is built.
     ///
     /// # Errors
-    /// As [`LayerSizes::check`] and [`AdaptiveConfig::validate`]; a divisor that makes a cluster too wide to be held.
+    /// As [`LayerSizes::check`] and [`AdaptiveConfig::validate`]; a divisor that makes a cluster
+    /// too wide to be held.
     pub fn check(&self, sizes: &LayerSizes) -> Result<()> {
         sizes.check(NAME, &self.loss)?;
         self.validate(sizes.vocab_size)?;
@@ -52,8 +56,8 @@ impl AdaptiveConfig {
     /// Checks cutoffs and divisor for `vocab_size` classes.
     ///
     /// # Errors
-    /// A cutoff outside `1..V` or not above the one before it, with its position; a divisor that is not a finite number
-    /// above zero; tying.
+    /// A cutoff outside `1..V` or not above the one before it, with its position; a divisor that is
+    /// not a finite number above zero; tying.
     pub fn validate(&self, vocab_size: i64) -> Result<()> {
         if self.tied {
             let why = "the words of the clusters have narrower weights than the input embedding";

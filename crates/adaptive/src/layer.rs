@@ -13,26 +13,34 @@ use crate::partition::Partition;
 use crate::tail::Tail;
 use crate::{AdaptiveConfig, NAME};
 
-/// Adaptive softmax (Grave et al. 2017, "Efficient softmax approximation for GPUs", arXiv 1609.04309).
+/// Adaptive softmax (Grave et al. 2017, "Efficient softmax approximation for GPUs", arXiv
+/// 1609.04309).
 ///
-/// With shortlist size `S` and clusters `C_1..C_m` the head is a softmax over `S + m` entries, and a word of cluster `i`
-/// is drawn within its cluster:
+/// With shortlist size `S` and clusters `C_1..C_m` the head is a softmax over `S + m` entries, and
+/// a word of cluster `i` is drawn within its cluster:
 ///
-/// `p(c | h) = head(c | h)` for `c < S`, `p(c | h) = head(S + i | h) softmax(W_i P_i h + b_i)_c` for `c` in cluster `i`.
+/// `p(c | h) = head(c | h)` for `c < S`, `p(c | h) = head(S + i | h) softmax(W_i P_i h + b_i)_c`
+/// for `c` in cluster `i`.
 ///
-/// * Shapes: hidden `[N, D]`, `head.weight` `[S + m, D]`, `head.bias` `[S + m]`, `tail.i.projection` `[d_i, D]`,
-///   `tail.i.weight` `[|C_i|, d_i]`, `tail.i.bias` `[|C_i|]`, with `d_i = max(1, floor(D / div_value^(i + 1)))`.
-/// * Cost: a row costs `2 D (S + m)` operations for the head, and `2 (D d_i + d_i |C_i|)` more only where its target lies
-///   in cluster `i`; three times that with gradients. With label smoothing every row costs all clusters.
-/// * Memory: on the fused path (f32 or f64 on a CPU, unless the context's `compute` says otherwise) at most 32 MiB (on two threads) of tiles, one
-///   workspace for head and clusters, and `[M, d_i]` for the `M` rows of a cluster; loss and gradients are one node of the
-///   graph, from one sweep over the head and one over each cluster that a row visits (a second one in the backward pass for the
-///   reduction `none`). On the reference path logits `[N, S + m]` and `[M, |C_i|]`, twice in training.
-/// * Gradients: every parameter gets one in every step. Those of a cluster that no row visits are zero: dense zeros, or,
-///   with the context's `sparse_gradients`, row-sparse without rows, which costs nothing to make and nothing to apply. Those of a
-///   visited cluster are dense also then: its softmax touches every word of the cluster, and one pass over all rows is
-///   cheaper for an optimizer than as many rows by their index.
-/// * When not to use it: the ids must be sorted by falling frequency, and rare words get logits of low rank.
+/// * Shapes: hidden `[N, D]`, `head.weight` `[S + m, D]`, `head.bias` `[S + m]`,
+///   `tail.i.projection` `[d_i, D]`, `tail.i.weight` `[|C_i|, d_i]`, `tail.i.bias` `[|C_i|]`, with
+///   `d_i = max(1, floor(D / div_value^(i + 1)))`.
+/// * Cost: a row costs `2 D (S + m)` operations for the head, and `2 (D d_i + d_i |C_i|)` more only
+///   where its target lies in cluster `i`; three times that with gradients. With label smoothing
+///   every row costs all clusters.
+/// * Memory: on the fused path (f32 or f64 on a CPU, unless the context's `compute` says otherwise)
+///   at most 32 MiB (on two threads) of tiles, one workspace for head and clusters, and `[M, d_i]`
+///   for the `M` rows of a cluster; loss and gradients are one node of the graph, from one sweep
+///   over the head and one over each cluster that a row visits (a second one in the backward pass
+///   for the reduction `none`). On the reference path logits `[N, S + m]` and `[M, |C_i|]`, twice
+///   in training.
+/// * Gradients: every parameter gets one in every step. Those of a cluster that no row visits are
+///   zero: dense zeros, or, with the context's `sparse_gradients`, row-sparse without rows, which
+///   costs nothing to make and nothing to apply. Those of a visited cluster are dense also then:
+///   its softmax touches every word of the cluster, and one pass over all rows is cheaper for an
+///   optimizer than as many rows by their index.
+/// * When not to use it: the ids must be sorted by falling frequency, and rare words get logits of
+///   low rank.
 ///
 /// ```
 /// use lexmax_adaptive::{Adaptive, AdaptiveConfig};
@@ -68,10 +76,12 @@ pub struct Adaptive {
 }
 
 impl Adaptive {
-    /// Builds the layer. Where the context has training counts, the expected cost of a row follows them.
+    /// Builds the layer. Where the context has training counts, the expected cost of a row follows
+    /// them.
     ///
     /// # Errors
-    /// Cutoffs that are out of range or do not rise, a divisor that is not above zero, tying; counts of another length.
+    /// Cutoffs that are out of range or do not rise, a divisor that is not above zero, tying;
+    /// counts of another length.
     pub fn new(context: &BuildContext<'_>, config: &AdaptiveConfig) -> Result<Self> {
         let (vocab_size, hidden_size) = (context.vocab_size, context.hidden_size);
         config.check(&context.sizes())?;
@@ -124,9 +134,11 @@ impl Adaptive {
         Ok(Tensor::f_cat(&parts, 1)?)
     }
 
-    /// Log-probabilities of the targets, `[N]`, in the order of the rows; a cluster sees only the rows it has to.
+    /// Log-probabilities of the targets, `[N]`, in the order of the rows; a cluster sees only the
+    /// rows it has to.
     ///
-    /// A cluster without rows is computed with none, so that its parameters get a gradient, of zeros.
+    /// A cluster without rows is computed with none, so that its parameters get a gradient, of
+    /// zeros.
     fn sparse(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
         let routing = self.partition.route(targets)?;
         let mut of_targets = at_targets(&self.head(hidden).logits()?, &routing.head)?;
@@ -139,7 +151,8 @@ impl Adaptive {
     }
 }
 
-/// `log softmax(z)_y` of each row, `[N]`, from logits `[N, V]` and targets `[N]`, which may be no rows at all.
+/// `log softmax(z)_y` of each row, `[N]`, from logits `[N, V]` and targets `[N]`, which may be no
+/// rows at all.
 fn at_targets(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     let no_weight = None::<&Tensor>;
     Ok(wide(logits)?
@@ -161,7 +174,8 @@ impl OutputLayer for Adaptive {
     }
 
     fn loss(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
-        // No case of its own for a batch of ignored rows: products with no rows give every parameter its zeros.
+        // No case of its own for a batch of ignored rows: products with no rows give every
+        // parameter its zeros.
         let batch = self.loss.batch("adaptive.loss", hidden, targets)?;
         if let Some(fused) = &self.fused {
             return fused.loss(self.parts(), &batch);
@@ -197,8 +211,9 @@ impl OutputLayer for Adaptive {
         self.draw(hidden, rng)
     }
 
-    /// Counted with the expected share of the rows in each cluster: from the training counts that the layer was built
-    /// with, or, without them, as if all classes were as likely, which overstates the cost on words.
+    /// Counted with the expected share of the rows in each cluster: from the training counts that
+    /// the layer was built with, or, without them, as if all classes were as likely, which
+    /// overstates the cost on words.
     fn cost(&self, rows: u64) -> LayerCost {
         let (n, d) = (rows as f64, self.hidden_size() as f64);
         let element = self.head_weight.kind().elt_size_in_bytes() as f64;

@@ -1,10 +1,13 @@
-//! Adaptive softmax: frequent words in a short head, rare words in clusters whose width shrinks with their rank.
+//! Adaptive softmax: frequent words in a short head, rare words in clusters whose width shrinks
+//! with their rank.
 //!
-//! [`Adaptive`] is the layer of Grave et al. 2017, "Efficient softmax approximation for GPUs", arXiv 1609.04309. Its
-//! distribution is exactly normalised; what it gives up is the rank of the logits of rare words, not the normaliser.
+//! [`Adaptive`] is the layer of Grave et al. 2017, "Efficient softmax approximation for GPUs",
+//! arXiv 1609.04309. Its distribution is exactly normalised; what it gives up is the rank of the
+//! logits of rare words, not the normaliser.
 //!
-//! On a CPU in f32 or f64 its loss, log-probabilities of targets, top-k and draws come from the sweeps of
-//! [`lexmax_kernels`], elsewhere from plain libtorch operations: same numbers, see [`lexmax_output::fused::Compute`].
+//! On a CPU in f32 or f64 its loss, log-probabilities of targets, top-k and draws come from the
+//! sweeps of [`lexmax_kernels`], elsewhere from plain libtorch operations: same numbers, see
+//! [`lexmax_output::fused::Compute`].
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod config;

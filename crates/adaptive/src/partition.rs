@@ -1,11 +1,13 @@
-//! The partition of the classes into shortlist and clusters, and the routing of a batch's rows along it.
+//! The partition of the classes into shortlist and clusters, and the routing of a batch's rows
+//! along it.
 
 use lexmax_output::{OutputError, Result, WordCounts};
 use tch::{Device, Kind, Tensor};
 
 use crate::{AdaptiveConfig, NAME};
 
-/// Elements of a cluster's weights beyond which no machine holds them: a divisor far below one asks for that.
+/// Elements of a cluster's weights beyond which no machine holds them: a divisor far below one asks
+/// for that.
 const MOST_ELEMENTS: f64 = (1_u64 << 40) as f64;
 
 /// Consecutive ids `start..start + size` with weights of one width.
@@ -46,7 +48,8 @@ impl Partition {
         self.shortlist + self.clusters.len() as i64
     }
 
-    /// Expected share of the targets in each cluster: from training counts where there are any, by size elsewhere.
+    /// Expected share of the targets in each cluster: from training counts where there are any, by
+    /// size elsewhere.
     pub fn shares(&self, vocab_size: i64, counts: Option<&WordCounts>) -> Vec<f64> {
         let share = |cluster: &Cluster| match counts {
             Some(counts) => {

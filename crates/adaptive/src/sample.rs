@@ -8,7 +8,8 @@ use crate::Adaptive;
 use crate::partition::rows_by_part;
 
 impl Adaptive {
-    /// One draw for each row, `[N]`. The generator serves the head first, then the clusters in their order.
+    /// One draw for each row, `[N]`. The generator serves the head first, then the clusters in
+    /// their order.
     pub(crate) fn draw(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
         let mut ids = self.head(hidden).sample(rng, self.scratch())?;

@@ -17,9 +17,9 @@ pub(crate) struct Search {
 }
 
 impl Adaptive {
-    /// Best-first search: no word is more probable than its cluster's entry in the head, so a row is done when its `k`-th
-    /// best word is as probable as the best cluster that it has not opened. Rows that open the same cluster are scored
-    /// together.
+    /// Best-first search: no word is more probable than its cluster's entry in the head, so a row
+    /// is done when its `k`-th best word is as probable as the best cluster that it has not opened.
+    /// Rows that open the same cluster are scored together.
     pub(crate) fn search(&self, op: &'static str, hidden: &Tensor, k: i64) -> Result<Search> {
         self.loss.check(op, hidden, None)?;
         let _guard = tch::no_grad_guard();
@@ -36,7 +36,8 @@ impl Adaptive {
         for round in 0..clusters {
             let (bound, cluster) = (bounds.f_select(1, round)?, order.f_select(1, round)?);
             let open = top.may_gain(&bound)?;
-            // The bounds fall from round to round and the k-th best word never gets worse, so a done row stays done.
+            // The bounds fall from round to round and the k-th best word never gets worse, so a
+            // done row stays done.
             let part = cluster.f_add_scalar(1)?.f_mul(&open)?;
             let rows_of_clusters = rows_by_part(&part, clusters)?;
             if rows_of_clusters.iter().all(|rows| rows.numel() == 0) {
@@ -55,7 +56,8 @@ impl Adaptive {
         Ok(Search { top: TopK { log_probs: top.log_probs, ids: top.ids }, scored_pairs })
     }
 
-    /// The best words of the shortlist, at most `k`, and the log-probabilities of the clusters, `[N, m]`.
+    /// The best words of the shortlist, at most `k`, and the log-probabilities of the clusters,
+    /// `[N, m]`.
     fn best_of_head(&self, hidden: &Tensor, k: i64) -> Result<(TopK, Tensor)> {
         let (shortlist, clusters) = (self.partition.shortlist, self.tails.len() as i64);
         let head = self.head_log_softmax(hidden)?;
@@ -63,8 +65,8 @@ impl Adaptive {
         Ok((words, head.f_narrow(1, shortlist, clusters)?))
     }
 
-    /// The same by one sweep: among the best `k + m` entries of the head are the best `k` words, and the sweep's normaliser
-    /// makes log-probabilities of the clusters' logits.
+    /// The same by one sweep: among the best `k + m` entries of the head are the best `k` words,
+    /// and the sweep's normaliser makes log-probabilities of the clusters' logits.
     fn best_of_head_fused(&self, hidden: &Tensor, k: i64, scratch: &Scratch) -> Result<(TopK, Tensor)> {
         let (shortlist, clusters) = (self.partition.shortlist, self.tails.len() as i64);
         let entries = (k + clusters).min(shortlist + clusters);
@@ -99,7 +101,8 @@ fn best_of_cluster(
     }
 }
 
-/// The best `k` words of each row so far, falling; places not yet filled hold negative infinity and id -1.
+/// The best `k` words of each row so far, falling; places not yet filled hold negative infinity and
+/// id -1.
 struct Candidates {
     log_probs: Tensor,
     ids: Tensor,

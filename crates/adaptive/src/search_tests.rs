@@ -53,7 +53,8 @@ proptest! {
         let expected = top_k_of("test", &dense, k).unwrap();
         let found = built.layer.search("test", &hidden, k).unwrap();
         prop_assert!((&found.top.log_probs - &expected.log_probs).abs().max().double_value(&[]) < 1e-12);
-        // The ids may differ only where probabilities tie: each id must have the probability that stands beside it.
+        // The ids may differ only where probabilities tie: each id must have the probability that
+        // stands beside it.
         let of_ids = dense.gather(1, &found.top.ids, false);
         prop_assert!((of_ids - &found.top.log_probs).abs().max().double_value(&[]) < 1e-12);
         let (sorted, _) = found.top.ids.sort(1, false);
@@ -70,7 +71,8 @@ fn clusters_without_mass_are_not_scored() {
     let search = |k| built.layer.search("test", &hidden(3), k).unwrap();
     assert_eq!(search(1).scored_pairs, 0);
     assert_eq!(search(10).scored_pairs, 0);
-    // Each cluster is far above the next: it is opened when the ones before it (10, 10 and 20 words) are used up.
+    // Each cluster is far above the next: it is opened when the ones before it (10, 10 and 20
+    // words) are used up.
     assert_eq!(search(11).scored_pairs, ROWS);
     assert_eq!(search(20).scored_pairs, ROWS);
     assert_eq!(search(21).scored_pairs, 2 * ROWS);
@@ -81,7 +83,8 @@ fn clusters_without_mass_are_not_scored() {
 #[test]
 fn only_the_rows_that_need_a_cluster_score_it() {
     let built = build(&[10, 35], 0.5, 5);
-    // Head entry 10 is cluster 0: it looks at the first coordinate only, and so is likely in some rows alone.
+    // Head entry 10 is cluster 0: it looks at the first coordinate only, and so is likely in some
+    // rows alone.
     let weight = built.store.variables()["head.weight"].shallow_clone();
     tch::no_grad(|| {
         let _ = weight.shallow_clone().zero_();

@@ -6,7 +6,8 @@ use tch::Tensor;
 
 use crate::partition::Cluster;
 
-/// Logits `W P h + b` of the words `start..start + size` of one cluster: `P` `[width, D]`, `W` `[size, width]`.
+/// Logits `W P h + b` of the words `start..start + size` of one cluster: `P` `[width, D]`, `W`
+/// `[size, width]`.
 #[derive(Debug)]
 pub(crate) struct Tail {
     pub cluster: Cluster,
@@ -42,8 +43,8 @@ impl Tail {
         self.linear(&self.project(hidden)?).logits()
     }
 
-    /// Log-probabilities within the cluster, `[M, size]`: none is above zero, rounding included, because the largest
-    /// logit is subtracted before the sum.
+    /// Log-probabilities within the cluster, `[M, size]`: none is above zero, rounding included,
+    /// because the largest logit is subtracted before the sum.
     pub fn log_softmax(&self, hidden: &Tensor) -> Result<Tensor> {
         log_softmax(&self.logits(hidden)?)
     }

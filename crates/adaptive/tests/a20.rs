@@ -1,5 +1,5 @@
-//! Defects of other packages that concern the adaptive softmax, by their rows in `docs/DEFECTS.md`: each test shows
-//! that the layer is free of one and that its check rejects the defect.
+//! Defects of other packages that concern the adaptive softmax, by their rows in `docs/DEFECTS.md`:
+//! each test shows that the layer is free of one and that its check rejects the defect.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -20,8 +20,8 @@ fn config(cutoffs: &[i64], loss: LossOptions) -> AdaptiveConfig {
     AdaptiveConfig { cutoffs: cutoffs.to_vec(), div_value: 2.0, loss, ..AdaptiveConfig::default() }
 }
 
-/// Row 6: the ignored id was compared with targets that were already shifted to their cluster, so that the word
-/// `cutoff + ignore_index` lost its loss within the cluster.
+/// Row 6: the ignored id was compared with targets that were already shifted to their cluster, so
+/// that the word `cutoff + ignore_index` lost its loss within the cluster.
 #[test]
 fn a20_06_ignored_id_is_not_a_shifted_target() {
     let (cutoff, ignored) = (5, 3);
@@ -100,7 +100,8 @@ fn a20_09_every_parameter_learns_at_every_edge() {
     assert_eq!(built.idle(&[0, 9]), ["unreached"]);
 }
 
-/// Row 9, a batch that misses a cluster or holds ignored rows alone: the gradient is zero, and there is one.
+/// Row 9, a batch that misses a cluster or holds ignored rows alone: the gradient is zero, and
+/// there is one.
 #[test]
 fn a20_09_missed_clusters_have_a_gradient_of_zeros() {
     for (path, sparse) in [(Compute::Reference, false), (Compute::Fastest, false), (Compute::Fastest, true)] {
@@ -195,7 +196,8 @@ fn a20_17_every_element_type_trains() {
     assert!(accumulator.f_index_add(0, &index, &rows).is_err());
 }
 
-/// The widths and names above are those of a layer that can be saved and loaded: names are part of the format.
+/// The widths and names above are those of a layer that can be saved and loaded: names are part of
+/// the format.
 #[test]
 fn parameters_have_their_documented_names_and_shapes() {
     let store = nn::VarStore::new(Device::Cpu);

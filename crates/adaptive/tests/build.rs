@@ -1,4 +1,5 @@
-//! Bad configurations are refused with the value and what was expected; the cost follows sizes and counts.
+//! Bad configurations are refused with the value and what was expected; the cost follows sizes and
+//! counts.
 #![allow(clippy::unwrap_used)]
 
 use lexmax_adaptive::{Adaptive, AdaptiveConfig};

@@ -1,4 +1,5 @@
-//! The adaptive softmax against a slow, obvious f64 oracle, over drawn partitions, shapes and loss options.
+//! The adaptive softmax against a slow, obvious f64 oracle, over drawn partitions, shapes and loss
+//! options.
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -6,14 +6,16 @@ use crate::error::contained;
 use crate::ffi::{GradModeOff, finish};
 use crate::{AutogradError, ForwardContext, Function};
 
-/// Applies a function to its inputs (`None` and undefined tensors are undefined inputs) and returns its outputs.
+/// Applies a function to its inputs (`None` and undefined tensors are undefined inputs) and returns
+/// its outputs.
 ///
-/// The outputs require gradients if gradients are on and an input requires one. Otherwise no node is made: the function
-/// is dropped before this returns.
+/// The outputs require gradients if gradients are on and an input requires one. Otherwise no node
+/// is made: the function is dropped before this returns.
 ///
 /// # Errors
 ///
-/// `forward` failed or panicked, returned an undefined tensor, or declared an output that it did not return.
+/// `forward` failed or panicked, returned an undefined tensor, or declared an output that it did
+/// not return.
 pub fn apply<F: Function>(mut function: F, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, AutogradError> {
     let inputs: Vec<_> = inputs.iter().map(|input| input.filter(|tensor| tensor.defined())).collect();
     let grad_mode = GradModeOff::new();

@@ -34,16 +34,18 @@ impl<'a> ForwardContext<'a> {
         self.inputs.get(index).copied().flatten()
     }
 
-    /// Whether `backward` may be asked for the gradient of an input: gradients are recorded here, and the input requires
-    /// one. What only that gradient needs may be left undone otherwise.
+    /// Whether `backward` may be asked for the gradient of an input: gradients are recorded here,
+    /// and the input requires one. What only that gradient needs may be left undone otherwise.
     pub fn needs_input_grad(&self, index: usize) -> bool {
         self.recording && self.optional_input(index).is_some_and(Tensor::requires_grad)
     }
 
-    /// Saves a tensor for `backward` and returns its index there: an input, an output, or anything else.
+    /// Saves a tensor for `backward` and returns its index there: an input, an output, or anything
+    /// else.
     ///
-    /// libtorch watches it: if it is changed in place before it is used, the backward pass fails. Tensors that are kept in
-    /// fields of the function instead are not watched, and an output kept there is never freed before the node is.
+    /// libtorch watches it: if it is changed in place before it is used, the backward pass fails.
+    /// Tensors that are kept in fields of the function instead are not watched, and an output kept
+    /// there is never freed before the node is.
     pub fn save(&mut self, tensor: &Tensor) -> usize {
         // Where nothing is recorded nothing is held, but the indices stay the same.
         if self.recording {
@@ -53,8 +55,8 @@ impl<'a> ForwardContext<'a> {
         self.n_saved - 1
     }
 
-    /// Declares that an output has no gradient though its kind could have one. It never requires one, and
-    /// `backward` finds its gradient undefined.
+    /// Declares that an output has no gradient though its kind could have one. It never requires
+    /// one, and `backward` finds its gradient undefined.
     pub fn set_non_differentiable(&mut self, output: usize) {
         self.non_differentiable.push(output);
     }
@@ -77,12 +79,13 @@ impl BackwardContext<'_> {
         self.call.n_inputs()
     }
 
-    /// The gradient of the loss with respect to an output, where it cannot be undefined: that of a function's only
-    /// differentiable output never is. It must not be changed in place.
+    /// The gradient of the loss with respect to an output, where it cannot be undefined: that of a
+    /// function's only differentiable output never is. It must not be changed in place.
     ///
     /// # Errors
     ///
-    /// The gradient is undefined (the output did not contribute to the loss), or there are not as many outputs.
+    /// The gradient is undefined (the output did not contribute to the loss), or there are not as
+    /// many outputs.
     pub fn grad_output(&self, index: usize) -> Result<&Tensor, AutogradError> {
         AutogradError::pick(&self.grad_outputs, index, "grad_output")
     }
@@ -106,15 +109,17 @@ impl BackwardContext<'_> {
     ///
     /// # Errors
     ///
-    /// The tensor was changed in place since it was saved, was taken before, or there are not as many.
+    /// The tensor was changed in place since it was saved, was taken before, or there are not as
+    /// many.
     pub fn saved(&self, index: usize) -> Result<Tensor, AutogradError> {
         self.call.saved(index, false)
     }
 
     /// A saved tensor, forgotten by the node unless the pass [keeps the graph](Self::keep_graph).
     ///
-    /// A tensor that nobody else holds, as a gradient that `forward` prepared, may then be changed in place, and when it
-    /// is returned it becomes the `grad` of a leaf without a copy. If the graph is kept it must not be changed.
+    /// A tensor that nobody else holds, as a gradient that `forward` prepared, may then be changed
+    /// in place, and when it is returned it becomes the `grad` of a leaf without a copy. If the
+    /// graph is kept it must not be changed.
     ///
     /// # Errors
     ///

@@ -14,14 +14,15 @@ pub struct NotASlice {
 
 /// The elements of a tensor in row-major order.
 ///
-/// While the slice lives, nobody may write to the tensor's memory: neither through another handle of the tensor
-/// (`shallow_clone` makes one), nor through a view or a `detach` of it, on any thread. The borrow holds this handle only and
-/// cannot see the others, so that is the caller's promise. It is kept where the slice is an input of one kernel that writes to
-/// tensors of its own.
+/// While the slice lives, nobody may write to the tensor's memory: neither through another handle
+/// of the tensor (`shallow_clone` makes one), nor through a view or a `detach` of it, on any
+/// thread. The borrow holds this handle only and cannot see the others, so that is the caller's
+/// promise. It is kept where the slice is an input of one kernel that writes to tensors of its own.
 ///
 /// # Errors
-/// Another kind than `T`, another device than the CPU; an undefined tensor; one that is not strided (sparse, MKL-DNN, nested),
-/// not contiguous, whose negative or conjugate bit is set (resolve it first), or without memory.
+/// Another kind than `T`, another device than the CPU; an undefined tensor; one that is not strided
+/// (sparse, MKL-DNN, nested), not contiguous, whose negative or conjugate bit is set (resolve it
+/// first), or without memory.
 ///
 /// ```
 /// use lexmax_autograd::cpu::slice;
@@ -37,20 +38,23 @@ pub fn slice<T: kind::Element>(tensor: &Tensor) -> Result<&[T], NotASlice> {
     if length == 0 {
         return Ok(&[]);
     }
-    // SAFETY: `numbers` saw a strided, contiguous tensor on the CPU whose elements are `T` and whose storage holds `length` of
-    // them from `data` on, aligned as libtorch aligns them. The borrow of the tensor keeps the storage alive. Nobody writes
-    // to it meanwhile, by the promise that the documentation asks for: Rust sees one handle, libtorch lets any number
-    // of them share a storage.
+    // SAFETY: `numbers` saw a strided, contiguous tensor on the CPU whose elements are `T` and
+    // whose storage holds `length` of them from `data` on, aligned as libtorch aligns them. The
+    // borrow of the tensor keeps the storage alive. Nobody writes to it meanwhile, by the promise
+    // that the documentation asks for: Rust sees one handle, libtorch lets any number of them share
+    // a storage.
     Ok(unsafe { std::slice::from_raw_parts(data.cast_const(), length) })
 }
 
 /// The elements of a tensor, to be written.
 ///
-/// While the slice lives, it must be the only way to the tensor's memory: no other handle, view or `detach` of it may be read
-/// or written, on any thread, and no other slice of it may exist. As for [`slice()`] that is the caller's promise: it is kept for
-/// a tensor that was just made, and for a parameter that is updated in place with nothing else running.
+/// While the slice lives, it must be the only way to the tensor's memory: no other handle, view or
+/// `detach` of it may be read or written, on any thread, and no other slice of it may exist. As for
+/// [`slice()`] that is the caller's promise: it is kept for a tensor that was just made, and for a
+/// parameter that is updated in place with nothing else running.
 ///
-/// libtorch does not see what is written. Where the tensor may be part of a graph, call [`mark_changed`] afterwards.
+/// libtorch does not see what is written. Where the tensor may be part of a graph, call
+/// [`mark_changed`] afterwards.
 ///
 /// # Errors
 /// As [`slice()`].
@@ -69,14 +73,16 @@ pub fn slice_mut<T: kind::Element>(tensor: &mut Tensor) -> Result<&mut [T], NotA
     if length == 0 {
         return Ok(&mut []);
     }
-    // SAFETY: as in `slice`; memory that is shared until it is written to was copied. By the caller's promise no other tensor
-    // that shares the storage is used meanwhile, so the mutable borrow is the only way to it.
+    // SAFETY: as in `slice`; memory that is shared until it is written to was copied. By the
+    // caller's promise no other tensor that shares the storage is used meanwhile, so the mutable
+    // borrow is the only way to it.
     Ok(unsafe { std::slice::from_raw_parts_mut(data, length) })
 }
 
-/// Tells libtorch that a tensor was changed in place, through [`slice_mut`]: a graph that saved it (or a view of it) before
-/// refuses its backward pass from then on ("modified by an inplace operation"), as after an operation of libtorch's, rather than
-/// compute gradients from the new numbers. Costs the addition of one to a counter.
+/// Tells libtorch that a tensor was changed in place, through [`slice_mut`]: a graph that saved it
+/// (or a view of it) before refuses its backward pass from then on ("modified by an inplace
+/// operation"), as after an operation of libtorch's, rather than compute gradients from the new
+/// numbers. Costs the addition of one to a counter.
 ///
 /// # Errors
 /// An undefined tensor, or one that was made in inference mode, whose changes nobody counts.

@@ -3,14 +3,15 @@
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Any error of a custom function's own: what `?` makes of `tch::TchError`, of a `String`, of an error of yours.
+/// Any error of a custom function's own: what `?` makes of `tch::TchError`, of a `String`, of an
+/// error of yours.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What the methods of a [`Function`](crate::Function) return.
 pub type Result<T> = std::result::Result<T, BoxError>;
 
-/// Why [`apply`](crate::apply) has no result. Errors of a backward pass have the same texts, and come out of tch's
-/// `f_backward` as `tch::TchError::Torch`.
+/// Why [`apply`](crate::apply) has no result. Errors of a backward pass have the same texts, and
+/// come out of tch's `f_backward` as `tch::TchError::Torch`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AutogradError {
@@ -121,7 +122,8 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
 
 /// Runs what may panic; the error is the message of the panic.
 ///
-/// The payload is dropped in here: it is a value of the user's, and a panic of its own drop must get no further either.
+/// The payload is dropped in here: it is a value of the user's, and a panic of its own drop must
+/// get no further either.
 pub(crate) fn contained<R>(work: impl FnOnce() -> R) -> std::result::Result<R, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
         let message = panic_message(&*payload);

@@ -2,11 +2,13 @@
 
 use crate::{AutogradError, ffi};
 
-/// Calls `work` once with each of `0..count`, at once on the threads that libtorch's operations run on (as many as
-/// `tch::get_num_threads` says; one after the other inside of another such loop), and returns when all are done.
+/// Calls `work` once with each of `0..count`, at once on the threads that libtorch's operations run
+/// on (as many as `tch::get_num_threads` says; one after the other inside of another such loop),
+/// and returns when all are done.
 ///
-/// Threads of one's own beside libtorch's lose time: OpenMP's threads go on spinning for a while after each operation, on cores
-/// that the others wait for. `work` must not panic: on a thread of libtorch's that ends the process.
+/// Threads of one's own beside libtorch's lose time: OpenMP's threads go on spinning for a while
+/// after each operation, on cores that the others wait for. `work` must not panic: on a thread of
+/// libtorch's that ends the process.
 ///
 /// # Errors
 /// libtorch refused; some of the work may be done then.
@@ -25,7 +27,8 @@ pub fn for_each_index(count: usize, work: &(dyn Fn(usize) + Sync)) -> Result<(),
     ffi::parallel(count, work)
 }
 
-/// How many threads [`for_each_index`] and libtorch's operations use: `tch::get_num_threads`, at least one.
+/// How many threads [`for_each_index`] and libtorch's operations use: `tch::get_num_threads`, at
+/// least one.
 ///
 /// ```
 /// tch::set_num_threads(2);

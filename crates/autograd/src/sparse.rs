@@ -5,14 +5,16 @@ use tch::{Device, Kind, Tensor};
 use crate::cpu::slice;
 use crate::{AutogradError, ffi};
 
-/// A row-sparse gradient (COO with one sparse dimension) of a weight of shape `size`: `rows` `[R]` (i64, rising, each once,
-/// inside `0..size[0]`) and `values` `[R, ...]`; all other rows are zero and take no memory. The gradient is marked as coalesced, and
-/// shares the memory of both; nothing is sorted or added up.
+/// A row-sparse gradient (COO with one sparse dimension) of a weight of shape `size`: `rows` `[R]`
+/// (i64, rising, each once, inside `0..size[0]`) and `values` `[R, ...]`; all other rows are zero
+/// and take no memory. The gradient is marked as coalesced, and shares the memory of both; nothing
+/// is sorted or added up.
 ///
 /// Costs one look at `R` numbers, on the CPU: rows of another device are brought there for it.
 ///
 /// # Errors
-/// Rows of another kind or shape, out of order, twice or out of range; values of another shape or device; libtorch refused.
+/// Rows of another kind or shape, out of order, twice or out of range; values of another shape or
+/// device; libtorch refused.
 ///
 /// ```
 /// use lexmax_autograd::sparse::rows_of;
@@ -73,8 +75,9 @@ fn refused(error: impl ToString) -> AutogradError {
     AutogradError::Torch { operation: "rows_of".into(), message: error.to_string() }
 }
 
-/// Whether a tensor's numbers lie in memory as sizes and strides say, on any device: it is defined, and not sparse in any layout,
-/// MKL-DNN's or nested. Other tensors have no address, and tch panics where it is asked for it.
+/// Whether a tensor's numbers lie in memory as sizes and strides say, on any device: it is defined,
+/// and not sparse in any layout, MKL-DNN's or nested. Other tensors have no address, and tch panics
+/// where it is asked for it.
 ///
 /// ```
 /// use lexmax_autograd::sparse::is_strided;

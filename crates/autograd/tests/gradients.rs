@@ -7,7 +7,8 @@ use common::{Alive, backward_error, leaf, made, square, values};
 use lexmax_autograd::{BackwardContext, ForwardContext, Function, Result, apply};
 use tch::{Device, Kind, Tensor};
 
-/// `y = log sum exp(x, dim 1) * scale` for `x [N, V]` and a scalar `scale []`, and `p = softmax(x)` beside it.
+/// `y = log sum exp(x, dim 1) * scale` for `x [N, V]` and a scalar `scale []`, and `p = softmax(x)`
+/// beside it.
 struct LogSumExp;
 
 impl Function for LogSumExp {
@@ -83,7 +84,8 @@ fn gradients_equal_finite_differences() {
             let touched = expected.iter().any(|d| d.abs() > 1e-3);
             assert_eq!(touched, at == 0 || which.contains(&0), "{which:?} {at}: {expected:?}");
         }
-        // Only the log-sum-exp depends on the scale; the gradient of an unused output came in undefined.
+        // Only the log-sum-exp depends on the scale; the gradient of an unused output came in
+        // undefined.
         assert_eq!(scale.grad().defined(), which.contains(&0));
     }
 }
@@ -312,7 +314,8 @@ fn differentiating_twice_is_refused() {
     let expected = "Made cannot be differentiated twice: lexmax-autograd gives first derivatives only";
     let error = backward_error(&gradient);
     assert!(error.contains(expected), "{error}");
-    // Also where one of the leaves is asked for: no silent zero, neither for x nor through the upstream gradient.
+    // Also where one of the leaves is asked for: no silent zero, neither for x nor through the
+    // upstream gradient.
     for leaf in [&x, &v] {
         let error = Tensor::f_run_backward(&[&gradient], &[leaf], true, false).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");

@@ -1,4 +1,5 @@
-//! The memory of saved tensors comes back: resident memory of this process, which runs no other test.
+//! The memory of saved tensors comes back: resident memory of this process, which runs no other
+//! test.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 

@@ -28,8 +28,9 @@ pub enum CorpusError {
     Exists {
         /// The path given for the corpus.
         path: PathBuf,
-        /// Description of what is there, as in `, a corpus made with other options (its min_count is 1, given 2)`;
-        /// empty where it is no corpus.
+        /// Description of what is there, as in
+        /// `, a corpus made with other options (its min_count is 1, given 2)`; empty where it is no
+        /// corpus.
         found: String,
     },
     /// A source that is no regular file.
@@ -86,8 +87,8 @@ pub enum CorpusError {
         line: u64,
         /// Byte offset in the unpacked text, counted from 0.
         offset: u64,
-        /// Format that the first bytes show, with advice, as in `; the file starts like zip data: ..`;
-        /// empty where it is unknown.
+        /// Format that the first bytes show, with advice, as in
+        /// `; the file starts like zip data: ..`; empty where it is unknown.
         hint: String,
     },
     /// The text has a NUL byte, which UTF-8 text does not use, but other encodings and binary files
@@ -104,8 +105,8 @@ pub enum CorpusError {
         offset: u64,
         /// `: UTF-16?` where the first bytes show no other format.
         guess: &'static str,
-        /// Format that the first bytes show, with advice, as in `; the file starts like zip data: ..`;
-        /// empty where it is unknown.
+        /// Format that the first bytes show, with advice, as in
+        /// `; the file starts like zip data: ..`; empty where it is unknown.
         hint: String,
     },
     /// A token is too long to be one.
@@ -302,7 +303,8 @@ impl CorpusError {
         move |source| CorpusError::Io { action, path, source }
     }
 
-    /// For `map_err`: like [`CorpusError::io`], with a name for what should have been there when it is missing.
+    /// For `map_err`: like [`CorpusError::io`], with a name for what should have been there when it
+    /// is missing.
     pub(crate) fn open(path: &Path, expected: &'static str) -> impl FnOnce(std::io::Error) -> CorpusError {
         let path = path.to_path_buf();
         move |source| match source.kind() {

@@ -1,12 +1,13 @@
-//! Trains a small n-gram language model with the exact softmax and saves what its output layer sees, for the measurements of
-//! filtered gradients (`crates/kernels/examples/filtered.rs`).
+//! Trains a small n-gram language model with the exact softmax and saves what its output layer
+//! sees, for the measurements of filtered gradients (`crates/kernels/examples/filtered.rs`).
 //!
-//! `cargo run --release -p lexmax-full --example trained -- TRAIN_TEXT OUT.safetensors [STEPS [ROWS [HIDDEN]]]`
+//! `cargo run --release -p lexmax-full --example trained -- TRAIN_TEXT OUT.safetensors [STEPS [ROWS
+//! [HIDDEN]]]`
 //!
-//! `TRAIN_TEXT` is plain text, words separated by white space, an end of sentence at each line (`gunzip -k train.txt.gz` of
-//! WikiText-2). The model: embeddings of the last 4 words side by side, one tanh layer to `D`, softmax over all words of
-//! the text. The last tenth of the text is held out; the file holds hidden states and targets of rows from there, and
-//! weight and bias.
+//! `TRAIN_TEXT` is plain text, words separated by white space, an end of sentence at each line
+//! (`gunzip -k train.txt.gz` of WikiText-2). The model: embeddings of the last 4 words side by
+//! side, one tanh layer to `D`, softmax over all words of the text. The last tenth of the text is
+//! held out; the file holds hidden states and targets of rows from there, and weight and bias.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -103,7 +104,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Saves what the output layer sees of the first held-out rows; each time anew, so that training can be cut short.
+/// Saves what the output layer sees of the first held-out rows; each time anew, so that training
+/// can be cut short.
 fn save(
     ids: &[i64],
     held_out: usize,

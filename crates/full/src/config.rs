@@ -20,19 +20,22 @@ pub struct FullConfig {
     pub transform: LogitTransform,
     /// Weight of `(log sum_c exp z_c)^2` in the training loss.
     pub z_loss: f64,
-    /// Exponent `gamma` of the factor `(1 - p_y)^gamma` on the training loss (focal loss); zero is the plain loss.
+    /// Exponent `gamma` of the factor `(1 - p_y)^gamma` on the training loss (focal loss); zero is
+    /// the plain loss.
     pub focal_gamma: f64,
-    /// `tau`: the training loss sees `z_c + tau log prior_c`; the layer's distribution stays that of `z`.
+    /// `tau`: the training loss sees `z_c + tau log prior_c`; the layer's distribution stays that
+    /// of `z`.
     pub logit_adjustment: f64,
-    /// Leaves classes out of the gradients to which no row of a chunk (at most 512) gives a probability above this; the loss stays
-    /// exact, targets are always kept, and [`lexmax_output::OutputLayer::left_out`] tells the mass that was dropped. `None` is
-    /// exact gradients. Fused path only: where a layer computes in plain ATen (`compute = "reference"`, other devices and kinds)
-    /// the key is refused, since nothing would be filtered there. Not with label smoothing. (Cut Cross-Entropy, Wijmans et al.
-    /// 2025, arXiv 2411.09009.)
+    /// Leaves classes out of the gradients to which no row of a chunk (at most 512) gives a
+    /// probability above this; the loss stays exact, targets are always kept, and
+    /// [`lexmax_output::OutputLayer::left_out`] tells the mass that was dropped. `None` is exact
+    /// gradients. Fused path only: where a layer computes in plain ATen (`compute = "reference"`,
+    /// other devices and kinds) the key is refused, since nothing would be filtered there. Not with
+    /// label smoothing. (Cut Cross-Entropy, Wijmans et al. 2025, arXiv 2411.09009.)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradient_filter: Option<f64>,
-    /// Whether the filter also applies to the gradients of weight and bias; `false` keeps these exact and filters that of the hidden
-    /// states alone. Only with `gradient_filter`.
+    /// Whether the filter also applies to the gradients of weight and bias; `false` keeps these
+    /// exact and filters that of the hidden states alone. Only with `gradient_filter`.
     #[serde(skip_serializing_if = "is_true")]
     pub filter_weight: bool,
     /// Options of the loss that all families share.
@@ -66,7 +69,8 @@ impl Default for FullConfig {
     }
 }
 
-/// Options of the layer name `sigsoftmax`, an alias of the exact softmax with the transform of that name.
+/// Options of the layer name `sigsoftmax`, an alias of the exact softmax with the transform of that
+/// name.
 ///
 /// ```
 /// use lexmax_full::{FullConfig, SigsoftmaxConfig};
@@ -92,7 +96,8 @@ impl Default for SigsoftmaxConfig {
 }
 
 impl SigsoftmaxConfig {
-    /// Checks everything about the layer that can be known before it is built, as [`FullConfig::check`] does.
+    /// Checks everything about the layer that can be known before it is built, as
+    /// [`FullConfig::check`] does.
     ///
     /// # Errors
     /// As there.
@@ -154,8 +159,8 @@ impl FullConfig {
     /// Checks everything about the layer that can be known before it is built.
     ///
     /// # Errors
-    /// As [`LayerSizes::check`] and [`FullConfig::validate`]; a gradient filter where the fused path is not taken; tying
-    /// without an embedding `[V, D]`.
+    /// As [`LayerSizes::check`] and [`FullConfig::validate`]; a gradient filter where the fused
+    /// path is not taken; tying without an embedding `[V, D]`.
     pub fn check(&self, sizes: &LayerSizes) -> Result<()> {
         let layer = crate::NAME;
         sizes.check(layer, &self.loss)?;

@@ -12,17 +12,19 @@ use tch::{Kind, Tensor};
 use crate::terms::{adjust, at_targets, focal, scaled_log_prior, z_loss};
 use crate::{FullConfig, NAME};
 
-/// Linear layer and softmax over all `V` classes: `p(c | h) = exp(z_c) / sum_j exp(z_j)`, `z = f(W h + b)`.
+/// Linear layer and softmax over all `V` classes: `p(c | h) = exp(z_c) / sum_j exp(z_j)`,
+/// `z = f(W h + b)`.
 ///
-/// Under `transform = "sigsoftmax"` that is `exp(x_c) sigmoid(x_c) / sum_j exp(x_j) sigmoid(x_j)` with
-/// `x = W h + b`: log-probabilities that are not linear in `h`, so that their rank is not bounded by
-/// `D`. Unlike in a plain softmax, adding a number to all of `x` changes `p`.
+/// Under `transform = "sigsoftmax"` that is `exp(x_c) sigmoid(x_c) / sum_j exp(x_j) sigmoid(x_j)`
+/// with `x = W h + b`: log-probabilities that are not linear in `h`, so that their rank is not
+/// bounded by `D`. Unlike in a plain softmax, adding a number to all of `x` changes `p`.
 ///
 /// * Shapes: hidden `[N, D]`, weight `[V, D]`, bias `[V]`.
-/// * Cost: `2 N D V` operations forward, three times that with gradients. Memory: on the fused path at most 32 MiB (on two threads)
-///   of tiles, on the reference path logits `[N, V]` twice in training.
-/// * When not to use it: where `V` is so large that the products dominate the step; then look at the adaptive, sampled
-///   and hierarchical layers.
+/// * Cost: `2 N D V` operations forward, three times that with gradients. Memory: on the fused path
+///   at most 32 MiB (on two threads) of tiles, on the reference path logits `[N, V]` twice in
+///   training.
+/// * When not to use it: where `V` is so large that the products dominate the step; then look at
+///   the adaptive, sampled and hierarchical layers.
 ///
 /// ```
 /// use lexmax_full::{Full, FullConfig};
@@ -59,8 +61,8 @@ impl Full {
     /// Builds the layer with parameters `weight` `[V, D]` and `bias` `[V]`.
     ///
     /// # Errors
-    /// An option out of its range; tying without an embedding `[V, D]`; a logit adjustment without counts; a gradient filter
-    /// where the fused path is not taken.
+    /// An option out of its range; tying without an embedding `[V, D]`; a logit adjustment without
+    /// counts; a gradient filter where the fused path is not taken.
     pub fn new(context: &BuildContext<'_>, config: &FullConfig) -> Result<Self> {
         config.check(&context.sizes())?;
         let loss = context.loss(NAME, config.loss.clone())?;

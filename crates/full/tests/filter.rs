@@ -1,4 +1,5 @@
-//! Filtered gradients of the layer: the loss stays exact to the bit, gradients are near, and what is left out is reported.
+//! Filtered gradients of the layer: the loss stays exact to the bit, gradients are near, and what
+//! is left out is reported.
 #![allow(clippy::unwrap_used)]
 
 use lexmax_conformance::uniform;

@@ -1,5 +1,5 @@
-//! Does the conformance suite notice? Each mutant is the exact softmax with one defect that a published package had
-//! (rows of `docs/DEFECTS.md`), and the suite must reject it.
+//! Does the conformance suite notice? Each mutant is the exact softmax with one defect that a
+//! published package had (rows of `docs/DEFECTS.md`), and the suite must reject it.
 #![allow(clippy::unwrap_used)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,7 +38,8 @@ enum Defect {
     IgnoredInMean,
     /// Row 20: claims a cost that does not grow with the rows.
     PretendsToSave,
-    /// Gives the gradient of the hidden states that it prepared out of hand, so that clipping changes what a second pass gives.
+    /// Gives the gradient of the hidden states that it prepared out of hand, so that clipping
+    /// changes what a second pass gives.
     LendsItsGradient,
     /// Row 21: draws that depend on the number of threads.
     ThreadedDraws,
@@ -68,7 +69,8 @@ impl Mutant {
     }
 }
 
-/// Hands on the loss, and under an upstream gradient of ones gives the hidden states the tensor that it keeps itself.
+/// Hands on the loss, and under an upstream gradient of ones gives the hidden states the tensor
+/// that it keeps itself.
 struct Lender {
     prepared: Tensor,
 }

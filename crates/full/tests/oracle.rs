@@ -1,5 +1,5 @@
-//! The exact softmax against a slow, obvious f64 oracle, over drawn sizes, and the defects of other packages that concern
-//! it, each with the defect shown to be caught.
+//! The exact softmax against a slow, obvious f64 oracle, over drawn sizes, and the defects of other
+//! packages that concern it, each with the defect shown to be caught.
 #![allow(clippy::unwrap_used)]
 
 use lexmax_conformance::uniform;

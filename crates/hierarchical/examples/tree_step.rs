@@ -1,10 +1,14 @@
-//! Times one training step of a tree layer and its parts, for growing vocabularies, beside the bare operations and the reference path.
+//! Times one training step of a tree layer and its parts, for growing vocabularies, beside the bare
+//! operations and the reference path.
 //!
-//! `cargo run --release -p lexmax-hierarchical --example tree_step -- [TREE [ROWS HIDDEN [REPEATS [VOCAB...]]]]`
+//! `cargo run --release -p lexmax-hierarchical --example tree_step -- [TREE [ROWS HIDDEN [REPEATS
+//! [VOCAB...]]]]`
 //!
-//! `TREE` is `huffman`, `balanced` or `two-level`. Targets follow a Zipf law, as the counts that the tree is fitted to. A step is loss,
-//! gradients and the update of the rows that have one. Times are the best of interleaved repeats in milliseconds, of steps the median
-//! too, after the two paths were seen to agree. Last comes a step with label smoothing, which needs all words, at V = 33,278.
+//! `TREE` is `huffman`, `balanced` or `two-level`. Targets follow a Zipf law, as the counts that
+//! the tree is fitted to. A step is loss, gradients and the update of the rows that have one. Times
+//! are the best of interleaved repeats in milliseconds, of steps the median too, after the two
+//! paths were seen to agree. Last comes a step with label smoothing, which needs all words, at V =
+//! 33,278.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Instant;

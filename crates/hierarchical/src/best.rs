@@ -6,7 +6,8 @@ use std::collections::BinaryHeap;
 use lexmax_output::{Result, TopK};
 use tch::{Device, Kind, Tensor};
 
-/// A class with its log-probability; the greater has the higher log-probability, then the smaller id.
+/// A class with its log-probability; the greater has the higher log-probability, then the smaller
+/// id.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
     log_prob: f64,
@@ -52,7 +53,8 @@ impl Best {
         }
     }
 
-    /// Whether classes with log-probabilities up to `bound` can still get in. A NaN bound bounds nothing.
+    /// Whether classes with log-probabilities up to `bound` can still get in. A NaN bound bounds
+    /// nothing.
     pub fn admits(&self, bound: f64) -> bool {
         match self.worst_first.peek() {
             Some(Reverse(worst)) if self.worst_first.len() == self.k => {

@@ -7,8 +7,9 @@ use crate::NAME;
 
 /// Options of the tree layers; the defaults give a Huffman tree with biases.
 ///
-/// There is no weight tying: the vectors belong to inner nodes (in binary trees) or to words within a class, whose
-/// logits are comparable inside that class only, and neither is what an input embedding holds.
+/// There is no weight tying: the vectors belong to inner nodes (in binary trees) or to words within
+/// a class, whose logits are comparable inside that class only, and neither is what an input
+/// embedding holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HierarchicalConfig {
@@ -47,10 +48,11 @@ pub enum TreeKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bins {
-    /// The mass of a word is its count (Mikolov et al. 2011): the classes are equally probable, and the last are large.
+    /// The mass of a word is its count (Mikolov et al. 2011): the classes are equally probable, and
+    /// the last are large.
     Count,
-    /// The mass of a word is the square root of its count, as in Mikolov's RNNLM toolkit: the classes are closer in size,
-    /// which makes the loss cheaper.
+    /// The mass of a word is the square root of its count, as in Mikolov's RNNLM toolkit: the
+    /// classes are closer in size, which makes the loss cheaper.
     #[default]
     SqrtCount,
     /// Every word weighs the same: classes of equal size, no counts needed.

@@ -4,7 +4,8 @@ use lexmax_output::{BuildContext, OutputLayer, Result, WordCounts};
 
 use crate::{BinaryTree, HierarchicalConfig, NAME, TreeKind, TwoLevel};
 
-/// Builds the tree layer that the configuration names; the tree is fitted here, so its time is part of this call.
+/// Builds the tree layer that the configuration names; the tree is fitted here, so its time is part
+/// of this call.
 ///
 /// # Errors
 /// As [`BinaryTree::new`] and [`TwoLevel::new`].
@@ -33,7 +34,8 @@ pub fn build(context: &BuildContext<'_>, config: &HierarchicalConfig) -> Result<
     })
 }
 
-/// The counts, where they are needed or given: given ones must fit even when only the cost is computed from them.
+/// The counts, where they are needed or given: given ones must fit even when only the cost is
+/// computed from them.
 pub(crate) fn counts_if<'a>(context: &BuildContext<'a>, needed: bool) -> Result<Option<&'a WordCounts>> {
     if needed || context.counts.is_some() { context.counts_for(NAME).map(Some) } else { Ok(None) }
 }

@@ -1,21 +1,28 @@
-//! Tree-structured softmax: a word's probability is the product of the probabilities of the choices on its path.
+//! Tree-structured softmax: a word's probability is the product of the probabilities of the choices
+//! on its path.
 //!
-//! * [`BinaryTree`]: `V - 1` two-way choices, in a Huffman tree over the training counts or in a balanced tree. A row of
-//!   the loss scores as many inner nodes as its target's path is long, about `log2 V`.
-//! * [`TwoLevel`]: one choice among `C` classes of words, then one within the class: about `2 sqrt V` scores a row.
+//! * [`BinaryTree`]: `V - 1` two-way choices, in a Huffman tree over the training counts or in a
+//!   balanced tree. A row of the loss scores as many inner nodes as its target's path is long,
+//!   about `log2 V`.
+//! * [`TwoLevel`]: one choice among `C` classes of words, then one within the class: about
+//!   `2 sqrt V` scores a row.
 //! * [`tree`]: the trees themselves, without parameters.
 //!
-//! Both have a fused path on a CPU: log-probabilities of targets, losses and gradients by the kernels of `lexmax-kernels`, whose cost
-//! depends on the words of the batch and not on `V`, with row-sparse gradients where they are asked for.
+//! Both have a fused path on a CPU: log-probabilities of targets, losses and gradients by the
+//! kernels of `lexmax-kernels`, whose cost depends on the words of the batch and not on `V`, with
+//! row-sparse gradients where they are asked for.
 //!
-//! All are exactly normalised, so perplexities and label smoothing are over all `V` words. [`build`] makes the layer that
-//! a [`HierarchicalConfig`] names.
+//! All are exactly normalised, so perplexities and label smoothing are over all `V` words.
+//! [`build`] makes the layer that a [`HierarchicalConfig`] names.
 //!
 //! # References
 //! * Goodman 2001, "Classes for fast maximum entropy training" (arXiv cs/0108006): two levels.
-//! * Morin & Bengio 2005, "Hierarchical probabilistic neural network language model" (AISTATS): binary trees.
-//! * Mikolov et al. 2011, "Extensions of recurrent neural network language model" (ICASSP): classes as frequency bins.
-//! * Mikolov et al. 2013, "Distributed representations of words and phrases" (arXiv 1310.4546): Huffman trees.
+//! * Morin & Bengio 2005, "Hierarchical probabilistic neural network language model" (AISTATS):
+//!   binary trees.
+//! * Mikolov et al. 2011, "Extensions of recurrent neural network language model" (ICASSP): classes
+//!   as frequency bins.
+//! * Mikolov et al. 2013, "Distributed representations of words and phrases" (arXiv 1310.4546):
+//!   Huffman trees.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod best;

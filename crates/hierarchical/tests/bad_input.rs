@@ -1,4 +1,5 @@
-//! Configurations that cannot be built: each is an error that names the option, the value and what was expected.
+//! Configurations that cannot be built: each is an error that names the option, the value and what
+//! was expected.
 #![allow(clippy::unwrap_used)]
 
 use lexmax_hierarchical::{BinaryTree, Bins, HierarchicalConfig, TreeKind, TwoLevel, build};

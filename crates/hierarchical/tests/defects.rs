@@ -1,5 +1,5 @@
-//! Defects of other implementations that trees must not have, by their rows in `docs/DEFECTS.md`. Each
-//! check is also shown to reject the defect.
+//! Defects of other implementations that trees must not have, by their rows in `docs/DEFECTS.md`.
+//! Each check is also shown to reject the defect.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -85,7 +85,8 @@ fn a20_13_the_loss_is_positive_and_falls_on_a_fixed_batch() {
     }
 }
 
-/// Row 15: Megatron smoothed over the classes of one shard. Here: the same formula for 1, 2, ... `V` classes.
+/// Row 15: Megatron smoothed over the classes of one shard. Here: the same formula for 1, 2, ...
+/// `V` classes.
 #[test]
 fn a20_15_smoothing_is_over_all_words_whatever_the_classes() {
     let smoothing = 0.3;
@@ -110,7 +111,8 @@ fn a20_15_smoothing_is_over_all_words_whatever_the_classes() {
         let follows = |expected: &Tensor| (&got - expected).abs().max().double_value(&[]) < 1e-12;
         assert!(follows(&formula(&dense.mean_dim(1, false, Kind::Double))), "{classes} classes");
 
-        let size = (VOCAB + classes - 1) / classes; // near enough to the equal bins to stand for the defect
+        // Near enough to the equal bins to stand for the defect.
+        let size = (VOCAB + classes - 1) / classes;
         let local = |row: i64| {
             let target = targets.int64_value(&[row]);
             let first = target / size * size;
@@ -135,7 +137,8 @@ fn right_in_kind(loss: &Tensor, kind: Kind, truth: f64) -> bool {
     loss.kind() == kind && (loss.double_value(&[]) - truth).abs() <= 8.0 * epsilon * truth.abs()
 }
 
-/// Row 17: PyTorch's adaptive softmax failed in half precision, as it made a buffer of another kind.
+/// Row 17: PyTorch's adaptive softmax failed in half precision, as it made a buffer of another
+/// kind.
 #[test]
 fn a20_17_forward_and_backward_in_every_kind() {
     for loss in [LossOptions::default(), LossOptions { label_smoothing: 0.1, ..LossOptions::default() }] {

@@ -20,7 +20,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Canonical codes as they are taught: count up, and append zeros where the length grows. `(length, value)` each.
+/// Canonical codes as they are taught: count up, and append zeros where the length grows.
+/// `(length, value)` each.
 fn textbook_codes(lengths: &[u32]) -> Vec<(u32, u64)> {
     let (mut value, mut before) = (0, lengths[0]);
     lengths
@@ -118,7 +119,8 @@ proptest! {
         let (weight, class_weight) = (rows(&variables["weight"]), rows(&variables["class_weight"]));
         let biases = |name, size| variables.get(name).map_or(vec![0.0; size], |bias| Vec::try_from(bias).unwrap());
         let (word_bias, class_bias) = (biases("bias", weight.len()), biases("class_bias", class_weight.len()));
-        // Sizes of equal bins differ by one at most; which are larger is the layer's choice, so it is asked.
+        // Sizes of equal bins differ by one at most; which are larger is the layer's choice, so it
+        // is asked.
         let context = lexmax_output::BuildContext::new(made.store.root() / "again", vocab_size, HIDDEN, 1);
         let sizes = lexmax_hierarchical::TwoLevel::new(&context, &config).unwrap().class_sizes();
         let hidden = uniform(&mut made.rng, &[3, HIDDEN], 2.0);
@@ -172,8 +174,8 @@ fn with_two_words_a_binary_tree_is_logistic_regression() {
     let log_probs = made.layer.log_probs(&hidden).unwrap().into_tensor();
     assert!((log_probs - expected).abs().max().double_value(&[]) < 1e-14);
 
-    // Probabilities next to 1 keep their digits: `log sigmoid(z) - z` in place of `log sigmoid(-z)` would lose them all.
-    // Logits of 36 and -36, give or take the bias.
+    // Probabilities next to 1 keep their digits: `log sigmoid(z) - z` in place of `log sigmoid(-z)`
+    // would lose them all. Logits of 36 and -36, give or take the bias.
     let far = &hidden * 36.0 / hidden.linear(&variables["weight"], None::<&Tensor>).abs();
     let far = Tensor::cat(&[&far, &-&far], 0);
     let logit = far.linear(&variables["weight"], Some(&variables["bias"]));

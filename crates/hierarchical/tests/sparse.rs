@@ -1,4 +1,5 @@
-//! Row-sparse gradients: which rows they have, that they are the dense ones, and that the same bits come out of every run.
+//! Row-sparse gradients: which rows they have, that they are the dense ones, and that the same bits
+//! come out of every run.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -31,7 +32,8 @@ fn config(tree: TreeKind, loss: LossOptions) -> HierarchicalConfig {
 
 const TREES: [TreeKind; 3] = [TreeKind::Huffman, TreeKind::Balanced, TreeKind::TwoLevel];
 
-/// A layer after the backward pass of one batch, with the loss and the gradient of the hidden states.
+/// A layer after the backward pass of one batch, with the loss and the gradient of the hidden
+/// states.
 fn after_a_batch(
     config: &HierarchicalConfig,
     kind: Kind,
@@ -75,7 +77,8 @@ fn gradients_have_the_rows_of_the_batch_and_no_others() {
                 }
                 assert!(gradient.is_sparse(), "{tree:?} {name} {reduction:?}");
                 assert_eq!(gradient.size(), variable.size());
-                // As they lie there, rising and each once, though a leaf's gradient is not marked so: nothing is left to coalesce.
+                // As they lie there, rising and each once, though a leaf's gradient is not marked
+                // so: nothing is left to coalesce.
                 let rows = Vec::<i64>::try_from(gradient.internal_indices().select(0, 0)).unwrap();
                 assert_eq!(rows, touched(tree), "{tree:?} {name} {reduction:?}");
                 assert!((rows.len() as i64) < VOCAB / 3, "{tree:?}: nearly all rows");

@@ -1,10 +1,13 @@
-//! Filtered gradients of a trained model: time over three bare products against what the filter leaves out.
+//! Filtered gradients of a trained model: time over three bare products against what the filter
+//! leaves out.
 //!
-//! `cargo run --release -p lexmax-kernels --example filtered -- MODEL.safetensors [THREADS [REPEATS [MEMORY_MIB]]]`
+//! `cargo run --release -p lexmax-kernels --example filtered -- MODEL.safetensors [THREADS [REPEATS
+//! [MEMORY_MIB]]]`
 //!
-//! The file holds `hidden` `[N, D]`, `weight` `[V, D]`, `bias` `[V]` (f32) and `targets` `[N]` (i64);
-//! `crates/full/examples/trained.rs` makes one. Errors are relative in the Euclidean norm, against the exact gradients of the
-//! same kernels; the mass is the probability dropped from a row, on average.
+//! The file holds `hidden` `[N, D]`, `weight` `[V, D]`, `bias` `[V]` (f32) and `targets` `[N]`
+//! (i64); `crates/full/examples/trained.rs` makes one. Errors are relative in the Euclidean norm,
+//! against the exact gradients of the same kernels; the mass is the probability dropped from a row,
+//! on average.
 #![allow(clippy::unwrap_used)]
 
 mod floor;

@@ -2,9 +2,10 @@
 //!
 //! `cargo run --release -p lexmax-kernels --example roofline -- [ROWS HIDDEN VOCAB]...`
 //!
-//! Measures the products on the shapes of the tiles, the memory, the exponentials and the start of threads, with one and two
-//! threads; then, for each problem, adds up the plan's operations, bytes and exponentials at these rates and runs the sweep and its
-//! floor, three bare products. Best of a few repeats. On a shared machine repeat it.
+//! Measures the products on the shapes of the tiles, the memory, the exponentials and the start of
+//! threads, with one and two threads; then, for each problem, adds up the plan's operations, bytes
+//! and exponentials at these rates and runs the sweep and its floor, three bare products. Best of a
+//! few repeats. On a shared machine repeat it.
 #![allow(clippy::unwrap_used)]
 
 mod floor;
@@ -28,8 +29,8 @@ struct Rates {
     start: f64,
 }
 
-/// Best seconds of a few runs on so many threads: of each the time on the wall, or what the processors spent where that is less,
-/// as on a machine that others keep busy.
+/// Best seconds of a few runs on so many threads: of each the time on the wall, or what the
+/// processors spent where that is less, as on a machine that others keep busy.
 fn best(threads: usize, repeats: usize, mut run: impl FnMut()) -> f64 {
     let time = |_| {
         let start = Clock::start();
@@ -40,13 +41,15 @@ fn best(threads: usize, repeats: usize, mut run: impl FnMut()) -> f64 {
     (0..repeats).map(time).fold(f64::INFINITY, f64::min)
 }
 
-/// Runs `work` on each thread over its own part of the buffers, `repeats` times; best seconds of a phase.
+/// Runs `work` on each thread over its own part of the buffers, `repeats` times; best seconds of a
+/// phase.
 fn on_parts<T: Send>(parts: &mut [T], repeats: usize, work: impl Fn(&mut T) + Sync) -> f64 {
     let slots: Vec<std::sync::Mutex<&mut T>> = parts.iter_mut().map(std::sync::Mutex::new).collect();
     best(slots.len(), repeats, || phase(slots.len(), |thread| work(&mut slots[thread].lock().unwrap())))
 }
 
-/// One tile's operands: weight `[classes, D]`, hidden `[rows, D]`, tile `[classes, rows]`, padded by a line.
+/// One tile's operands: weight `[classes, D]`, hidden `[rows, D]`, tile `[classes, rows]`, padded
+/// by a line.
 struct Tile {
     weight: Vec<f32>,
     hidden: Vec<f32>,
@@ -76,7 +79,8 @@ fn products(threads: usize, rows: usize, classes: usize, size: usize) -> f64 {
     6.0 * (rounds * threads * rows * classes * size) as f64 / seconds
 }
 
-/// `(read, triad)` in bytes a second of all threads; each thread has its own arrays, far larger than the caches.
+/// `(read, triad)` in bytes a second of all threads; each thread has its own arrays, far larger
+/// than the caches.
 fn memory(threads: usize) -> (f64, f64) {
     let len = 24 << 20;
     let mut arrays: Vec<[Vec<f32>; 3]> =

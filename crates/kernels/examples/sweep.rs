@@ -1,9 +1,12 @@
-//! The fused loss and gradients beside their floor: the same three matrix products, bare, by the same crate.
+//! The fused loss and gradients beside their floor: the same three matrix products, bare, by the
+//! same crate.
 //!
-//! `cargo run --release -p lexmax-kernels --example sweep -- [ROWS HIDDEN VOCAB [THREADS [REPEATS [MEMORY_MIB]]]]`
+//! `cargo run --release -p lexmax-kernels --example sweep -- [ROWS HIDDEN VOCAB [THREADS [REPEATS
+//! [MEMORY_MIB]]]]`
 //!
-//! Prints the best and the median of interleaved repeats and their ratios, by the wall's clock and in processor time, which does not
-//! count waiting on a shared machine. The answer is checked before anything is timed.
+//! Prints the best and the median of interleaved repeats and their ratios, by the wall's clock and
+//! in processor time, which does not count waiting on a shared machine. The answer is checked
+//! before anything is timed.
 #![allow(clippy::unwrap_used)]
 
 mod floor;

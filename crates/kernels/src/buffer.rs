@@ -18,8 +18,8 @@ impl<B: Held> Held for [B] {
     }
 }
 
-/// Implements [`Held`] for a struct of buffers: those before the semicolon are counted. All fields are
-/// named, so a new buffer that is forgotten here does not compile.
+/// Implements [`Held`] for a struct of buffers: those before the semicolon are counted. All fields
+/// are named, so a new buffer that is forgotten here does not compile.
 macro_rules! held {
     ($buffers:ident { $($counted:ident),* $(; $($other:ident),*)? }) => {
         impl<T: Copy> $crate::buffer::Held for $buffers<T> {
@@ -41,7 +41,8 @@ pub(crate) fn refill<N: Copy + Default>(buffer: &mut Vec<N>, len: usize) {
     buffer.resize(len, N::default());
 }
 
-/// Room for `len` numbers in a buffer; what they are is left open. A smaller one is replaced, not copied.
+/// Room for `len` numbers in a buffer; what they are is left open. A smaller one is replaced, not
+/// copied.
 pub(crate) fn room<N: Copy + Default>(buffer: &mut Vec<N>, len: usize) -> &mut [N] {
     if buffer.len() < len {
         *buffer = Vec::new();
@@ -62,7 +63,8 @@ impl<T: Copy + Default> Aligned<T> {
     /// Numbers that the allocation takes beyond its content, at most.
     pub const SLACK_BYTES: usize = 64;
 
-    /// Makes room for `len` numbers; what was there before may or may not remain, new numbers are zero.
+    /// Makes room for `len` numbers; what was there before may or may not remain, new numbers are
+    /// zero.
     pub fn resize(&mut self, len: usize) {
         let slack = Self::SLACK_BYTES / size_of::<T>();
         if self.storage.len() < len + slack {

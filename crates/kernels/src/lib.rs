@@ -1,19 +1,24 @@
 //! Numeric pieces that know no tensor: slices and numbers in, slices and numbers out.
 //!
-//! * [`linear_ce`]: exact linear cross-entropy, loss and all gradients, in tiles that stay in the cache; never `[N, V]`.
+//! * [`linear_ce`]: exact linear cross-entropy, loss and all gradients, in tiles that stay in the
+//!   cache; never `[N, V]`.
 //! * [`projection`]: some rows of the hidden states at another width, with gradients.
-//! * [`paths`]: words reached by two-way choices in a tree; gradients of the nodes on the paths only.
-//! * [`two_level`]: a class, then a word of that class, by two sweeps of linear cross-entropy; gradients of the classes that occur only.
+//! * [`paths`]: words reached by two-way choices in a tree; gradients of the nodes on the paths
+//!   only.
+//! * [`two_level`]: a class, then a word of that class, by two sweeps of linear cross-entropy;
+//!   gradients of the classes that occur only.
 //! * [`query`]: exact top-k and exact draws in the same sweep.
-//! * [`gathered`]: losses over a target and a few negatives a row, with gradients of the touched rows alone.
+//! * [`gathered`]: losses over a target and a few negatives a row, with gradients of the touched
+//!   rows alone.
 //! * [`rows`]: optimizer steps on the rows of a table, and rows of one id added up.
 //! * [`seed`]: one root seed, a generator of its own for every component.
 //! * [`measure`]: doors for measuring a machine beside what the plan counts with.
 //! * [`mask`]: masks of dropout.
 //! * [`logspace`]: sums of probabilities that are given by their logarithms, in f64.
 //!
-//! Matrix products come from the `gemm` crate, one call on one thread at a time over that thread's own block; the sweeps
-//! around them are written here, over vector instructions chosen at run time ([`Level`]).
+//! Matrix products come from the `gemm` crate, one call on one thread at a time over that thread's
+//! own block; the sweeps around them are written here, over vector instructions chosen at run time
+//! ([`Level`]).
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod buffer;

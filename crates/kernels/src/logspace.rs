@@ -1,6 +1,7 @@
 //! Sums of probabilities given by their natural logarithms, in f64.
 
-/// `log(sum_i exp(x_i))`, stable for any finite range; negative infinity for an empty or all-zero sum, NaN where a term is.
+/// `log(sum_i exp(x_i))`, stable for any finite range; negative infinity for an empty or all-zero
+/// sum, NaN where a term is.
 ///
 /// ```
 /// use lexmax_kernels::logspace::log_sum_exp;

@@ -10,10 +10,11 @@ const BYTES: usize = 4096;
 /// The generator counts in words of so many bytes.
 const WORD: usize = 4;
 
-/// Fills `mask` with 0, with probability `threshold / 65536` each, and `scale` elsewhere, from two random bytes each.
+/// Fills `mask` with 0, with probability `threshold / 65536` each, and `scale` elsewhere, from two
+/// random bytes each.
 ///
-/// The numbers are those of one long draw, and so is where the generator stands afterwards: at most `threads` threads make them,
-/// each from its own place in the stream.
+/// The numbers are those of one long draw, and so is where the generator stands afterwards: at most
+/// `threads` threads make them, each from its own place in the stream.
 ///
 /// ```
 /// use lexmax_kernels::{mask, seed::generator};
@@ -62,7 +63,8 @@ mod tests {
     use super::*;
     use crate::seed::generator;
 
-    /// Against one draw of all bytes; two masks in a row, so that where the generator stands in between matters.
+    /// Against one draw of all bytes; two masks in a row, so that where the generator stands in
+    /// between matters.
     fn check(counts: [usize; 2], threads: usize) {
         let (mut one, mut other) = (generator(3, "dropout", 5), generator(3, "dropout", 5));
         for count in counts {

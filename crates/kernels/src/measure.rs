@@ -1,4 +1,5 @@
-//! Doors for measuring a machine: the parts of which a sweep's time is made, each alone, and what the plan counts with.
+//! Doors for measuring a machine: the parts of which a sweep's time is made, each alone, and what
+//! the plan counts with.
 //!
 //! `examples/roofline.rs` reads them; nothing that computes goes through here.
 
@@ -20,7 +21,8 @@ pub fn exponentials(level: Level, values: &mut [f32]) {
     map::<Exp>(level, values);
 }
 
-/// Runs `work` once on each of so many threads, as every phase of a sweep does; empty work costs what starting them costs.
+/// Runs `work` once on each of so many threads, as every phase of a sweep does; empty work costs
+/// what starting them costs.
 pub fn phase(threads: usize, work: impl Fn(usize) + Sync) {
     let mut workers: Vec<usize> = (0..threads.max(1)).collect();
     pool::on_each(&mut workers, |thread| work(*thread));

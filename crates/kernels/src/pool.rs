@@ -1,22 +1,23 @@
 //! Workers for one phase of a kernel: where they run, and who gets what.
 //!
-//! By default the calling thread and scoped threads beside it, which live for one phase only (starting one costs some tens of
-//! microseconds). A program that has a pool of threads already hands it over with [`set_runner`]: two pools on the same cores
-//! fight, since OpenMP's threads go on spinning for a while after each parallel region. Which worker does what is fixed by the
-//! plan, never by timing or by the runner: results are the same bits from run to run.
+//! By default the calling thread and scoped threads beside it, which live for one phase only
+//! (starting one costs some tens of microseconds). A program that has a pool of threads already
+//! hands it over with [`set_runner`]: two pools on the same cores fight, since OpenMP's threads go
+//! on spinning for a while after each parallel region. Which worker does what is fixed by the plan,
+//! never by timing or by the runner: results are the same bits from run to run.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// Runs pieces of work on threads of its own: calls `work` once with each of `0..count`, on any threads, and returns when all are
-/// done. `work` does not panic.
+/// Runs pieces of work on threads of its own: calls `work` once with each of `0..count`, on any
+/// threads, and returns when all are done. `work` does not panic.
 pub type Runner = fn(count: usize, work: &(dyn Fn(usize) + Sync));
 
 static RUNNER: OnceLock<Runner> = OnceLock::new();
 
-/// Lets all kernels of this process run on the threads of `runner` from now on. The first call decides; returns whether this
-/// was the first.
+/// Lets all kernels of this process run on the threads of `runner` from now on. The first call
+/// decides; returns whether this was the first.
 ///
 /// ```
 /// use lexmax_kernels::set_runner;

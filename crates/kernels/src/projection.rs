@@ -1,8 +1,10 @@
-//! Some rows of the hidden states at another width: what lies between a layer's hidden states and a softmax of its own width.
+//! Some rows of the hidden states at another width: what lies between a layer's hidden states and a
+//! softmax of its own width.
 //!
-//! The rows are gathered, multiplied and (their gradient) added back a few at a time, so no copy of `[N, D]` is made. The products
-//! are small beside those of the softmax that follows: they run on this crate's threads, between its sweeps, because a thread
-//! pool of somebody else's that still spins when a sweep starts takes a core from it for milliseconds.
+//! The rows are gathered, multiplied and (their gradient) added back a few at a time, so no copy of
+//! `[N, D]` is made. The products are small beside those of the softmax that follows: they run on
+//! this crate's threads, between its sweeps, because a thread pool of somebody else's that still
+//! spins when a sweep starts takes a core from it for milliseconds.
 
 use crate::element::Element;
 use crate::error::{KernelError, Result};
@@ -73,8 +75,9 @@ impl<T: Element> Projection<'_, T> {
         Ok(())
     }
 
-    /// From `dZ` `[M, W]`: writes `dP` `[W, D]` and adds `dZ P` to the rows of `d_hidden` `[N, D]`. Cost: `2 M D W` operations
-    /// each. Threads share the rows and their parts of `dP` are added in order, so the bits depend on the number of threads only.
+    /// From `dZ` `[M, W]`: writes `dP` `[W, D]` and adds `dZ P` to the rows of `d_hidden` `[N, D]`.
+    /// Cost: `2 M D W` operations each. Threads share the rows and their parts of `dP` are added in
+    /// order, so the bits depend on the number of threads only.
     ///
     /// # Errors
     /// As [`Projection::forward`].
@@ -198,7 +201,8 @@ impl<T: Element> Projection<'_, T> {
     }
 }
 
-/// One thread's projected rows, the part of the hidden states' gradient that holds them, and its sum of the weight's gradient.
+/// One thread's projected rows, the part of the hidden states' gradient that holds them, and its
+/// sum of the weight's gradient.
 struct Job<'g, T> {
     first: usize,
     first_row: usize,

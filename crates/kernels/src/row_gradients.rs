@@ -3,8 +3,8 @@
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 
-/// Outputs for gradients of a layer of which a batch touches `R` rows; those that are `None` are not
-/// computed. All are overwritten.
+/// Outputs for gradients of a layer of which a batch touches `R` rows; those that are `None` are
+/// not computed. All are overwritten.
 #[derive(Debug)]
 pub struct RowGradients<'a, T> {
     /// Gradient of the hidden states, `[N, D]`.

@@ -1,8 +1,9 @@
 //! One root seed, a generator of its own for every component.
 //!
-//! A global generator makes results depend on which component draws first and on the number of threads. Here every
-//! draw comes from a ChaCha stream that is keyed by the root seed, the component's name and an index (a step, an epoch),
-//! so components cannot disturb each other and a resumed run needs no saved generator state.
+//! A global generator makes results depend on which component draws first and on the number of
+//! threads. Here every draw comes from a ChaCha stream that is keyed by the root seed, the
+//! component's name and an index (a step, an epoch), so components cannot disturb each other and a
+//! resumed run needs no saved generator state.
 //!
 //! ```
 //! use lexmax_kernels::seed::generator;
@@ -29,7 +30,8 @@ pub fn generator(root: u64, component: &str, index: u64) -> Generator {
     Generator::from_seed(seed)
 }
 
-/// FNV-1a, a fixed hash of the component's name: the standard library's may change between versions.
+/// FNV-1a, a fixed hash of the component's name: the standard library's may change between
+/// versions.
 fn fnv1a(text: &str) -> u64 {
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))

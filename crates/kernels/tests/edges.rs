@@ -1,5 +1,5 @@
-//! The edges of what numbers can be: biases beyond the range of exp, masked classes, paths of thousands of steps, logits that are not
-//! finite, limits of memory that many threads share.
+//! The edges of what numbers can be: biases beyond the range of exp, masked classes, paths of
+//! thousands of steps, logits that are not finite, limits of memory that many threads share.
 #![allow(clippy::unwrap_used)]
 
 use lexmax_kernels::gathered::{Candidates, Negatives, Sets};
@@ -14,7 +14,8 @@ use lexmax_kernels::{KernelError, Level, LogitTransform, paths};
 
 const LEVELS: [Level; 3] = [Level::Portable, Level::Avx2, Level::Avx512];
 
-/// Rows of a chunk are filled up to whole registers; what fills them has no say, whatever the bias is.
+/// Rows of a chunk are filled up to whole registers; what fills them has no say, whatever the bias
+/// is.
 #[test]
 fn padding_says_nothing_under_large_biases() {
     for (rows, bias, temperature) in [(1, 100.0, 1.0), (17, 100.0, 1.0), (1, 4.6, 0.05), (17, 3e4, 1.0)] {
@@ -102,7 +103,8 @@ fn masked_classes_cost_nothing_where_they_weigh_nothing() {
             rows.loss
         };
         let plain = Options { logit_offset, ..Options::default() };
-        // A target without probability: the loss is infinite, with the factor of focal too, and the gradients are those of its logit.
+        // A target without probability: the loss is infinite, with the factor of focal too, and the
+        // gradients are those of its logit.
         for options in [
             plain,
             Options { focal_gamma: 2.0, ..plain },
@@ -154,7 +156,8 @@ fn what_is_not_a_number_is_in_every_answer() {
     }
 }
 
-/// A block of classes with a logit that is not finite loses against the others, but the row says so.
+/// A block of classes with a logit that is not finite loses against the others, but the row says
+/// so.
 #[test]
 fn draws_refuse_rows_that_are_no_distribution() {
     for bad in [f32::NAN, f32::INFINITY] {

@@ -1,4 +1,5 @@
-//! Filtered gradients: right where they are kept, bounded where they are not, and the measured mass is the dropped one.
+//! Filtered gradients: right where they are kept, bounded where they are not, and the measured mass
+//! is the dropped one.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -172,7 +173,8 @@ proptest! {
         vocab in 1..1800_usize, threads in 1..4_usize, eps in prop::sample::select(vec![1e-7, 1e-5, 1e-4, 1e-3, 0.03]),
         short_of_memory: bool,
     ) {
-        // Up to 16 rows are one chunk however small the memory, so the rule is known; then logits are made again.
+        // Up to 16 rows are one chunk however small the memory, so the rule is known; then logits
+        // are made again.
         let rows = if short_of_memory { rows.min(16) } else { rows };
         let memory = if short_of_memory { 0 } else { 32 << 20 };
         let problem = zipfian(seed, rows, size, vocab);
@@ -198,7 +200,8 @@ proptest! {
         prop_assert_eq!(left_out.kept, (counted * kept.iter().filter(|kept| **kept).count()) as u64);
     }
 
-    /// Over chunks that only the plan knows: no entry above `eps` is missing, and the error is within the stated bound.
+    /// Over chunks that only the plan knows: no entry above `eps` is missing, and the error is
+    /// within the stated bound.
     #[test]
     fn the_error_is_bounded_at_any_cut(
         seed: u64, exact_weight: bool, threads in 1..3_usize, eps in prop::sample::select(vec![1e-6, 1e-4, 1e-3]),

@@ -1,4 +1,5 @@
-//! Losses over gathered rows against the obvious computation, over all objectives, sets of negatives, threads and levels.
+//! Losses over gathered rows against the obvious computation, over all objectives, sets of
+//! negatives, threads and levels.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -48,7 +49,8 @@ fn negatives(problem: &Problem, sets: Sets, samples: usize, leave_hits_out: bool
 #[derive(Debug, Clone, PartialEq)]
 struct Answer([Vec<f64>; 4]);
 
-/// One negative after the other, in f64; and the largest sum of the magnitudes that make a number of each part.
+/// One negative after the other, in f64; and the largest sum of the magnitudes that make a number
+/// of each part.
 fn naive(problem: &Problem, negatives: &Negatives, objective: Objective) -> (Answer, [f64; 4]) {
     let (rows, size) = (problem.targets.len(), problem.size);
     let bias = |class: usize| problem.bias.as_ref().map_or(0.0, |bias| bias[class]);
@@ -210,7 +212,8 @@ proptest! {
 
 #[test]
 fn many_rows_and_negatives_in_several_tiles() {
-    // 700 negatives of f32 in tiles of 368 rows: the second thread has more than one, the last is not full.
+    // 700 negatives of f32 in tiles of 368 rows: the second thread has more than one, the last is
+    // not full.
     let problem = Problem::new(5, 1101, 33, 3000, 2.0);
     let rounded = Rounded::of(&problem);
     for sets in SETS {

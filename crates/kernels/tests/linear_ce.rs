@@ -1,4 +1,5 @@
-//! The fused loss and gradients against the obvious computation, over all options, plans, threads and levels.
+//! The fused loss and gradients against the obvious computation, over all options, plans, threads
+//! and levels.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -10,7 +11,8 @@ use lexmax_kernels::linear_ce::{
 use lexmax_kernels::{KernelError, Level, LogitTransform};
 use proptest::prelude::*;
 
-/// Every part of `got` against the truth: at most `limit`, or for f32 a small multiple of what plain f32 makes of it.
+/// Every part of `got` against the truth: at most `limit`, or for f32 a small multiple of what
+/// plain f32 makes of it.
 fn compare(got: &Answer, exact: &Answer, plain: Option<&Answer>, limit: f64) -> Result<(), TestCaseError> {
     type Part = (&'static str, fn(&Answer) -> &Vec<f64>, f64);
     let [hidden, weight, bias] = exact.magnitudes;

@@ -1,4 +1,5 @@
-//! The stated workspace is an upper bound of everything that a call allocates at its peak, the products' own buffers included.
+//! The stated workspace is an upper bound of everything that a call allocates at its peak, the
+//! products' own buffers included.
 #![allow(clippy::unwrap_used)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -178,7 +179,8 @@ fn workspace_of_many_sizes_stays_within_its_limit() {
     }
 }
 
-/// Chunks of few rows read the weight again and again: whatever the number of threads, the default leaves room for long ones.
+/// Chunks of few rows read the weight again and again: whatever the number of threads, the default
+/// leaves room for long ones.
 #[test]
 fn default_limit_has_room_for_every_thread() {
     let _alone = COUNTED.lock().unwrap();

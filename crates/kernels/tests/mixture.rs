@@ -1,4 +1,5 @@
-//! The mixture of softmaxes against its definition in probabilities, in f64, over options, plans, threads and levels.
+//! The mixture of softmaxes against its definition in probabilities, in f64, over options, plans,
+//! threads and levels.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -15,8 +16,9 @@ struct Answer([Vec<f64>; 5]);
 
 const PARTS: [&str; 5] = ["loss", "hidden", "weight", "bias", "log_prior"];
 
-/// From the definition: all probabilities of all components, what the loss weighs every `-log p(c)` with,
-/// `g_c = (1 - e) w_y [c = y] + e/V w_c` (or the row's weight for `w_y`, another number for `V`), and with the shares `r_k(c) = pi_k p_k(c) / p(c)`
+/// From the definition: all probabilities of all components, what the loss weighs every `-log p(c)`
+/// with, `g_c = (1 - e) w_y [c = y] + e/V w_c` (or the row's weight for `w_y`, another number for
+/// `V`), and with the shares `r_k(c) = pi_k p_k(c) / p(c)`
 /// `dl/dz_kc = (p_k(c) sum_a g_a r_k(a) - g_c r_k(c)) f'(c)`.
 fn definition(
     mixture: Mixture<'_, f64>,
@@ -311,7 +313,8 @@ fn a_target_without_probability_costs_infinity_and_has_finite_gradients() {
 
 #[test]
 fn smoothing_looks_at_classes_far_below_the_range_of_exp() {
-    // Logits of hundreds: most classes have a probability that is zero in f32, and in f64 too, and a logarithm that is not.
+    // Logits of hundreds: most classes have a probability that is zero in f32, and in f64 too, and
+    // a logarithm that is not.
     let (tokens, components, vocab, smoothing) = (5, 3, 700, 0.1);
     let problem = Problem::new(11, tokens * components, 8, vocab, 300.0);
     let prior = log_prior(&problem, components);
@@ -342,7 +345,8 @@ fn smoothing_looks_at_classes_far_below_the_range_of_exp() {
     let single = fused(mixture, targets, &options, Upstream::Same(1.0), &mut Workspace::new(2));
     assert!(error(&single.0[0], &exact) <= 1e-5);
     for token in 0..tokens {
-        // The shares of a class sum to one, so those of all classes do, weighed by what the loss weighs them with.
+        // The shares of a class sum to one, so those of all classes do, weighed by what the loss
+        // weighs them with.
         let of_token = &got.0[4][token * components..(token + 1) * components];
         assert!((of_token.iter().sum::<f64>() + 1.0).abs() <= 1e-12);
     }

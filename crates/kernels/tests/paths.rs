@@ -1,4 +1,5 @@
-//! The sweep over paths against the obvious sums in f64, for random trees, every level of instructions and several threads.
+//! The sweep over paths against the obvious sums in f64, for random trees, every level of
+//! instructions and several threads.
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -70,7 +70,8 @@ proptest! {
             if let (Some(zero), Some(copy)) =
                 (seen.iter().position(|id| *id == 0), seen.iter().position(|id| *id == vocab as i64 - 1))
             {
-                // Products of the last few classes may sum in another order, so equal weights may give unequal logits.
+                // Products of the last few classes may sum in another order, so equal weights may
+                // give unequal logits.
                 let told_apart = got.log_probs[row * k + copy] > got.log_probs[row * k + zero];
                 prop_assert!(vocab == 1 || zero < copy || told_apart);
             }
@@ -181,7 +182,8 @@ proptest! {
     ) {
         let k = k.min(vocab);
         let problem = Problem::new(seed, tokens * components, 24, vocab, spread);
-        // Uneven, another one for each token: 1, 2, 4, ... parts to the components, turned by the token's number.
+        // Uneven, another one for each token: 1, 2, 4, ... parts to the components, turned by the
+        // token's number.
         let parts = |row: usize| f64::from(1 << ((row + row / components) % components));
         let all = f64::from((1 << components) - 1);
         let prior: Vec<f64> =
@@ -228,7 +230,8 @@ fn bounds_decide_where_components_agree_and_not_where_they_do_not() {
     let alone = top_k(problem.linear(), 5, 1.0, LogitTransform::Identity, &mut Workspace::new(1)).unwrap();
     assert_eq!(got.ids[..5], alone.ids[..5]);
 
-    // Flat ones with states of their own are as likely to be beaten by a class that none of them has high.
+    // Flat ones with states of their own are as likely to be beaten by a class that none of them
+    // has high.
     let problem = Problem::new(5, 6, 24, 1500, 0.01);
     let mixture =
         Mixture { linear: Linear { bias: None, ..problem.linear() }, log_prior: &prior, components: 3 };
@@ -240,7 +243,8 @@ fn bounds_decide_where_components_agree_and_not_where_they_do_not() {
     }
 }
 
-/// The best class of a mixture may be in no component's list: the bound has to weigh each component by its own prior.
+/// The best class of a mixture may be in no component's list: the bound has to weigh each component
+/// by its own prior.
 #[test]
 fn a_class_that_is_second_everywhere_is_not_overlooked() {
     let mut weight = vec![-9.0_f64; 2 * 200];

@@ -1,4 +1,5 @@
-//! Smoothing over the words of trees against the obvious computation in f64: every two-way choice, and two levels of classes.
+//! Smoothing over the words of trees against the obvious computation in f64: every two-way choice,
+//! and two levels of classes.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -187,8 +188,8 @@ proptest! {
         let given = weighted.then_some(&weights[..]);
         let mut workspace = two_level::Workspace::new(threads).with_level(level);
         let got = two_levels(linear, &starts, given, &rounded.upstream, &mut workspace);
-        // A slope is the difference of a class's weight and its share of all weights: f32 rounds by the measure of these, however
-        // little of them is left.
+        // A slope is the difference of a class's weight and its share of all weights: f32 rounds by
+        // the measure of these, however little of them is left.
         let most = |numbers: &[f64]| numbers.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
         let slope = most(&problem.upstream) * (0..words).map(weight_of).sum::<f64>();
         let [by_weight, by_hidden] = [&problem.weight, &problem.hidden].map(|numbers| slope * most(numbers));

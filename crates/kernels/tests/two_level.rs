@@ -1,4 +1,5 @@
-//! The two-level sweep against the obvious computation in f64: a softmax over classes and one over the words of the class.
+//! The two-level sweep against the obvious computation in f64: a softmax over classes and one over
+//! the words of the class.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -195,7 +196,8 @@ fn close(got: &Answer, exact: &Answer, allowed: f64) -> Result<(), TestCaseError
         ("d_bias", &got.bias, &exact.bias),
     ];
     for (name, got, exact) in parts {
-        // Gradients that cancel to zero, as those of a single class, are right to the rounding of their terms, which are about one.
+        // Gradients that cancel to zero, as those of a single class, are right to the rounding of
+        // their terms, which are about one.
         let scale = exact.iter().fold(0.0, |scale: f64, x| scale.max(x.abs()));
         let off = error(got, exact) * scale.clamp(f64::MIN_POSITIVE, 1.0);
         prop_assert!(off <= allowed, "{name} is off by {off:e}, allowed {allowed:e}");

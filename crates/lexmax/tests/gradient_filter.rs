@@ -1,4 +1,5 @@
-//! The key `gradient_filter` of a configuration reaches the computation, and is not written where it is off.
+//! The key `gradient_filter` of a configuration reaches the computation, and is not written where
+//! it is off.
 #![cfg(feature = "full")]
 #![allow(clippy::unwrap_used)]
 

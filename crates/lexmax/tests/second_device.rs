@@ -1,5 +1,5 @@
-//! Every layer on a device that is not the CPU: what it computes there is what the reference path computes here, and what lies
-//! elsewhere is refused by name.
+//! Every layer on a device that is not the CPU: what it computes there is what the reference path
+//! computes here, and what lies elsewhere is refused by name.
 #![cfg(all(
     feature = "full",
     feature = "sampled",

@@ -2,10 +2,12 @@
 //! matrix products of the latter, with the memory that each takes beyond parameters, input and
 //! gradients.
 //!
-//! `cargo run --release -p lexmax-mixture --example mixture_step -- [ROWS HIDDEN VOCAB COMPONENTS [THREADS [REPEATS]]]`
+//! `cargo run --release -p lexmax-mixture --example mixture_step -- [ROWS HIDDEN VOCAB COMPONENTS
+//! [THREADS [REPEATS]]]`
 //!
-//! Last come the ten likeliest classes. A step is the loss and the gradients of all parameters and of the hidden states. The two paths are held to each other before
-//! anything is timed; repeats are interleaved. Peak memory is the process's, as Linux counts it, and needs `/proc`.
+//! Last come the ten likeliest classes. A step is the loss and the gradients of all parameters and
+//! of the hidden states. The two paths are held to each other before anything is timed; repeats are
+//! interleaved. Peak memory is the process's, as Linux counts it, and needs `/proc`.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Instant;
@@ -143,8 +145,9 @@ fn compare(sizes: Sizes, repeats: usize) {
     }
 }
 
-/// The exact ten likeliest classes of each row on both paths: of a fresh layer, whose flat components disagree, and of one with
-/// ten times its class weight, whose probabilities are as uneven as after training.
+/// The exact ten likeliest classes of each row on both paths: of a fresh layer, whose flat
+/// components disagree, and of one with ten times its class weight, whose probabilities are as
+/// uneven as after training.
 fn top_ten(sizes: Sizes, repeats: usize) {
     for factor in [1.0, 10.0] {
         let mut best = [f64::INFINITY; 2];

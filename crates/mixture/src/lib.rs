@@ -1,8 +1,8 @@
 //! Mixture of softmaxes: a head whose log-probabilities are not of rank `D`.
 //!
-//! A softmax over `W h` gives a matrix of log-probabilities of rank at most `D + 1` over all contexts; language needs more
-//! (Yang et al. 2018, "Breaking the Softmax Bottleneck", arXiv 1711.03953).
-//! [`Mixture`] is a weighted sum of `K` softmaxes over the same class weights.
+//! A softmax over `W h` gives a matrix of log-probabilities of rank at most `D + 1` over all
+//! contexts; language needs more (Yang et al. 2018, "Breaking the Softmax Bottleneck", arXiv
+//! 1711.03953). [`Mixture`] is a weighted sum of `K` softmaxes over the same class weights.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod fused;

@@ -13,18 +13,21 @@ use crate::MOS as NAME;
 use crate::MixtureConfig;
 use crate::fused::{self, Given};
 
-/// Mixture of `K` softmaxes (Yang et al. 2018, "Breaking the Softmax Bottleneck: A High-Rank RNN Language Model",
-/// arXiv 1711.03953), in log space throughout:
+/// Mixture of `K` softmaxes (Yang et al. 2018, "Breaking the Softmax Bottleneck: A High-Rank RNN
+/// Language Model", arXiv 1711.03953), in log space throughout:
 ///
-/// `log p(c | h) = log sum_k exp(log pi_k + log softmax(W tanh(L_k h + a_k) + b)_c)`, `pi = softmax(P h)`.
+/// `log p(c | h) = log sum_k exp(log pi_k + log softmax(W tanh(L_k h + a_k) + b)_c)`, `pi =
+/// softmax(P h)`.
 ///
-/// * Shapes: hidden `[N, D]`, `prior.weight` `P` `[K, D]` (none where `K = 1`: it could not change anything),
-///   `latent.weight` `[K d, D]` and `latent.bias` `[K d]` with the rows of one component together, `weight` `W` `[V, d]`,
-///   `bias` `[V]`.
-/// * Cost: `K` times that of a full softmax over width `d`; a draw costs one component. Memory on the fused path: latent states
-///   `[N K, d]` and at most 40 MiB (on two threads) of tiles, `[N, V]` never. Label smoothing needs `log p` of all classes: one sweep more.
-/// * `top_k` on the fused path scores the best classes of each component, and compares with what all others can reach; rows where
-///   that does not decide (components that disagree about a flat distribution) are dense, a few at a time, in some 32 MiB.
+/// * Shapes: hidden `[N, D]`, `prior.weight` `P` `[K, D]` (none where `K = 1`: it could not change
+///   anything), `latent.weight` `[K d, D]` and `latent.bias` `[K d]` with the rows of one component
+///   together, `weight` `W` `[V, d]`, `bias` `[V]`.
+/// * Cost: `K` times that of a full softmax over width `d`; a draw costs one component. Memory on
+///   the fused path: latent states `[N K, d]` and at most 40 MiB (on two threads) of tiles,
+///   `[N, V]` never. Label smoothing needs `log p` of all classes: one sweep more.
+/// * `top_k` on the fused path scores the best classes of each component, and compares with what
+///   all others can reach; rows where that does not decide (components that disagree about a flat
+///   distribution) are dense, a few at a time, in some 32 MiB.
 /// * When not to use it: where time is short; the components share nothing of the products.
 ///
 /// ```
@@ -108,14 +111,15 @@ impl Mixture {
         [Some(latent), Some(&self.weight), self.bias.as_ref(), Some(log_prior)]
     }
 
-    /// Logits `[N, V]` of component `k`. Made one component at a time, so that without gradients only one lives.
+    /// Logits `[N, V]` of component `k`. Made one component at a time, so that without gradients
+    /// only one lives.
     fn logits(&self, states: &States, k: i64) -> Result<Tensor> {
         let state = states.latent.f_narrow(1, k * self.latent_size, self.latent_size)?;
         self.linear(&state).logits()
     }
 
-    /// `log p(y)` of each row, `[N]`: a component's log-probabilities are reduced to those of the targets before mixing,
-    /// so no mixed `[N, V]` is made.
+    /// `log p(y)` of each row, `[N]`: a component's log-probabilities are reduced to those of the
+    /// targets before mixing, so no mixed `[N, V]` is made.
     fn of_targets(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
         let states = self.states(hidden)?;
         if let Some(scratch) = &self.scratch {
@@ -147,7 +151,8 @@ impl Mixture {
     }
 }
 
-/// Log weights of the components, `[N, K]`, where there is more than one, and latent states, `[N, K d]`.
+/// Log weights of the components, `[N, K]`, where there is more than one, and latent states,
+/// `[N, K d]`.
 pub(crate) struct States {
     pub log_prior: Option<Tensor>,
     latent: Tensor,
@@ -185,7 +190,8 @@ impl OutputLayer for Mixture {
     }
 
     fn loss(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
-        // No case of its own for a batch of ignored rows: products with no rows give every parameter its zeros.
+        // No case of its own for a batch of ignored rows: products with no rows give every
+        // parameter its zeros.
         let batch = self.loss.batch("mos.loss", hidden, targets)?;
         if let Some(scratch) = &self.scratch {
             let states = self.states(&batch.hidden)?;

@@ -11,7 +11,8 @@ use crate::MOS as NAME;
 pub struct MixtureConfig {
     /// Number of softmaxes, `K`.
     pub components: i64,
-    /// Width `d` of the latent states that the class weight `[V, d]` multiplies; `D` where it is not given.
+    /// Width `d` of the latent states that the class weight `[V, d]` multiplies; `D` where it is
+    /// not given.
     pub latent_size: Option<i64>,
     /// Whether each class has a bias, the same in every component.
     pub bias: bool,
@@ -31,8 +32,8 @@ impl MixtureConfig {
     /// Checks everything about the layer that can be known before it is built.
     ///
     /// # Errors
-    /// As [`LayerSizes::check`] and [`MixtureConfig::validate`]; sizes that no machine holds; tying without an embedding
-    /// `[V, d]`.
+    /// As [`LayerSizes::check`] and [`MixtureConfig::validate`]; sizes that no machine holds; tying
+    /// without an embedding `[V, d]`.
     pub fn check(&self, sizes: &LayerSizes) -> Result<()> {
         sizes.check(NAME, &self.loss)?;
         self.validate()?;

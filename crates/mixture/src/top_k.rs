@@ -10,7 +10,8 @@ use crate::{Mixture, fused};
 const DENSE_BYTES: i64 = 32 << 20;
 /// Tensors `[rows, V]` that live at once while the components are mixed one after the other.
 const DENSE_TENSORS: i64 = 4;
-/// Rows that show whether bounds decide: where they do not for most of them, the others are dense at once.
+/// Rows that show whether bounds decide: where they do not for most of them, the others are dense
+/// at once.
 const PROBED: i64 = 32;
 
 impl Mixture {

@@ -1,5 +1,5 @@
-//! Defects of other packages that concern mixtures, by their rows in `docs/DEFECTS.md`: each test shows
-//! that the layers are free of one and that its check rejects the defect.
+//! Defects of other packages that concern mixtures, by their rows in `docs/DEFECTS.md`: each test
+//! shows that the layers are free of one and that its check rejects the defect.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -35,7 +35,8 @@ fn a20_08_log_prob_agrees_with_the_loss() {
     }
 }
 
-/// Row 9: parameters that never learn at an edge of the configuration (here: the prior of a single component).
+/// Row 9: parameters that never learn at an edge of the configuration (here: the prior of a single
+/// component).
 #[test]
 fn a20_09_every_parameter_learns_at_every_edge() {
     for head in Head::all(&LossOptions::default()) {
@@ -72,7 +73,8 @@ fn a20_10_mixture_has_no_floor_under_the_logarithm() {
             MixtureConfig { components: 2, latent_size: Some(1), bias: false, ..MixtureConfig::default() };
         let head = Head(config);
         let built = head.build(4, 1, kind);
-        // The latent states are tanh(50) = 1 and -1 to the last bit, so the logits are the weights and their negatives.
+        // The latent states are tanh(50) = 1 and -1 to the last bit, so the logits are the weights
+        // and their negatives.
         built.set("prior.weight", &[0.25, -0.25]);
         built.set("latent.weight", &[0.0, 0.0]);
         built.set("latent.bias", &[50.0, -50.0]);

@@ -1,4 +1,5 @@
-//! Bad configurations are refused with the value and what was expected; tying shares the embedding; the cost is counted.
+//! Bad configurations are refused with the value and what was expected; tying shares the embedding;
+//! the cost is counted.
 #![allow(clippy::unwrap_used)]
 
 use lexmax_kernels::seed::generator;

@@ -1,4 +1,5 @@
-//! The fused path at sizes of many tiles, and what it must not change: partial passes, and a top-k made in parts.
+//! The fused path at sizes of many tiles, and what it must not change: partial passes, and a top-k
+//! made in parts.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -92,7 +93,8 @@ fn a_kept_graph_gives_the_same_gradients_again() {
     assert_eq!(first, second);
 }
 
-/// A flat mixture, whose bounds decide nothing, and one whose components agree, where they decide all.
+/// A flat mixture, whose bounds decide nothing, and one whose components agree, where they decide
+/// all.
 #[test]
 fn the_top_k_of_many_rows_is_that_of_each() {
     // Rows of so many classes that they do not fit the memory for dense log-probabilities together.

@@ -12,25 +12,27 @@ use crate::threads::threads;
 /// How many numbers of bf16 are turned to `f64` at a time: 512 KiB, which stay in a core's cache.
 const BLOCK: i64 = 1 << 16;
 
-/// Scales all gradients so that their joint L2 norm is at most `max` (Pascanu, Mikolov, Bengio, "On the difficulty of
-/// training recurrent neural networks", 2013, arXiv 1211.5063), and returns the norm before.
+/// Scales all gradients so that their joint L2 norm is at most `max` (Pascanu, Mikolov, Bengio, "On
+/// the difficulty of training recurrent neural networks", 2013, arXiv 1211.5063), and returns the
+/// norm before.
 ///
 /// ```text
 /// norm = sqrt(sum over parameters and elements of g^2)
 /// g    = g max / (norm + 1e-6)        where that factor is below 1
 /// ```
 ///
-/// as PyTorch's `clip_grad_norm_` does, but with squares and sum in `f64`: in f32 small squares of a large matrix get lost, and
-/// those of numbers like 1e20 or 1e-23 leave the range.
-/// Parameters without a gradient count as zero. Rows that occur twice in a row-sparse gradient are added up before they are
-/// squared; the sum replaces the gradient, so that the optimizer finds it. A norm that is not finite is returned as it is, and no
-/// gradient is scaled: what to do is the caller's choice.
-/// Cost: one pass that reads the gradients (of sparse ones their rows) and, where they are too long, one that scales them in
-/// place.
+/// as PyTorch's `clip_grad_norm_` does, but with squares and sum in `f64`: in f32 small squares of
+/// a large matrix get lost, and those of numbers like 1e20 or 1e-23 leave the range. Parameters
+/// without a gradient count as zero. Rows that occur twice in a row-sparse gradient are added up
+/// before they are squared; the sum replaces the gradient, so that the optimizer finds it. A norm
+/// that is not finite is returned as it is, and no gradient is scaled: what to do is the caller's
+/// choice. Cost: one pass that reads the gradients (of sparse ones their rows) and, where they are
+/// too long, one that scales them in place.
 ///
 /// # Errors
-/// `max` must be above 0 (infinity only measures). A gradient with several sparse dimensions; a parameter that is not dense; one
-/// tensor under two names, whose gradient would be counted and scaled twice.
+/// `max` must be above 0 (infinity only measures). A gradient with several sparse dimensions; a
+/// parameter that is not dense; one tensor under two names, whose gradient would be counted and
+/// scaled twice.
 pub fn clip_grad_norm(parameters: &[(String, Tensor)], max: f64) -> Result<f64> {
     check_max(max)?;
     let _guard = tch::no_grad_guard();
@@ -70,12 +72,13 @@ pub fn grad_norm(parameters: &[(String, Tensor)]) -> Result<f64> {
     norm(&values(parameters)?)
 }
 
-/// What gradients of a joint norm are multiplied by so that they are no longer than `max`: `max / (norm + 1e-6)`, at most 1. For
-/// a norm that is not finite it is 1, as [`clip_grad_norm`] scales nothing then.
+/// What gradients of a joint norm are multiplied by so that they are no longer than `max`:
+/// `max / (norm + 1e-6)`, at most 1. For a norm that is not finite it is 1, as [`clip_grad_norm`]
+/// scales nothing then.
 ///
 /// # Errors
-/// `max` must be above 0 (infinity clips nothing), where PyTorch goes on: 0 would erase every gradient, a negative number
-/// turn it round.
+/// `max` must be above 0 (infinity clips nothing), where PyTorch goes on: 0 would erase every
+/// gradient, a negative number turn it round.
 pub fn clip_factor(norm: f64, max: f64) -> Result<f64> {
     check_max(max)?;
     Ok(if norm.is_finite() { (max / (norm + 1e-6)).min(1.0) } else { 1.0 })
@@ -85,7 +88,8 @@ fn check_max(max: f64) -> Result<()> {
     check("clip max norm", max, max > 0.0, "a number > 0")
 }
 
-/// The numbers of every gradient there is; those of a sparse one are its own memory: scaling them scales it.
+/// The numbers of every gradient there is; those of a sparse one are its own memory: scaling them
+/// scales it.
 fn values(parameters: &[(String, Tensor)]) -> Result<Vec<Tensor>> {
     let (mut gradients, mut places) = (Vec::with_capacity(parameters.len()), Places::default());
     for (name, parameter) in parameters {

@@ -5,26 +5,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{OptimError, Result, check};
 
-/// An optimizer by name with its constants; in a file `{ kind = "adam", beta2 = 0.99 }`, what is left out has the
-/// default, and an unknown key is an error.
+/// An optimizer by name with its constants; in a file `{ kind = "adam", beta2 = 0.99 }`, what is
+/// left out has the default, and an unknown key is an error.
 ///
 /// # Row-sparse gradients
 ///
-/// A gradient that is sparse in its first dimension means zero in the rows that it leaves out, and gives the same bits as
-/// the dense one with these zeros (on a CPU in f32 and f64; to rounding elsewhere). Where a rule moves rows whose gradient
-/// is zero (momentum, weight decay, every Adam) all rows are moved in place, at the cost of a pass over parameter and state;
-/// where it does not, only the rows of the gradient cost anything. A dense gradient is never made.
+/// A gradient that is sparse in its first dimension means zero in the rows that it leaves out, and
+/// gives the same bits as the dense one with these zeros (on a CPU in f32 and f64; to rounding
+/// elsewhere). Where a rule moves rows whose gradient is zero (momentum, weight decay, every Adam)
+/// all rows are moved in place, at the cost of a pass over parameter and state; where it does not,
+/// only the rows of the gradient cost anything. A dense gradient is never made.
 ///
-/// With `lazy = true` a rule does nothing to rows that the gradient leaves out: their parameters, momentum and moments stay
-/// until the row is touched again, and a touched row makes the step of the formula once. That differs from the dense
-/// rule: a row that was left out `k` times has lost neither `mu^k` of its momentum nor `beta^k` of its moments, nor shrunk
-/// `k` times, so rare rows move by older momentum and decay less. Adam's `t` counts the steps of the parameter, not those
+/// With `lazy = true` a rule does nothing to rows that the gradient leaves out: their parameters,
+/// momentum and moments stay until the row is touched again, and a touched row makes the step of
+/// the formula once. That differs from the dense rule: a row that was left out `k` times has lost
+/// neither `mu^k` of its momentum nor `beta^k` of its moments, nor shrunk `k` times, so rare rows
+/// move by older momentum and decay less. Adam's `t` counts the steps of the parameter, not those
 /// of the row. Dense gradients touch every row: `lazy` does not change what they do.
 ///
-/// LazyAdam of TensorFlow Addons and `SparseAdam` of PyTorch treat rows in this way too, but add `eps` to the root before its
-/// correction: their step is `lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps)`, which is the one of [`AdamConfig`] with
-/// `eps / sqrt(1 - beta2^t)` in place of `eps`. The two differ in the first steps where `eps` counts beside the root, and not
-/// at all in the limit.
+/// LazyAdam of TensorFlow Addons and `SparseAdam` of PyTorch treat rows in this way too, but add
+/// `eps` to the root before its correction: their step is
+/// `lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps)`, which is the one of [`AdamConfig`]
+/// with `eps / sqrt(1 - beta2^t)` in place of `eps`. The two differ in the first steps where `eps`
+/// counts beside the root, and not at all in the limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum OptimizerConfig {
@@ -36,8 +39,8 @@ pub enum OptimizerConfig {
     Adam(AdamConfig),
 }
 
-/// Stochastic gradient descent as PyTorch defines it, for the gradient `g`, the momentum `mu` and the weight decay
-/// `w`:
+/// Stochastic gradient descent as PyTorch defines it, for the gradient `g`, the momentum `mu` and
+/// the weight decay `w`:
 ///
 /// ```text
 /// g' = g + w p
@@ -46,8 +49,8 @@ pub enum OptimizerConfig {
 /// p  = p - lr (g' + mu v)             nesterov
 /// ```
 ///
-/// State: `momentum` (the shape of the parameter), with momentum only. Row-sparse gradients cost their rows only without
-/// momentum and weight decay, or lazy.
+/// State: `momentum` (the shape of the parameter), with momentum only. Row-sparse gradients cost
+/// their rows only without momentum and weight decay, or lazy.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SgdConfig {
@@ -62,8 +65,8 @@ pub struct SgdConfig {
     pub lazy: bool,
 }
 
-/// Adagrad (Duchi, Hazan, Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization",
-/// 2011), for the gradient `g` and the weight decay `w`:
+/// Adagrad (Duchi, Hazan, Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic
+/// Optimization", 2011), for the gradient `g` and the weight decay `w`:
 ///
 /// ```text
 /// g' = g + w p
@@ -71,8 +74,8 @@ pub struct SgdConfig {
 /// p  = p - lr g' / (sqrt(s) + eps)
 /// ```
 ///
-/// State: `square_sum` (the shape of the parameter). Row-sparse gradients cost their rows only without weight decay, or
-/// lazy.
+/// State: `square_sum` (the shape of the parameter). Row-sparse gradients cost their rows only
+/// without weight decay, or lazy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdagradConfig {
@@ -87,8 +90,9 @@ pub struct AdagradConfig {
     pub lazy: bool,
 }
 
-/// Adam (Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, arXiv 1412.6980) and AdamW (Loshchilov,
-/// Hutter, "Decoupled Weight Decay Regularization", 2019, arXiv 1711.05101), at a parameter's step `t = 1, 2, ...`:
+/// Adam (Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, arXiv 1412.6980) and AdamW
+/// (Loshchilov, Hutter, "Decoupled Weight Decay Regularization", 2019, arXiv 1711.05101), at a
+/// parameter's step `t = 1, 2, ...`:
 ///
 /// ```text
 /// g' = g + w p                        L2 (decoupled = false)
@@ -98,9 +102,9 @@ pub struct AdagradConfig {
 /// p  = p - lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
 /// ```
 ///
-/// State: `first_moment`, `second_moment` (the shape of the parameter) and `step` (one `i64`: a parameter counts the
-/// steps in which it had a gradient). Row-sparse gradients cost their rows only where it is lazy: moments decay in every
-/// row else.
+/// State: `first_moment`, `second_moment` (the shape of the parameter) and `step` (one `i64`: a
+/// parameter counts the steps in which it had a gradient). Row-sparse gradients cost their rows
+/// only where it is lazy: moments decay in every row else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdamConfig {
@@ -112,7 +116,8 @@ pub struct AdamConfig {
     pub eps: f64,
     /// Weight decay `w >= 0`.
     pub weight_decay: f64,
-    /// True: the decay shrinks the parameter itself (AdamW); false: it is an L2 penalty in the gradient.
+    /// True: the decay shrinks the parameter itself (AdamW); false: it is an L2 penalty in the
+    /// gradient.
     pub decoupled: bool,
     /// Rows that a row-sparse gradient leaves out stay as they are: see [`OptimizerConfig`].
     #[serde(skip_serializing_if = "is_false")]
@@ -138,8 +143,9 @@ impl Default for AdamConfig {
 }
 
 impl OptimizerConfig {
-    /// Whether a step leaves rows alone that a row-sparse gradient leaves out, so that it costs the gradient's rows only:
-    /// SGD without momentum and decay, Adagrad without decay, and everything lazy.
+    /// Whether a step leaves rows alone that a row-sparse gradient leaves out, so that it costs the
+    /// gradient's rows only: SGD without momentum and decay, Adagrad without decay, and everything
+    /// lazy.
     pub fn leaves_rows(&self) -> bool {
         self.lazy() || self.rule(1.0, 1.0).rests_at_zero()
     }
@@ -200,7 +206,8 @@ impl OptimizerConfig {
     }
 }
 
-/// What files said before there was the key stays as it was, and so do the names of runs that are made from it.
+/// What files said before there was the key stays as it was, and so do the names of runs that are
+/// made from it.
 fn is_false(value: &bool) -> bool {
     !value
 }

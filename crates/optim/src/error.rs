@@ -1,4 +1,5 @@
-//! Errors of optimizers: the setting, parameter or state by name, what was given and what was expected.
+//! Errors of optimizers: the setting, parameter or state by name, what was given and what was
+//! expected.
 
 use tch::{Kind, TchError};
 
@@ -39,7 +40,8 @@ pub enum OptimError {
         /// Its name.
         name: String,
     },
-    /// A parameter is undefined, sparse, or in a layout without strides: its elements cannot be moved in place.
+    /// A parameter is undefined, sparse, or in a layout without strides: its elements cannot be
+    /// moved in place.
     #[error("parameter {name} is undefined or not in a strided layout, expected a dense tensor")]
     NotDense {
         /// Its name.
@@ -71,7 +73,8 @@ pub enum OptimError {
         /// The shape it must have.
         expected: Vec<i64>,
     },
-    /// A saved state has an entry that this optimizer does not know: it was saved by another configuration.
+    /// A saved state has an entry that this optimizer does not know: it was saved by another
+    /// configuration.
     #[error("the state has an entry {name} that this optimizer does not keep, expected {expected}")]
     UnexpectedState {
         /// The entry.

@@ -1,9 +1,11 @@
-//! Optimizers of lexmax: SGD, Adagrad and Adam on named tensors, clipping by the global norm, and a plateau schedule.
+//! Optimizers of lexmax: SGD, Adagrad and Adam on named tensors, clipping by the global norm, and a
+//! plateau schedule.
 //!
-//! The formulas are those of PyTorch's `torch.optim`; what differs is the interface: every parameter has a name, the
-//! learning rate is an argument of each step, the state is a list of named tensors that continues a run bit for bit,
-//! and row-sparse gradients are taken by every rule: they do what the dense gradient would do without one being made, and
-//! cost their rows only where other rows do not move or the rule is `lazy`.
+//! The formulas are those of PyTorch's `torch.optim`; what differs is the interface: every
+//! parameter has a name, the learning rate is an argument of each step, the state is a list of
+//! named tensors that continues a run bit for bit, and row-sparse gradients are taken by every
+//! rule: they do what the dense gradient would do without one being made, and cost their rows only
+//! where other rows do not move or the rule is `lazy`.
 //!
 //! ```
 //! use lexmax_optim::{Optimizer, OptimizerConfig, Plateau, PlateauConfig, clip_grad_norm};

@@ -14,16 +14,18 @@ use crate::update;
 
 /// An optimizer over named tensors; the formulas are those of its [`OptimizerConfig`].
 ///
-/// Updates happen in place, so every other handle of a parameter sees them, and libtorch counts them: a backward pass through
-/// a graph from before the step that needs the old numbers is refused, as in PyTorch. For contiguous parameters of f32 and f64 on
-/// the CPU a step is one pass over parameter, gradient and state, with as many threads as libtorch has, and needs no memory
-/// beside the state; elsewhere it is made of tensor operations, with at most three temporaries of the parameter's size
-/// (where it is of bf16, some of them are in f32).
+/// Updates happen in place, so every other handle of a parameter sees them, and libtorch counts
+/// them: a backward pass through a graph from before the step that needs the old numbers is
+/// refused, as in PyTorch. For contiguous parameters of f32 and f64 on the CPU a step is one pass
+/// over parameter, gradient and state, with as many threads as libtorch has, and needs no memory
+/// beside the state; elsewhere it is made of tensor operations, with at most three temporaries of
+/// the parameter's size (where it is of bf16, some of them are in f32).
 #[derive(Debug)]
 pub struct Optimizer {
     config: OptimizerConfig,
     parameters: Vec<Parameter>,
-    /// libtorch's own optimizer over the same tensors, never stepped: it alone can detach a gradient through tch.
+    /// libtorch's own optimizer over the same tensors, never stepped: it alone can detach a
+    /// gradient through tch.
     gradients: COptimizer,
 }
 
@@ -38,9 +40,9 @@ impl Optimizer {
     /// An optimizer over `parameters` with a fresh state.
     ///
     /// # Errors
-    /// A constant of `config` out of its range; a name given twice; one tensor under two names; a tensor that is not
-    /// dense, not a leaf, or not of kind `Float`, `Double` or `BFloat16`. `Half` is refused: `eps` and second moments are below
-    /// its range, so steps would divide by zero.
+    /// A constant of `config` out of its range; a name given twice; one tensor under two names; a
+    /// tensor that is not dense, not a leaf, or not of kind `Float`, `Double` or `BFloat16`. `Half`
+    /// is refused: `eps` and second moments are below its range, so steps would divide by zero.
     pub fn new(parameters: Vec<(String, Tensor)>, config: &OptimizerConfig) -> Result<Self> {
         config.validate()?;
         let mut names = HashSet::new();
@@ -55,7 +57,8 @@ impl Optimizer {
             let given = tensor.f_kind()?;
             if !matches!(given, Kind::Float | Kind::Double | Kind::BFloat16) {
                 let expected = match given {
-                    // The range of f16 ends at 6e-8: eps and second moments become 0, and steps 0/0.
+                    // The range of f16 ends at 6e-8: eps and second moments become 0, and steps
+                    // 0/0.
                     Kind::Half => "Float or BFloat16: keep parameters in f32 or bf16",
                     _ => "a floating kind",
                 };
@@ -71,22 +74,25 @@ impl Optimizer {
         Ok(Optimizer { config: config.clone(), parameters: ready, gradients })
     }
 
-    /// One update of every parameter that has a gradient; the others keep their value and their state.
+    /// One update of every parameter that has a gradient; the others keep their value and their
+    /// state.
     ///
-    /// A gradient with one sparse dimension (what `embedding` with `sparse = true` gives) does exactly what the dense
-    /// gradient would do, or leaves rows alone where the configuration is lazy: see [`OptimizerConfig`]. Rows that occur
-    /// twice in it are added up first, and the sum is left as the parameter's gradient.
+    /// A gradient with one sparse dimension (what `embedding` with `sparse = true` gives) does
+    /// exactly what the dense gradient would do, or leaves rows alone where the configuration is
+    /// lazy: see [`OptimizerConfig`]. Rows that occur twice in it are added up first, and the sum
+    /// is left as the parameter's gradient.
     ///
     /// # Errors
-    /// A learning rate that is negative or not finite; a gradient with several sparse dimensions. Parameters before the one
-    /// at fault have been updated by then; its own step is not counted.
+    /// A learning rate that is negative or not finite; a gradient with several sparse dimensions.
+    /// Parameters before the one at fault have been updated by then; its own step is not counted.
     pub fn step(&mut self, learning_rate: f64) -> Result<()> {
         self.step_scaled(learning_rate, 1.0)
     }
 
-    /// As [`Optimizer::step`], with `scale` times every gradient, in the same pass: with the factor of
-    /// [`clip_factor`](crate::clip_factor) it does what [`clip_grad_norm`](crate::clip_grad_norm) and a step do, to the last
-    /// bit on the CPU in f32 and f64, and spares a pass that writes the gradients.
+    /// As [`Optimizer::step`], with `scale` times every gradient, in the same pass: with the factor
+    /// of [`clip_factor`](crate::clip_factor) it does what
+    /// [`clip_grad_norm`](crate::clip_grad_norm) and a step do, to the last bit on the CPU in f32
+    /// and f64, and spares a pass that writes the gradients.
     ///
     /// # Errors
     /// A factor that is negative or not finite; as [`Optimizer::step`].
@@ -113,14 +119,15 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Drops every gradient: `grad()` is undefined until the next backward pass, which then hands its own tensor over
-    /// instead of adding to one. Costs no pass over the gradients, and frees their memory.
+    /// Drops every gradient: `grad()` is undefined until the next backward pass, which then hands
+    /// its own tensor over instead of adding to one. Costs no pass over the gradients, and frees
+    /// their memory.
     pub fn zero_grad(&mut self) -> Result<()> {
         Ok(self.gradients.zero_grad()?)
     }
 
-    /// Copies of the state's tensors as `parameter/entry`, in the order of the parameters; the entries of each rule
-    /// stand with its configuration. Empty for SGD without momentum.
+    /// Copies of the state's tensors as `parameter/entry`, in the order of the parameters; the
+    /// entries of each rule stand with its configuration. Empty for SGD without momentum.
     ///
     /// # Errors
     /// libtorch refused, for lack of memory.
@@ -134,8 +141,8 @@ impl Optimizer {
         self.entries().map(copy).collect()
     }
 
-    /// Takes over what [`Optimizer::state`] gave, of an optimizer with the same parameters and configuration: the run
-    /// goes on bit for bit. Nothing changes on an error.
+    /// Takes over what [`Optimizer::state`] gave, of an optimizer with the same parameters and
+    /// configuration: the run goes on bit for bit. Nothing changes on an error.
     ///
     /// # Errors
     /// An entry that is missing, unknown, or of another shape or kind, by its name.

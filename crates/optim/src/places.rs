@@ -15,7 +15,8 @@ impl Places {
     /// Takes one more parameter; tensors without elements are nowhere.
     ///
     /// # Errors
-    /// A tensor that has no place (undefined, sparse, or without strides else); one that an earlier name stands for already.
+    /// A tensor that has no place (undefined, sparse, or without strides else); one that an earlier
+    /// name stands for already.
     pub fn take(&mut self, name: &str, tensor: &Tensor) -> Result<()> {
         // tch panics where it is asked for the address of such a tensor.
         if !is_strided(tensor) {

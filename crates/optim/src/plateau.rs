@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, check};
 
-/// Constants of [`Plateau`]; the defaults divide the rate by 4 at every validation that is no better than the best.
+/// Constants of [`Plateau`]; the defaults divide the rate by 4 at every validation that is no
+/// better than the best.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PlateauConfig {
@@ -35,7 +36,8 @@ impl PlateauConfig {
     }
 }
 
-/// The learning rate with the best validation so far; all of it is serializable, so a run can be continued.
+/// The learning rate with the best validation so far; all of it is serializable, so a run can be
+/// continued.
 ///
 /// ```
 /// use lexmax_optim::{Plateau, PlateauConfig};
@@ -63,8 +65,8 @@ impl Plateau {
         Ok(Plateau { config, learning_rate, best: None, not_better: 0 })
     }
 
-    /// Takes the mean negative log-likelihood of a validation (nats) and returns the rate from here on. NaN and
-    /// infinity are never better.
+    /// Takes the mean negative log-likelihood of a validation (nats) and returns the rate from here
+    /// on. NaN and infinity are never better.
     pub fn observe(&mut self, valid_nll: f64) -> f64 {
         let better =
             valid_nll.is_finite() && self.best.is_none_or(|best| valid_nll < best - self.config.threshold);

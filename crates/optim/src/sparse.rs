@@ -10,7 +10,8 @@ use tch::{Device, Kind, Tensor, kind};
 use crate::error::{OptimError, Result};
 use crate::threads::threads;
 
-/// The rows of a gradient `[V, ..]` that may differ from zero; tensors that share the gradient's memory.
+/// The rows of a gradient `[V, ..]` that may differ from zero; tensors that share the gradient's
+/// memory.
 #[derive(Debug)]
 pub(crate) struct RowGradient {
     /// `[R]`, i64, rising, each once.
@@ -20,11 +21,12 @@ pub(crate) struct RowGradient {
 }
 
 impl RowGradient {
-    /// The rows of a sparse gradient of the parameter `name`. A gradient in which rows occur twice or out of order is
-    /// replaced by its sum in place, so it is made once, whoever asks first: the leaf's `grad` is then coalesced.
+    /// The rows of a sparse gradient of the parameter `name`. A gradient in which rows occur twice
+    /// or out of order is replaced by its sum in place, so it is made once, whoever asks first: the
+    /// leaf's `grad` is then coalesced.
     ///
-    /// libtorch forgets that a gradient is coalesced when it becomes the `grad` of a leaf, so where the mark is missing
-    /// the rows are looked at: one pass over `R` numbers.
+    /// libtorch forgets that a gradient is coalesced when it becomes the `grad` of a leaf, so where
+    /// the mark is missing the rows are looked at: one pass over `R` numbers.
     ///
     /// # Errors
     /// A gradient with another number of sparse dimensions than one.
@@ -57,11 +59,12 @@ fn coalesce(gradient: &mut Tensor) -> Result<()> {
     Ok(gradient.f_set_data(&sums)?)
 }
 
-/// The row-sparse gradient (COO with one sparse dimension, rows rising, each once) of a weight of shape `size` from
-/// `values` `[N, ..]`, one row for each of `ids` `[N]`, i64, in any order; rows of one id are added up.
+/// The row-sparse gradient (COO with one sparse dimension, rows rising, each once) of a weight of
+/// shape `size` from `values` `[N, ..]`, one row for each of `ids` `[N]`, i64, in any order; rows
+/// of one id are added up.
 ///
-/// On the CPU in f32 and f64: a sort of the ids, then sums in their order, in f64 (the same bits at every run); elsewhere
-/// libtorch's own.
+/// On the CPU in f32 and f64: a sort of the ids, then sums in their order, in f64 (the same bits at
+/// every run); elsewhere libtorch's own.
 ///
 /// # Errors
 /// Shapes that do not fit; libtorch refused.
@@ -108,7 +111,8 @@ fn merged<T: Element + kind::Element>(ids: &Tensor, values: &Tensor, size: &[i64
     Ok(rows_of(&Tensor::f_from_slice(merge.ids())?, &sums, size)?)
 }
 
-/// What the kernels check on their way: libtorch makes a sparse tensor of any ids, and reads and writes out of bounds later.
+/// What the kernels check on their way: libtorch makes a sparse tensor of any ids, and reads and
+/// writes out of bounds later.
 fn check_ids(ids: &Tensor, values: &Tensor, size: &[i64]) -> Result<()> {
     let (height, row) = size.split_first().map_or((0, size), |(&height, row)| (height, row));
     let given = (ids.size(), ids.f_kind()?);

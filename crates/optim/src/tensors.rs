@@ -5,7 +5,8 @@ use tch::{Kind, Tensor};
 
 use crate::error::Result;
 
-/// Moves a parameter and the tables of its state; without a gradient, as by one that is zero everywhere.
+/// Moves a parameter and the tables of its state; without a gradient, as by one that is zero
+/// everywhere.
 pub(crate) fn update(
     rule: Rule,
     parameter: &mut Tensor,
@@ -108,8 +109,8 @@ fn penalised(gradient: &Tensor, parameter: &Tensor, weight_decay: f64) -> Result
     })
 }
 
-/// `tensor += factor other`. tch has no `alpha` for `add_`: a 0-d factor of `addcmul_` does it in one pass and without a
-/// temporary.
+/// `tensor += factor other`. tch has no `alpha` for `add_`: a 0-d factor of `addcmul_` does it in
+/// one pass and without a temporary.
 fn add(tensor: &mut Tensor, other: &Tensor, factor: f64) -> Result<()> {
     let _ = match scaled_in_single(other, factor)? {
         Some(product) => tensor.f_add_(&product)?,
@@ -118,8 +119,9 @@ fn add(tensor: &mut Tensor, other: &Tensor, factor: f64) -> Result<()> {
     Ok(())
 }
 
-/// `factor` times a tensor of bf16, in f32: a 0-d factor has the kind of the tensor, and a learning rate in bf16 is off by up
-/// to a quarter of a percent, in the same direction at every step. The sum with the product is rounded once.
+/// `factor` times a tensor of bf16, in f32: a 0-d factor has the kind of the tensor, and a learning
+/// rate in bf16 is off by up to a quarter of a percent, in the same direction at every step. The
+/// sum with the product is rounded once.
 fn scaled_in_single(tensor: &Tensor, factor: f64) -> Result<Option<Tensor>> {
     if tensor.f_kind()? != Kind::BFloat16 {
         return Ok(None);

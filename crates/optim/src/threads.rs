@@ -3,11 +3,12 @@
 use lexmax_autograd::for_each_index;
 use lexmax_kernels::set_runner;
 
-/// How many threads a kernel may use: as many as libtorch does. Every call of a kernel asks, so this is also where the
-/// kernels are given libtorch's threads, which are awake from the backward pass: threads of their own would fight with these for
-/// the cores.
+/// How many threads a kernel may use: as many as libtorch does. Every call of a kernel asks, so
+/// this is also where the kernels are given libtorch's threads, which are awake from the backward
+/// pass: threads of their own would fight with these for the cores.
 pub(crate) fn threads() -> usize {
-    // A runner that the program has chosen before stays. Where libtorch refuses, the pool does what is left on the calling thread.
+    // A runner that the program has chosen before stays. Where libtorch refuses, the pool does what
+    // is left on the calling thread.
     set_runner(|count, work| drop(for_each_index(count, work)));
     lexmax_autograd::threads()
 }

@@ -1,4 +1,5 @@
-//! One step of one parameter: by the row kernels where they can see the tensors as slices, by tensor operations elsewhere.
+//! One step of one parameter: by the row kernels where they can see the tensors as slices, by
+//! tensor operations elsewhere.
 
 use lexmax_autograd::cpu::{NotASlice, mark_changed, slice, slice_mut};
 use lexmax_kernels::Element;
@@ -27,7 +28,8 @@ pub(crate) fn dense(
     if done { Ok(()) } else { tensors::update(rule, parameter, state, Some(&scaled(&gradient, scale)?)) }
 }
 
-/// Moves `parameter` and the tables of its state by `scale` times a gradient of some rows; what becomes of the `others` is given.
+/// Moves `parameter` and the tables of its state by `scale` times a gradient of some rows; what
+/// becomes of the `others` is given.
 pub(crate) fn by_rows(
     rule: Rule,
     parameter: &mut Tensor,

@@ -85,7 +85,8 @@ fn the_default_plateau_quarters_the_rate_at_every_validation_no_better_than_the_
 fn patience_threshold_and_minimum_count() {
     let config = PlateauConfig { factor: 0.5, patience: 2, threshold: 0.1, min_lr: 0.3 };
     let mut schedule = Plateau::new(1.0, config).unwrap();
-    // 4.95 and 4.91 undercut 5.0 by less than 0.1; the third in a row halves; 4.8 is better and starts anew.
+    // 4.95 and 4.91 undercut 5.0 by less than 0.1; the third in a row halves; 4.8 is better and
+    // starts anew.
     let seen = [5.0, 4.95, 4.91, f64::NAN, 4.8, 4.8, 4.8].map(|nll| schedule.observe(nll));
     assert_eq!(seen, [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5]);
     assert_eq!(schedule.observe(4.75), 0.3);

@@ -1,4 +1,5 @@
-//! Steps and graphs: libtorch notices that a parameter was updated between the forward and the backward pass.
+//! Steps and graphs: libtorch notices that a parameter was updated between the forward and the
+//! backward pass.
 #![allow(clippy::unwrap_used)]
 
 use lexmax_optim::{Optimizer, OptimizerConfig};

@@ -127,7 +127,8 @@ fn double_parameters_follow_the_oracle_to_rounding() {
 #[test]
 fn float_parameters_follow_the_oracle_to_single_rounding() {
     for config in configs() {
-        // Adam divides by the root of a moment that cancels: its direction is good to some 1e-6 only.
+        // Adam divides by the root of a moment that cancels: its direction is good to some 1e-6
+        // only.
         let far = distance(&config, &[11, 7], Kind::Float);
         assert!(far < 30.0 * f64::from(f32::EPSILON), "{config:?}: {far}");
     }
@@ -135,7 +136,8 @@ fn float_parameters_follow_the_oracle_to_single_rounding() {
 
 #[test]
 fn large_parameters_on_several_threads_follow_the_oracle_too() {
-    // Nesterov with decay, Adagrad with decay, Adam with an L2 penalty, AdamW: every tensor of every rule.
+    // Nesterov with decay, Adagrad with decay, Adam with an L2 penalty, AdamW: every tensor of
+    // every rule.
     for i in [5, 8, 11, 12] {
         let config = &configs()[i];
         // Enough for two threads.
@@ -181,7 +183,8 @@ fn rates_and_decays_of_bf16_parameters_are_not_rounded_to_bf16() {
             assert_eq!(p.detach(), rounded, "{config:?}");
         }
     }
-    // The penalty of Adagrad's first step: p - lr g' / |g'| whatever the size of g', so the sum of squares tells.
+    // The penalty of Adagrad's first step: p - lr g' / |g'| whatever the size of g', so the sum of
+    // squares tells.
     let p = start.copy().set_requires_grad(true);
     let config = OptimizerConfig::Adagrad(AdagradConfig { weight_decay, ..Default::default() });
     let mut optimizer = Optimizer::new(vec![("w".into(), p.shallow_clone())], &config).unwrap();

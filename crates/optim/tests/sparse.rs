@@ -1,4 +1,5 @@
-//! Row-sparse gradients: every rule against a loop in `f64`, lazy or not; equal to dense gradients; never dense.
+//! Row-sparse gradients: every rule against a loop in `f64`, lazy or not; equal to dense gradients;
+//! never dense.
 #![allow(clippy::unwrap_used)]
 
 use lexmax_autograd::sparse::rows_of;
@@ -29,7 +30,8 @@ fn configs(lazy: bool) -> Vec<OptimizerConfig> {
     .collect()
 }
 
-/// The formulas of the configuration for one element: parameter, two tables; `t` counts the parameter's steps.
+/// The formulas of the configuration for one element: parameter, two tables; `t` counts the
+/// parameter's steps.
 fn oracle(config: &OptimizerConfig, [p, a, b]: [f64; 3], g: f64, lr: f64, t: i32) -> [f64; 3] {
     match config {
         OptimizerConfig::Sgd(c) => {

@@ -1,4 +1,5 @@
-//! A saved and restored optimizer goes on bit for bit, and a state that does not fit is refused by name.
+//! A saved and restored optimizer goes on bit for bit, and a state that does not fit is refused by
+//! name.
 #![allow(clippy::unwrap_used)]
 
 use lexmax_optim::{AdagradConfig, AdamConfig, OptimError, Optimizer, OptimizerConfig, SgdConfig};
@@ -165,7 +166,8 @@ fn a_step_that_is_refused_is_not_counted() {
     backward();
     optimizer.step(0.1).unwrap();
     assert_eq!(steps(&optimizer), 1);
-    // A gradient of a row that the parameter does not have, which libtorch marks as coalesced unseen.
+    // A gradient of a row that the parameter does not have, which libtorch marks as coalesced
+    // unseen.
     let ids = Tensor::from_slice(&[7_i64]).unsqueeze(0);
     let bad = Tensor::internal_sparse_coo_tensor_unsafe(&ids, &Tensor::ones([1, 2], CPU), [3, 2], CPU, true);
     p.grad().set_data(&bad);

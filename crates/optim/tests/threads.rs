@@ -1,4 +1,5 @@
-//! The kernels run on libtorch's threads once an optimizer has used them; a process has one runner, hence a file of its own.
+//! The kernels run on libtorch's threads once an optimizer has used them; a process has one runner,
+//! hence a file of its own.
 #![allow(clippy::unwrap_used)]
 
 use lexmax_kernels::set_runner;

@@ -7,7 +7,8 @@ use tch::Tensor;
 use crate::fused::{self, Scratch};
 use crate::{LogProb, OutputError, Result, TopK, dense, sample_logits, transform_logits};
 
-/// Linear layer before a softmax, with what happens to its logits: `z = f((W h + b) / temperature)`.
+/// Linear layer before a softmax, with what happens to its logits:
+/// `z = f((W h + b) / temperature)`.
 ///
 /// The queries take the fused kernels if they are given a [`Scratch`], and plain ATen where not.
 #[derive(Debug, Clone, Copy)]

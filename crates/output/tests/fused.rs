@@ -33,7 +33,8 @@ fn gradients_of_a_part_of_the_inputs() {
     }
 }
 
-/// A parameter that changes between the two passes is refused, the bias as well; so are targets that do.
+/// A parameter that changes between the two passes is refused, the bias as well; so are targets
+/// that do.
 #[test]
 fn a_change_between_the_passes_is_refused() {
     let options = LossOptions { reduction: Reduction::None, ..LossOptions::default() };

@@ -5,7 +5,8 @@ use lexmax_kernels::seed::generator;
 use lexmax_output::{ExactNll, LogProb, WordCounts, sample_from};
 use tch::{Device, Kind, Tensor};
 
-/// Row 11 of `docs/DEFECTS.md`: a running sum in f32 stopped growing. A thousand million tokens' worth must still count.
+/// Row 11 of `docs/DEFECTS.md`: a running sum in f32 stopped growing. A thousand million tokens'
+/// worth must still count.
 #[test]
 fn a20_11_sums_do_not_saturate() {
     let of = |value: f64, count: i64| {

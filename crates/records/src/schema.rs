@@ -16,11 +16,12 @@ pub struct RunHeader {
     pub id: RunId,
     /// Name of the experiment (the file name without extension).
     pub experiment: String,
-    /// The experiment file by its path from the results folder, so that two files of one name are told apart; `None` where
-    /// it is not known.
+    /// The experiment file by its path from the results folder, so that two files of one name are
+    /// told apart; `None` where it is not known.
     #[serde(default)]
     pub experiment_file: Option<String>,
-    /// Name of the output in the experiment file, unique there; a grid adds its values, as in `sampled S=256`.
+    /// Name of the output in the experiment file, unique there; a grid adds its values, as in
+    /// `sampled S=256`.
     pub name: String,
     /// Family of the output layer: `full`, `sampled`, `hierarchical`, `adaptive` or `mixture`.
     pub family: String,
@@ -189,9 +190,10 @@ pub struct CurvePoint {
     /// Seconds of training so far: the layer's own set-up counts, evaluation does not.
     #[serde(with = "crate::float")]
     pub train_seconds: f64,
-    /// Mean training loss of the targets that count since the last point, in nats, over all its windows together: ignored
-    /// targets count for nothing, and where the loss is a mean under class weights each counts as its weight. A surrogate
-    /// for layers that train on one; NaN where no target counted.
+    /// Mean training loss of the targets that count since the last point, in nats, over all its
+    /// windows together: ignored targets count for nothing, and where the loss is a mean under
+    /// class weights each counts as its weight. A surrogate for layers that train on one; NaN where
+    /// no target counted.
     #[serde(with = "crate::float")]
     pub train_loss: f64,
     /// Exact negative log-likelihood of the validation tokens scored, in nats per token.
@@ -217,8 +219,8 @@ pub struct RunResult {
     /// Test targets that were not scored, because they are of the class that the loss ignores.
     #[serde(default)]
     pub ignored_test_tokens: u64,
-    /// Exact negative log-likelihood per token of the validation split (its first `max_valid_tokens` where the
-    /// configuration says so), in nats.
+    /// Exact negative log-likelihood per token of the validation split (its first
+    /// `max_valid_tokens` where the configuration says so), in nats.
     #[serde(with = "crate::float")]
     pub valid_nll: f64,
     /// True negative log-likelihood per token of the test tokens scored, in nats, where the
@@ -264,8 +266,8 @@ pub struct RunResult {
     /// Trainable parameters of the output layer (a tied weight counts here and in the embedding
     /// once).
     pub layer_parameters: u64,
-    /// Peak memory of the run's process of its own, without the pages of mapped files such as the corpus, in bytes; `None`
-    /// where the system does not tell.
+    /// Peak memory of the run's process of its own, without the pages of mapped files such as the
+    /// corpus, in bytes; `None` where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
 }
 

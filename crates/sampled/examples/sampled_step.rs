@@ -1,9 +1,12 @@
-//! Where the time of a training step goes: the whole step at several vocabulary sizes, its parts, and the bare products.
+//! Where the time of a training step goes: the whole step at several vocabulary sizes, its parts,
+//! and the bare products.
 //!
-//! `cargo run --release -p lexmax-sampled --example sampled_step -- [ROWS HIDDEN SAMPLES [REPEATS]]`
+//! `cargo run --release -p lexmax-sampled --example sampled_step -- [ROWS HIDDEN SAMPLES
+//! [REPEATS]]`
 //!
-//! A step is drawing, loss, gradients of hidden states and touched rows, and plain gradient descent on these rows. Best and median of
-//! the repeats, in milliseconds, for each objective of the list; then the parts of the sampled softmax, each timed on its own.
+//! A step is drawing, loss, gradients of hidden states and touched rows, and plain gradient descent
+//! on these rows. Best and median of the repeats, in milliseconds, for each objective of the list;
+//! then the parts of the sampled softmax, each timed on its own.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Instant;
@@ -183,7 +186,8 @@ fn parts(vocab: usize, [rows, size, samples, repeats]: [usize; 4]) {
     println!("  loss and gradients take {:.3} of the bare products", all / floor);
 }
 
-/// `out = left right` of sizes `[m, n, k]`, matrices with strides `(row, column)`; rows of `out` shared by the threads.
+/// `out = left right` of sizes `[m, n, k]`, matrices with strides `(row, column)`; rows of `out`
+/// shared by the threads.
 fn product([m, n, k]: [usize; 3], left: (&[f32], [usize; 2]), right: (&[f32], [usize; 2]), out: &mut [f32]) {
     let share = m.div_ceil(tch::get_num_threads() as usize);
     assert!(left.0.len() > (m - 1) * left.1[0] + (k - 1) * left.1[1]);
@@ -194,8 +198,9 @@ fn product([m, n, k]: [usize; 3], left: (&[f32], [usize; 2]), right: (&[f32], [u
                 let from = &left.0[thread * share * left.1[0]..];
                 let threads = gemm::Parallelism::None;
                 let (rs, cs) = (right.1[0] as isize, right.1[1] as isize);
-                // SAFETY: the largest index of each matrix is inside its slice (checked above; this thread has `out.len() / n` of
-                // the `m` rows), and `out` is borrowed for this thread alone.
+                // SAFETY: the largest index of each matrix is inside its slice (checked above; this
+                // thread has `out.len() / n` of the `m` rows), and `out` is borrowed for this
+                // thread alone.
                 unsafe {
                     gemm::gemm(
                         out.len() / n,

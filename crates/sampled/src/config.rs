@@ -15,21 +15,24 @@ pub struct SampledConfig {
     pub objective: Objective,
     /// Where the negatives come from.
     pub proposal: ProposalKind,
-    /// Exponent `alpha`, `0 <= alpha <= 1`, of the proposal `unigram`; [`SampledConfig::POWER`] where it is not given.
+    /// Exponent `alpha`, `0 <= alpha <= 1`, of the proposal `unigram`; [`SampledConfig::POWER`]
+    /// where it is not given.
     pub power: Option<f64>,
-    /// Number of negatives, `S`, at most [`MAX_SAMPLES`]; the smaller of [`SampledConfig::SAMPLES`] and `V` where it is not
-    /// given. The proposal `in-batch` takes as many as the batch has.
+    /// Number of negatives, `S`, at most [`MAX_SAMPLES`]; the smaller of [`SampledConfig::SAMPLES`]
+    /// and `V` where it is not given. The proposal `in-batch` takes as many as the batch has.
     pub samples: Option<i64>,
     /// Whether draws are repeated until they are `S` different classes.
     pub unique: bool,
     /// Whether the rows of a batch share their negatives.
     pub negatives: NegativeSets,
-    /// Whether a negative that is the row's target is left out of that row. Where it is not given: yes for the sampled
-    /// softmax and one-vs-each, no for NCE and negative sampling, as in TensorFlow's `sampled_softmax_loss` and `nce_loss`.
+    /// Whether a negative that is the row's target is left out of that row. Where it is not given:
+    /// yes for the sampled softmax and one-vs-each, no for NCE and negative sampling, as in
+    /// TensorFlow's `sampled_softmax_loss` and `nce_loss`.
     ///
-    /// NCE and negative sampling ask of every draw whether it is data or noise, and a hit is noise that happens to be the
-    /// target's class. Without the hits their optimum has the odds `p_c / (1 - p_c)` in the place of `p_c`: close for rare
-    /// classes, and a distribution that is too sharp where one class is likely. Word2vec's code leaves them out; so may you.
+    /// NCE and negative sampling ask of every draw whether it is data or noise, and a hit is noise
+    /// that happens to be the target's class. Without the hits their optimum has the odds
+    /// `p_c / (1 - p_c)` in the place of `p_c`: close for rare classes, and a distribution that is
+    /// too sharp where one class is likely. Word2vec's code leaves them out; so may you.
     pub remove_accidental_hits: Option<bool>,
     /// Whether each class has a bias.
     pub bias: bool,
@@ -39,7 +42,8 @@ pub struct SampledConfig {
     pub loss: LossOptions,
 }
 
-/// What is written says what is done with hits: a record does not leave it to the defaults of another version.
+/// What is written says what is done with hits: a record does not leave it to the defaults of
+/// another version.
 impl Serialize for SampledConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let remove_accidental_hits = Some(self.remove_accidental_hits());
@@ -124,8 +128,8 @@ impl SampledConfig {
     /// Checks everything about the layer that can be known before it is built.
     ///
     /// # Errors
-    /// As [`LayerSizes::check`] and [`SampledConfig::validate`]; label smoothing; tying without an embedding `[V, D]`; more
-    /// negatives in a batch than can be held.
+    /// As [`LayerSizes::check`] and [`SampledConfig::validate`]; label smoothing; tying without an
+    /// embedding `[V, D]`; more negatives in a batch than can be held.
     pub fn check(&self, sizes: &LayerSizes) -> Result<()> {
         let layer = crate::NAME;
         sizes.check(layer, &self.loss)?;

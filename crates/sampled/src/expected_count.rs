@@ -1,4 +1,5 @@
-//! How often a class is expected among the negatives: the number whose logarithm corrects its logit.
+//! How often a class is expected among the negatives: the number whose logarithm corrects its
+//! logit.
 
 /// The law that gives the expected count of a class from its probability `q` under the proposal.
 ///
@@ -16,14 +17,16 @@ pub enum ExpectedCount {
         /// Number of draws, `S`.
         samples: f64,
     },
-    /// Draws repeated until enough different classes were seen, `T` in all: `1 - (1 - q)^T`, the probability that `T`
-    /// draws hold the class. TensorFlow's candidate samplers count so where `T > S`; where no draw was a repeat they count
-    /// `S q`, by which a class may be expected more often than the once that it can be taken.
+    /// Draws repeated until enough different classes were seen, `T` in all: `1 - (1 - q)^T`, the
+    /// probability that `T` draws hold the class. TensorFlow's candidate samplers count so where
+    /// `T > S`; where no draw was a repeat they count `S q`, by which a class may be expected more
+    /// often than the once that it can be taken.
     Unique {
         /// Number of draws made, repeats included, `T`.
         tries: f64,
     },
-    /// Every class is taken once: 1. TensorFlow's samplers draw until they have seen every class, and count by that `T`.
+    /// Every class is taken once: 1. TensorFlow's samplers draw until they have seen every class,
+    /// and count by that `T`.
     Every,
 }
 
@@ -31,13 +34,14 @@ pub enum ExpectedCount {
 const MAX_STEPS: usize = 200;
 
 impl ExpectedCount {
-    /// The law of `S` different classes before any is drawn: [`ExpectedCount::Unique`] with the `T` at which `T` draws are
-    /// expected to hold `S` different classes, `sum_c 1 - (1 - q_c)^T = S`, so that the expected counts sum to `S`. With
-    /// `S = V` that is [`ExpectedCount::Every`].
+    /// The law of `S` different classes before any is drawn: [`ExpectedCount::Unique`] with the `T`
+    /// at which `T` draws are expected to hold `S` different classes, `sum_c 1 - (1 - q_c)^T = S`,
+    /// so that the expected counts sum to `S`. With `S = V` that is [`ExpectedCount::Every`].
     ///
-    /// It stands in for the probability that a set holds the class, which has no closed form, and is exact for `S = 1`,
-    /// `S = V` and uniform `q` (Rosén 1972, "Asymptotic Theory for Successive Sampling with Varying Probabilities Without
-    /// Replacement"; close where no class has most of `q`). Cost: a few sweeps over `V` probabilities.
+    /// It stands in for the probability that a set holds the class, which has no closed form, and
+    /// is exact for `S = 1`, `S = V` and uniform `q` (Rosén 1972, "Asymptotic Theory for Successive
+    /// Sampling with Varying Probabilities Without Replacement"; close where no class has most of
+    /// `q`). Cost: a few sweeps over `V` probabilities.
     ///
     /// ```
     /// use lexmax_sampled::ExpectedCount;
@@ -51,8 +55,8 @@ impl ExpectedCount {
             return Self::Every;
         }
         let wanted = samples as f64;
-        // The sum is concave in T and below S at T = S, so every tangent meets S before the sum does: Newton's steps never
-        // pass the root.
+        // The sum is concave in T and below S at T = S, so every tangent meets S before the sum
+        // does: Newton's steps never pass the root.
         let mut tries = wanted;
         for _ in 0..MAX_STEPS {
             let law = Self::Unique { tries };
@@ -89,8 +93,8 @@ impl ExpectedCount {
         self.of(q).ln()
     }
 
-    /// The probability that the class is among the draws at all, as a law: what counts for a class that is taken once
-    /// however often it was drawn.
+    /// The probability that the class is among the draws at all, as a law: what counts for a class
+    /// that is taken once however often it was drawn.
     pub fn inclusion(self) -> Self {
         match self {
             Self::Draws { samples } => Self::Unique { tries: samples },

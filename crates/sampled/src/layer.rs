@@ -14,46 +14,58 @@ use crate::objective::{Scored, rows_of};
 use crate::source::{Counting, Source};
 use crate::{NAME, Objective, ProposalKind, SampledConfig};
 
-/// Linear layer and softmax, `p(c | h) = exp(z_c) / sum_j exp(z_j)`, `z = W h + b`, trained on the target and `S` sampled
-/// classes of each row, and evaluated exactly.
+/// Linear layer and softmax, `p(c | h) = exp(z_c) / sum_j exp(z_j)`, `z = W h + b`, trained on the
+/// target and `S` sampled classes of each row, and evaluated exactly.
 ///
 /// * Shapes: hidden `[N, D]`, weight `[V, D]`, bias `[V]`.
 /// * Loss: [`crate::objective`], always a surrogate.
-/// * Expected counts ([`crate::expected_count`]) are those of TensorFlow's candidate samplers, but for three cases:
-///   1. Sampled softmax that removes accidental hits from draws with replacement, or in-batch (`S = N - 1`): the target counts as
-///      the probability that it is drawn at all, `1 - (1 - q)^S`, and not `S q`. It is in the softmax once however often it was
-///      drawn; with `S q` a frequent target loses its weight as `S` grows, and the optimum moves away from `log p` (for
-///      `p = (.85, .09, .04, .02)`, `q = (.4, .3, .2, .1)`, `S = 8` by 0.054 nats, against 0.00006).
-///   2. Unique draws of which none was a repeat, `T = S`: `1 - (1 - q)^S`, as for any other `T`, where TensorFlow takes `S q`, by
-///      which a class may be expected more often than the once that it can be taken.
-///   3. All classes, unique and `S = V`: each is there once, and counts 1. TensorFlow draws until it has seen them all, and
-///      counts by that `T`, so that its loss is noisy, and not the full softmax.
+/// * Expected counts ([`crate::expected_count`]) are those of TensorFlow's candidate samplers, but
+///   for three cases:
+///   1. Sampled softmax that removes accidental hits from draws with replacement, or in-batch
+///      (`S = N - 1`): the target counts as the probability that it is drawn at all,
+///      `1 - (1 - q)^S`, and not `S q`. It is in the softmax once however often it was drawn; with
+///      `S q` a frequent target loses its weight as `S` grows, and the optimum moves away from
+///      `log p` (for `p = (.85, .09, .04, .02)`, `q = (.4, .3, .2, .1)`, `S = 8` by 0.054 nats,
+///      against 0.00006).
+///   2. Unique draws of which none was a repeat, `T = S`: `1 - (1 - q)^S`, as for any other `T`,
+///      where TensorFlow takes `S q`, by which a class may be expected more often than the once
+///      that it can be taken.
+///   3. All classes, unique and `S = V`: each is there once, and counts 1. TensorFlow draws until
+///      it has seen them all, and counts by that `T`, so that its loss is noisy, and not the full
+///      softmax.
 ///
 ///   TensorFlow's counts are f32, these f64.
 /// * Accidental hits: [`SampledConfig::remove_accidental_hits`].
-/// * Distribution: that of the objective's optimum. Sampled softmax, NCE and one-vs-each tend to `z_c = log p_c`, so
-///   `p = softmax(z)`; negative sampling tends to `z_c = log p_c - log E_c` (Levy & Goldberg 2014, "Neural Word Embedding as
-///   Implicit Matrix Factorization", where `E_c = S q_c`), so there `p = softmax(z + log E)`, with the expected counts `E` of
-///   [`crate::Sampler::expected_count`], and `q` in-batch. In half precision `log E` stays f32, and so are these answers.
-/// * How exact that optimum is. With replacement it is exact for NCE and negative sampling with hits kept, for the sampled
-///   softmax with hits kept, and for one-vs-each; with `S = V` unique for the same, but for the softmax without its hits. With
-///   other unique draws expected counts are an approximation, and so is the optimum. Sampled softmax without its hits is close
-///   to it, and tends to it as `S` grows. NCE and negative sampling without their hits tend to the odds `p_c / (1 - p_c)` in the
-///   place of `p_c`, and `p` above is then too sharp.
-/// * Start: the bias starts near the objective's optimum, so that rare classes, which are seldom seen, do not keep the mass
-///   of a zero. NCE: the log of the training frequencies (`-log V` without counts); negative sampling: `log q - log E`
-///   (`-log S` with replacement), where it answers with its proposal; zero for the others, and for negative sampling in-batch.
-/// * Cost of training: `2 N D S` operations forward with shared negatives, three times that with gradients, on `N + S`
-///   rows of the weight. Negatives of each row's own are as many operations on `N S` rows. Drawing costs what it draws, whatever
-///   `V` ([`crate::Sampler`]).
-/// * Memory of training, fused path ([`BuildContext::is_fused`]): [`lexmax_kernels::gathered::Workspace::bytes_for`], about
-///   `(1 + threads) S D` numbers with shared negatives, of which a class that was drawn twice is taken once, and `N S` where each row
-///   has its own; kept from step to step. Reference path: logits `[N, S]` several times, and `[N, S, D]` where each row has its own.
-/// * Gradients of weight and bias: `[V, D]` and `[V]`, zero but for the rows of targets and negatives. With
-///   [`BuildContext::sparse_gradients`] on the fused path only these rows, as a coalesced COO tensor, so that no step makes or
-///   touches anything as long as the vocabulary.
+/// * Distribution: that of the objective's optimum. Sampled softmax, NCE and one-vs-each tend to
+///   `z_c = log p_c`, so `p = softmax(z)`; negative sampling tends to `z_c = log p_c - log E_c`
+///   (Levy & Goldberg 2014, "Neural Word Embedding as Implicit Matrix Factorization", where
+///   `E_c = S q_c`), so there `p = softmax(z + log E)`, with the expected counts `E` of
+///   [`crate::Sampler::expected_count`], and `q` in-batch. In half precision `log E` stays f32, and
+///   so are these answers.
+/// * How exact that optimum is. With replacement it is exact for NCE and negative sampling with
+///   hits kept, for the sampled softmax with hits kept, and for one-vs-each; with `S = V` unique
+///   for the same, but for the softmax without its hits. With other unique draws expected counts
+///   are an approximation, and so is the optimum. Sampled softmax without its hits is close to it,
+///   and tends to it as `S` grows. NCE and negative sampling without their hits tend to the odds
+///   `p_c / (1 - p_c)` in the place of `p_c`, and `p` above is then too sharp.
+/// * Start: the bias starts near the objective's optimum, so that rare classes, which are seldom
+///   seen, do not keep the mass of a zero. NCE: the log of the training frequencies (`-log V`
+///   without counts); negative sampling: `log q - log E` (`-log S` with replacement), where it
+///   answers with its proposal; zero for the others, and for negative sampling in-batch.
+/// * Cost of training: `2 N D S` operations forward with shared negatives, three times that with
+///   gradients, on `N + S` rows of the weight. Negatives of each row's own are as many operations
+///   on `N S` rows. Drawing costs what it draws, whatever `V` ([`crate::Sampler`]).
+/// * Memory of training, fused path ([`BuildContext::is_fused`]):
+///   [`lexmax_kernels::gathered::Workspace::bytes_for`], about `(1 + threads) S D` numbers with
+///   shared negatives, of which a class that was drawn twice is taken once, and `N S` where each
+///   row has its own; kept from step to step. Reference path: logits `[N, S]` several times, and
+///   `[N, S, D]` where each row has its own.
+/// * Gradients of weight and bias: `[V, D]` and `[V]`, zero but for the rows of targets and
+///   negatives. With [`BuildContext::sparse_gradients`] on the fused path only these rows, as a
+///   coalesced COO tensor, so that no step makes or touches anything as long as the vocabulary.
 /// * Cost of `log_prob`, `log_probs`, `top_k`, `sample`: `2 N D V` operations, as the full softmax.
-/// * When not to use it: where evaluation decides the time, or `S` for a good perplexity comes near `V`.
+/// * When not to use it: where evaluation decides the time, or `S` for a good perplexity comes near
+///   `V`.
 ///
 /// ```
 /// use lexmax_kernels::seed::generator;
@@ -90,8 +102,8 @@ impl Sampled {
     /// Builds the layer with parameters `weight` `[V, D]` and `bias` `[V]`.
     ///
     /// # Errors
-    /// An option out of its range or one that does not go with the proposal; label smoothing; tying without an embedding
-    /// `[V, D]`; the proposals `unigram` and `in-batch` without counts.
+    /// An option out of its range or one that does not go with the proposal; label smoothing; tying
+    /// without an embedding `[V, D]`; the proposals `unigram` and `in-batch` without counts.
     pub fn new(context: &BuildContext<'_>, config: &SampledConfig) -> Result<Self> {
         config.check(&context.sizes())?;
         let loss = context.loss(NAME, config.loss.clone())?;
@@ -126,8 +138,8 @@ impl Sampled {
         })
     }
 
-    /// Corrected logits of all classes, `[N, V]`, where the parameters are too coarse to add the correction in their kind: bf16 would
-    /// round a `log E` of -9 by up to 0.03.
+    /// Corrected logits of all classes, `[N, V]`, where the parameters are too coarse to add the
+    /// correction in their kind: bf16 would round a `log E` of -9 by up to 0.03.
     fn logits_of_coarse(&self, hidden: &Tensor) -> Result<Option<Tensor>> {
         let kind = dense::wide_kind(self.weight.kind());
         match &self.log_expected {

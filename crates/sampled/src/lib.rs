@@ -1,11 +1,14 @@
 //! Layers that train on a few sampled classes and evaluate exactly over all of them.
 //!
-//! [`Sampled`] is a linear layer and softmax, `p(c | h) = exp(z_c) / sum_j exp(z_j)`, `z = W h + b`, whose training loss
-//! sees the target and `S` sampled classes only. Three choices make a method:
-//! * [`objective`]: what is computed from the target and the negatives (sampled softmax, NCE, negative
-//!   sampling, one-vs-each);
-//! * [`proposal`]: which distribution `q` the negatives come from (uniform, log-uniform, unigram, the batch itself);
-//! * [`expected_count`]: how often a class is expected among them (with replacement, or unique draws).
+//! [`Sampled`] is a linear layer and softmax, `p(c | h) = exp(z_c) / sum_j exp(z_j)`,
+//! `z = W h + b`, whose training loss sees the target and `S` sampled classes only. Three choices
+//! make a method:
+//! * [`objective`]: what is computed from the target and the negatives (sampled softmax, NCE,
+//!   negative sampling, one-vs-each);
+//! * [`proposal`]: which distribution `q` the negatives come from (uniform, log-uniform, unigram,
+//!   the batch itself);
+//! * [`expected_count`]: how often a class is expected among them (with replacement, or unique
+//!   draws).
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod config;

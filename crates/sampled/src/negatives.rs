@@ -20,13 +20,14 @@ pub struct Negatives {
     pub log_expected_count: Tensor,
     /// Logarithms of the expected counts of the rows' targets, `[N]`.
     pub target_log_expected_count: Tensor,
-    /// Whether the shared negatives are the rows' own targets, so that row `i` must not see negative `i`.
+    /// Whether the shared negatives are the rows' own targets, so that row `i` must not see
+    /// negative `i`.
     pub in_batch: bool,
 }
 
 impl Negatives {
-    /// Negatives given from outside by their expected counts: `ids` and `expected_count` of the same shape `[S]` or
-    /// `[N, S]`, `target_expected_count` `[N]`.
+    /// Negatives given from outside by their expected counts: `ids` and `expected_count` of the
+    /// same shape `[S]` or `[N, S]`, `target_expected_count` `[N]`.
     ///
     /// # Errors
     /// Shapes that do not fit; an expected count that is not a finite number above zero.
@@ -40,8 +41,8 @@ impl Negatives {
         Ok(negatives)
     }
 
-    /// A set that was drawn from `proposal` and that all rows share, with targets `[N]`, i64, counted as
-    /// [`crate::Sampled`] counts for this objective. The logarithms are f64.
+    /// A set that was drawn from `proposal` and that all rows share, with targets `[N]`, i64,
+    /// counted as [`crate::Sampled`] counts for this objective. The logarithms are f64.
     ///
     /// ```
     /// use lexmax_kernels::seed::generator;

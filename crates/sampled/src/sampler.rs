@@ -8,7 +8,8 @@ use crate::expected_count::ExpectedCount;
 use crate::proposal::Proposal;
 use crate::seen::Seen;
 
-/// The most negatives that a sampler may be asked for, `2^31 - 1`, and the most of a batch in which every row has its own.
+/// The most negatives that a sampler may be asked for, `2^31 - 1`, and the most of a batch in which
+/// every row has its own.
 pub const MAX_SAMPLES: usize = i32::MAX as usize;
 
 /// Draws that rejection may take for each unique sample, however many classes there are.
@@ -16,10 +17,11 @@ const TRIES_PER_SAMPLE: f64 = 8.0;
 
 /// Draws `S` negatives from a proposal.
 ///
-/// Unique draws are repeated draws of which only the first of each class counts, until `S` classes were seen; the number
-/// of draws `T` gives the expected counts. Cost: the `T` draws, a few for each sample, whatever `V`. Where more than `8 S` and more
-/// than `V` draws are expected (`S` close to `V`, or a very skewed proposal) the same set and the same `T` are drawn in `O(V)`, which
-/// is less, see [`Sampler::draw`]. With `S = V` every class is taken and nothing is drawn.
+/// Unique draws are repeated draws of which only the first of each class counts, until `S` classes
+/// were seen; the number of draws `T` gives the expected counts. Cost: the `T` draws, a few for
+/// each sample, whatever `V`. Where more than `8 S` and more than `V` draws are expected (`S` close
+/// to `V`, or a very skewed proposal) the same set and the same `T` are drawn in `O(V)`, which is
+/// less, see [`Sampler::draw`]. With `S = V` every class is taken and nothing is drawn.
 ///
 /// ```
 /// use lexmax_kernels::seed::generator;
@@ -62,8 +64,8 @@ impl Sampler {
     /// A sampler of `samples` classes, all different where `unique`.
     ///
     /// # Errors
-    /// No samples, or more than [`MAX_SAMPLES`]; more unique samples than classes; a proposal that declares a probability
-    /// that is not above zero, or probabilities that do not sum to 1.
+    /// No samples, or more than [`MAX_SAMPLES`]; more unique samples than classes; a proposal that
+    /// declares a probability that is not above zero, or probabilities that do not sum to 1.
     pub fn new(proposal: Box<dyn Proposal>, samples: usize, unique: bool) -> Result<Self> {
         let op = "sampler";
         let vocab_size = proposal.vocab_size();
@@ -97,8 +99,9 @@ impl Sampler {
         self.samples
     }
 
-    /// The law of expected counts before a set is drawn: that of the sets themselves, but for unique draws, whose number of
-    /// draws `T` is then the one that is expected ([`ExpectedCount::of_unique_draws`]; cost: a few sweeps over all classes).
+    /// The law of expected counts before a set is drawn: that of the sets themselves, but for
+    /// unique draws, whose number of draws `T` is then the one that is expected
+    /// ([`ExpectedCount::of_unique_draws`]; cost: a few sweeps over all classes).
     pub fn expected_count(&self) -> ExpectedCount {
         match self.method {
             Method::Replacement => ExpectedCount::Draws { samples: self.samples as f64 },
@@ -113,9 +116,10 @@ impl Sampler {
 
     /// One set of negatives, from the given generator alone.
     ///
-    /// The `O(V)` way for unique draws: let class `c` arrive at the times of a Poisson process of rate `q_c`. The order of
-    /// first arrivals is that of repeated draws, so the `S` first classes to arrive are the set; between its first arrival
-    /// and the end each of them comes again a Poisson number of times, and the arrivals together are the draws made.
+    /// The `O(V)` way for unique draws: let class `c` arrive at the times of a Poisson process of
+    /// rate `q_c`. The order of first arrivals is that of repeated draws, so the `S` first classes
+    /// to arrive are the set; between its first arrival and the end each of them comes again a
+    /// Poisson number of times, and the arrivals together are the draws made.
     pub fn draw(&self, rng: &mut Generator) -> Drawn {
         match self.method {
             Method::Replacement => Drawn {
@@ -186,7 +190,8 @@ fn check_declared(proposal: &dyn Proposal) -> Result<()> {
     Ok(())
 }
 
-/// Whether the draws that rejection may take are expected to hold enough different classes: as many as the race would look at.
+/// Whether the draws that rejection may take are expected to hold enough different classes: as many
+/// as the race would look at.
 fn rejection_suffices(proposal: &dyn Proposal, samples: usize) -> bool {
     let tries = (TRIES_PER_SAMPLE * samples as f64).max(proposal.vocab_size() as f64);
     let law = ExpectedCount::Unique { tries };

@@ -1,7 +1,7 @@
 //! A small set of classes that only grows: what a draw without replacement has seen.
 
-/// Open addressing with a fixed multiplicative hash: the same steps on every run, and a few nanoseconds an insertion. A table four
-/// times as large as the set keeps the searches short.
+/// Open addressing with a fixed multiplicative hash: the same steps on every run, and a few
+/// nanoseconds an insertion. A table four times as large as the set keeps the searches short.
 #[derive(Debug)]
 pub(crate) struct Seen {
     /// Classes by hash; [`FREE`] elsewhere. The length is a power of two.

@@ -40,7 +40,8 @@ impl Source {
         check_batch(op, rows, sampler.samples())
     }
 
-    /// The negatives of a batch with targets `[N]`, at least one row. Nothing here grows with the number of classes.
+    /// The negatives of a batch with targets `[N]`, at least one row. Nothing here grows with the
+    /// number of classes.
     pub(crate) fn draw(&self, targets: &[i64], counting: Counting, rng: &mut Generator) -> Drawn {
         let rows = targets.len();
         match self {
@@ -65,8 +66,8 @@ impl Source {
         }
     }
 
-    /// Logarithm of every class's expected count before anything is drawn. In-batch the number of negatives is not known
-    /// before the batch is, and is left out.
+    /// Logarithm of every class's expected count before anything is drawn. In-batch the number of
+    /// negatives is not known before the batch is, and is left out.
     pub(crate) fn log_expected(&self, vocab_size: i64) -> Vec<f64> {
         let of_all = |law: ExpectedCount, q: &dyn Fn(i64) -> f64| {
             (0..vocab_size).map(|id| law.log_of(q(id))).collect()
@@ -125,9 +126,10 @@ pub(crate) struct Counting {
 }
 
 impl Counting {
-    /// The law for the target. Where hits are removed, the softmax holds the target once however often it was drawn, so
-    /// what counts is whether it was drawn at all: with `S q` instead, the weight of a frequent target would fall to zero
-    /// as `S` grows, and the gradient would not tend to that of the full softmax.
+    /// The law for the target. Where hits are removed, the softmax holds the target once however
+    /// often it was drawn, so what counts is whether it was drawn at all: with `S q` instead, the
+    /// weight of a frequent target would fall to zero as `S` grows, and the gradient would not tend
+    /// to that of the full softmax.
     fn of_target(self, law: ExpectedCount) -> ExpectedCount {
         if self.objective == Objective::SampledSoftmax && self.remove_accidental_hits {
             law.inclusion()

@@ -1,6 +1,6 @@
-//! The layer's counting on the classes that TensorFlow's log-uniform candidate sampler drew, against the counts and losses that
-//! TensorFlow computed from them. (With TensorFlow's own counts, losses and gradients are compared in the golden tests of the
-//! facade.)
+//! The layer's counting on the classes that TensorFlow's log-uniform candidate sampler drew,
+//! against the counts and losses that TensorFlow computed from them. (With TensorFlow's own counts,
+//! losses and gradients are compared in the golden tests of the facade.)
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +11,8 @@ use lexmax_sampled::sampler::Drawn;
 use lexmax_sampled::{ExpectedCount, Negatives, Objective, Proposal};
 use tch::{Kind, Tensor};
 
-/// The files: objective, whether hits are removed, and the number of draws made for the unique set, which the files do not hold.
+/// The files: objective, whether hits are removed, and the number of draws made for the unique set,
+/// which the files do not hold.
 const FILES: [(&str, Objective, bool, f64); 4] = [
     ("tf_sampled_softmax_keep_hits", Objective::SampledSoftmax, false, 41.0),
     ("tf_sampled_softmax_remove_hits", Objective::SampledSoftmax, true, 11.0),
@@ -60,7 +61,8 @@ fn counts_and_losses_as_tensorflow() {
     for (name, objective, remove_hits, tries) in FILES {
         let file = File::read(name);
         let samples = file.get("sampled").size()[0] as f64;
-        // The law that TensorFlow uses is the one that is documented for the case, and not the other one.
+        // The law that TensorFlow uses is the one that is documented for the case, and not the
+        // other one.
         let (unique, draws) = (ExpectedCount::Unique { tries }, ExpectedCount::Draws { samples });
         let (same, other) = if tries > samples { (unique, draws) } else { (draws, unique) };
         let deviations = |law| {
@@ -74,7 +76,8 @@ fn counts_and_losses_as_tensorflow() {
     }
 }
 
-/// The one case where the counts of draws with replacement are not TensorFlow's: the target of a softmax that removes hits.
+/// The one case where the counts of draws with replacement are not TensorFlow's: the target of a
+/// softmax that removes hits.
 #[test]
 fn the_target_of_a_softmax_without_hits_is_counted_once() {
     let file = File::read("tf_nce_keep_hits");

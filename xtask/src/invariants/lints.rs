@@ -27,8 +27,8 @@ pub fn check(file: &SourceFile) -> Vec<String> {
     Vec::new()
 }
 
-/// Whether a manifest takes the lints; a package that is the root of a workspace of its own has none
-/// to take.
+/// Whether a manifest takes the lints; a package that is the root of a workspace of its own has
+/// none to take.
 fn takes_workspace_lints(manifest: &str) -> bool {
     let is_member = manifest.contains("[package]\n") && !manifest.lines().any(|line| line == "[workspace]");
     !is_member || manifest.contains("\n[lints]\nworkspace = true\n")

@@ -14,8 +14,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-/// One line about a place that breaks an invariant. A place is a file with the number of a line, or a
-/// package.
+/// One line about a place that breaks an invariant. A place is a file with the number of a line, or
+/// a package.
 fn violation(place: impl Display, found: impl Display, expected: impl Display) -> String {
     format!("{place}: {found}; expected {expected}")
 }

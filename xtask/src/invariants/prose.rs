@@ -3,7 +3,8 @@
 use super::tree::SourceFile;
 use super::violation;
 
-/// Packages that are not held to the rule yet. Take off the list what `cargo xtask prose` does not name.
+/// Packages that are not held to the rule yet. Take off the list what `cargo xtask prose` does not
+/// name.
 #[rustfmt::skip]
 pub const PENDING: &[&str] = &[
     "benches", "crates/adaptive", "crates/autograd", "crates/cli", "crates/corpus", "crates/full",

@@ -7,9 +7,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::step;
 
-/// Makes `lib/libtorch.so`: an empty shared object that names libtorch_cpu and libc10, in the place of
-/// the wheel's own, which names all of CUDA. Then loads it into a program that does nothing, so that a
-/// library that this system lacks (or has too old) is told at once, and not after a build of minutes.
+/// Makes `lib/libtorch.so`: an empty shared object that names libtorch_cpu and libc10, in the place
+/// of the wheel's own, which names all of CUDA. Then loads it into a program that does nothing, so
+/// that a library that this system lacks (or has too old) is told at once, and not after a build of
+/// minutes.
 pub fn make_libtorch(lib: &Path) -> Result<()> {
     let mut cc = Command::new("cc");
     cc.current_dir(lib).args([

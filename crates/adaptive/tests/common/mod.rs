@@ -1,4 +1,5 @@
-//! Layers of this crate with parameters away from zero, and the slow, obvious f64 oracle of their distribution and loss.
+//! Layers of this crate with parameters away from zero, and the slow, obvious f64 oracle of their
+//! distribution and loss.
 #![allow(clippy::unwrap_used, dead_code)]
 
 use lexmax_adaptive::{Adaptive, AdaptiveConfig};

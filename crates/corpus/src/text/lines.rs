@@ -176,8 +176,8 @@ impl<'a> TextReader<'a> {
         }
     }
 
-    /// Finds where a part of the buffer can end. Bytes that are no text are handed out at once, to be
-    /// refused; `new` is where the bytes begin that were not there at the last call.
+    /// Finds where a part of the buffer can end. Bytes that are no text are handed out at once, to
+    /// be refused; `new` is where the bytes begin that were not there at the last call.
     fn cut(&self, new: usize) -> Option<usize> {
         if self.buffer[new..].contains(&0) {
             return Some(self.buffer.len());

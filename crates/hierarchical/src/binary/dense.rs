@@ -1,4 +1,5 @@
-//! Log-probabilities of all words: one product for all nodes, then sums down the tree, a level at a time.
+//! Log-probabilities of all words: one product for all nodes, then sums down the tree, a level at a
+//! time.
 
 use lexmax_output::Result;
 use lexmax_output::dense::wide;
@@ -11,8 +12,8 @@ use crate::tree::CodeTree;
 pub(super) fn log_probs(tree: &CodeTree, nodes: &Nodes, hidden: &Tensor) -> Result<Tensor> {
     let rows = hidden.size()[0];
     let logits = wide(&nodes.all_logits(hidden)?)?;
-    // Nodes come first in every array here, so a level is a contiguous block. Splitting (not slicing) a tensor keeps the
-    // backward pass to one concatenation.
+    // Nodes come first in every array here, so a level is a contiguous block. Splitting (not
+    // slicing) a tensor keeps the backward pass to one concatenation.
     let sizes: Vec<i64> = tree.levels().iter().map(|level| level.inner).collect();
     let by_level = logits.f_split_with_sizes(&sizes, 0)?;
     let mut level_log_probs = Tensor::f_zeros([1, rows], (logits.kind(), logits.device()))?;
@@ -21,7 +22,8 @@ pub(super) fn log_probs(tree: &CodeTree, nodes: &Nodes, hidden: &Tensor) -> Resu
         let mut of_leaves = level_log_probs.f_split_with_sizes([level.leaves, level.inner], 0)?;
         let of_inner = of_leaves.split_off(1).remove(0);
         leaves.append(&mut of_leaves);
-        // log sigmoid of -z on its own: `log sigmoid(z) - z` loses all digits where z is far below zero.
+        // log sigmoid of -z on its own: `log sigmoid(z) - z` loses all digits where z is far below
+        // zero.
         let branches = [
             of_inner.f_add(&logits.f_log_sigmoid()?)?, // branch 0
             of_inner.f_add(&logits.f_neg()?.f_log_sigmoid()?)?,

@@ -10,9 +10,9 @@ use crate::tree::CodeTree;
 
 /// One word for each row of hidden `[N, D]`, `[N]`; `2 N L D` operations over paths of length `L`.
 ///
-/// One uniform a row decides all of its choices: after each, it is stretched from the branch it fell into back to
-/// `0..1`. That inverts the distribution function over the leaves; the 53 bits of a f64 leave more than 30 for the last
-/// choice on the path to a word of probability `1e-6`.
+/// One uniform a row decides all of its choices: after each, it is stretched from the branch it
+/// fell into back to `0..1`. That inverts the distribution function over the leaves; the 53 bits of
+/// a f64 leave more than 30 for the last choice on the path to a word of probability `1e-6`.
 pub(super) fn sample(tree: &CodeTree, nodes: &Nodes, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
     let _guard = tch::no_grad_guard();
     let (count, device) = (hidden.size()[0], hidden.device());

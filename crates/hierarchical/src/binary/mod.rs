@@ -23,28 +23,33 @@ use fused::{PathSweep, PathWorkspaces};
 use nodes::Nodes;
 use smoothing::EveryNode;
 
-/// Gathered values that an exact query on the reference path holds at once, elements of `[steps, D]`.
+/// Gathered values that an exact query on the reference path holds at once, elements of
+/// `[steps, D]`.
 const GATHERED: i64 = 1 << 22;
 
-/// Binary tree of choices, `log p(w | h) = sum_t log sigmoid(s_t (v_t . h + b_t))` over the inner nodes `t` on the path to
-/// `w`, where the sign `s_t` is 1 for branch 0 and -1 for branch 1 (Morin & Bengio 2005; with a Huffman tree, Mikolov et
-/// al. 2013, arXiv 1310.4546).
+/// Binary tree of choices, `log p(w | h) = sum_t log sigmoid(s_t (v_t . h + b_t))` over the inner
+/// nodes `t` on the path to `w`, where the sign `s_t` is 1 for branch 0 and -1 for branch 1 (Morin
+/// & Bengio 2005; with a Huffman tree, Mikolov et al. 2013, arXiv 1310.4546).
 ///
-/// * Shapes: hidden `[N, D]`, node vectors `weight` `[V - 1, D]`, `bias` `[V - 1]`. With `V = 1` there are no parameters
-///   and every probability is 1.
-/// * Cost of a loss: `2 N L D` operations forward, three times that with gradients, where `L` is the mean path length of the
-///   targets (at most the entropy of the counts in bits plus 1 for Huffman, `log2 V` rounded up for balanced). Only the
-///   `R` inner nodes on the targets' paths are read, and only they get a gradient that is not zero. Label smoothing needs all
-///   words and costs as much as a full softmax; on the fused path it is a sweep in tiles, and no `[N, V]` is made.
-/// * Gradients on the fused path: with [`BuildContext::sparse_gradients`] those of `weight` and `bias` are row-sparse (COO), of the
-///   `R` nodes in rising order, each once, and no step makes or passes over `[V - 1, D]`; without, the `R` rows are written into
-///   zeros. On the reference path, and with label smoothing, they are dense.
-/// * Memory in training: on the fused path the gradients, `[N, D]` and `[R, D]`, and for each thread at most one path of rows; on
-///   the reference path three arrays `[N L, D]`. The paths take about `4 L + 8` bytes a word.
-/// * `top_k` is a best-first search: an inner node's probability bounds that of every word below it. On a peaked
-///   distribution it scores some tens of nodes a row; in the worst case, all words equally likely, all `V - 1`.
-/// * When not to use it: for the best perplexity. The tree decides which words must share parameters, and one by frequency
-///   alone groups words that have nothing else in common.
+/// * Shapes: hidden `[N, D]`, node vectors `weight` `[V - 1, D]`, `bias` `[V - 1]`. With `V = 1`
+///   there are no parameters and every probability is 1.
+/// * Cost of a loss: `2 N L D` operations forward, three times that with gradients, where `L` is
+///   the mean path length of the targets (at most the entropy of the counts in bits plus 1 for
+///   Huffman, `log2 V` rounded up for balanced). Only the `R` inner nodes on the targets' paths are
+///   read, and only they get a gradient that is not zero. Label smoothing needs all words and costs
+///   as much as a full softmax; on the fused path it is a sweep in tiles, and no `[N, V]` is made.
+/// * Gradients on the fused path: with [`BuildContext::sparse_gradients`] those of `weight` and
+///   `bias` are row-sparse (COO), of the `R` nodes in rising order, each once, and no step makes or
+///   passes over `[V - 1, D]`; without, the `R` rows are written into zeros. On the reference path,
+///   and with label smoothing, they are dense.
+/// * Memory in training: on the fused path the gradients, `[N, D]` and `[R, D]`, and for each
+///   thread at most one path of rows; on the reference path three arrays `[N L, D]`. The paths take
+///   about `4 L + 8` bytes a word.
+/// * `top_k` is a best-first search: an inner node's probability bounds that of every word below
+///   it. On a peaked distribution it scores some tens of nodes a row; in the worst case, all words
+///   equally likely, all `V - 1`.
+/// * When not to use it: for the best perplexity. The tree decides which words must share
+///   parameters, and one by frequency alone groups words that have nothing else in common.
 ///
 /// ```
 /// use lexmax_hierarchical::{BinaryTree, HierarchicalConfig, TreeKind};
@@ -79,10 +84,12 @@ pub struct BinaryTree {
 }
 
 impl BinaryTree {
-    /// Fits the tree to the counts and builds the layer with parameters `weight` `[V - 1, D]` and `bias` `[V - 1]`.
+    /// Fits the tree to the counts and builds the layer with parameters `weight` `[V - 1, D]` and
+    /// `bias` `[V - 1]`.
     ///
     /// # Errors
-    /// A configuration of another tree; `classes` or `bins`, which belong to that one; a Huffman tree without counts.
+    /// A configuration of another tree; `classes` or `bins`, which belong to that one; a Huffman
+    /// tree without counts.
     pub fn new(context: &BuildContext<'_>, config: &HierarchicalConfig) -> Result<Self> {
         config.check(&context.sizes())?;
         let loss = context.loss(NAME, config.loss.clone())?;
@@ -130,8 +137,8 @@ impl BinaryTree {
 
     /// Log-probabilities of targets, `[M]`, from the nodes on their paths alone, by plain ATen.
     ///
-    /// Measured on a CPU (M = 700, V = 33,278, D = 200): gathering the steps of all paths one after the other takes half
-    /// the time of paths padded to the longest.
+    /// Measured on a CPU (M = 700, V = 33,278, D = 200): gathering the steps of all paths one after
+    /// the other takes half the time of paths padded to the longest.
     fn path_log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
         let steps = self.paths.of(targets)?;
         let logits = wide(&self.nodes.logits(&hidden.f_index_select(0, &steps.rows)?, &steps.nodes)?)?;

@@ -14,7 +14,8 @@ impl Nodes {
     pub fn new(context: &BuildContext<'_>, bias: bool) -> Result<Self> {
         let choices = context.vocab_size - 1;
         if choices == 0 {
-            // Nothing to learn, and an empty variable is nothing that an optimizer or a file must know.
+            // Nothing to learn, and an empty variable is nothing that an optimizer or a file must
+            // know.
             let weight = Tensor::f_zeros([0, context.hidden_size], (context.kind(), context.device()))?;
             return Ok(Self { weight, bias: None });
         }

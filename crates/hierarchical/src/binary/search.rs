@@ -11,12 +11,14 @@ use crate::best::Best;
 use crate::host::flat_f64;
 use crate::tree::{CodeTree, Level};
 
-/// Nodes that each row opens in one round: more make rounds fewer, and score nodes that a pure best-first search would not.
+/// Nodes that each row opens in one round: more make rounds fewer, and score nodes that a pure
+/// best-first search would not.
 const OPENED: usize = 16;
 /// Rows that are searched together; their frontiers are in memory.
 const ROWS: i64 = 512;
 
-/// An inner node that is not opened yet, with the log-probability of reaching it: no word below has a higher one.
+/// An inner node that is not opened yet, with the log-probability of reaching it: no word below has
+/// a higher one.
 #[derive(Debug, Clone, Copy)]
 struct Open {
     bound: f64,
@@ -77,7 +79,8 @@ impl Search {
     }
 }
 
-/// The top `k` of every row of hidden `[N, D]`, and how many nodes were scored for it, over all rows.
+/// The top `k` of every row of hidden `[N, D]`, and how many nodes were scored for it, over all
+/// rows.
 ///
 /// Rounds: every row opens its [`OPENED`] most probable nodes, and one gather scores them all.
 pub(super) fn top_k(tree: &CodeTree, nodes: &Nodes, hidden: &Tensor, k: i64) -> Result<(TopK, u64)> {

@@ -1,10 +1,11 @@
 //! Lengths of Huffman codes over sorted counts.
 
-/// Code lengths by the two-queue construction (van Leeuwen 1976): merged weights come out in rising order, so the two
-/// lightest nodes are always at the heads of the queue of leaves and the queue of merged nodes.
+/// Code lengths by the two-queue construction (van Leeuwen 1976): merged weights come out in rising
+/// order, so the two lightest nodes are always at the heads of the queue of leaves and the queue of
+/// merged nodes.
 ///
-/// Nodes are taken in rising order of weight and their parents are made in that order, so a node taken earlier never lies
-/// higher: with counts that fall with the id, lengths never fall.
+/// Nodes are taken in rising order of weight and their parents are made in that order, so a node
+/// taken earlier never lies higher: with counts that fall with the id, lengths never fall.
 pub(super) fn code_lengths(counts: &[u64]) -> Vec<u32> {
     if counts.len() < 2 {
         return vec![0; counts.len()];

@@ -1,9 +1,10 @@
 //! Binary code trees: which choices lead to which word.
 //!
-//! Only the lengths of the paths matter to a tree's cost, and they never fall with the rank of a word. So every tree here
-//! is the canonical one of its lengths (Schwartz & Kallick 1964): on each level the leaves come first, in the order of
-//! the ids, then the inner nodes. A whole tree is then described by the number of leaves on each level, every subtree
-//! holds consecutive ids, and the nodes of a level are contiguous, which is what lets tensors walk down level by level.
+//! Only the lengths of the paths matter to a tree's cost, and they never fall with the rank of a
+//! word. So every tree here is the canonical one of its lengths (Schwartz & Kallick 1964): on each
+//! level the leaves come first, in the order of the ids, then the inner nodes. A whole tree is then
+//! described by the number of leaves on each level, every subtree holds consecutive ids, and the
+//! nodes of a level are contiguous, which is what lets tensors walk down level by level.
 
 mod balanced;
 mod huffman;
@@ -13,7 +14,8 @@ use lexmax_output::{OutputError, Result, WordCounts};
 
 pub(crate) use paths::Paths;
 
-/// A full binary tree whose leaves are the words `0..V`; inner nodes `0..V - 1` are numbered level by level, root first.
+/// A full binary tree whose leaves are the words `0..V`; inner nodes `0..V - 1` are numbered level
+/// by level, root first.
 ///
 /// ```
 /// use lexmax_hierarchical::tree::{CodeTree, Step};
@@ -55,17 +57,20 @@ pub struct Step {
 }
 
 impl CodeTree {
-    /// The Huffman tree: the least `sum_w count_w length_w` (Huffman 1952, "A method for the construction of
-    /// minimum-redundancy codes"). Equal counts are merged in the order of their ids, leaves before inner nodes, so the
-    /// tree is a function of the counts alone and as shallow as ties allow.
+    /// The Huffman tree: the least `sum_w count_w length_w` (Huffman 1952, "A method for the
+    /// construction of minimum-redundancy codes"). Equal counts are merged in the order of their
+    /// ids, leaves before inner nodes, so the tree is a function of the counts alone and as shallow
+    /// as ties allow.
     ///
-    /// Time `O(V)`, as the counts are sorted; workspace about 40 bytes a word. No recursion: the depth may reach
-    /// `1.45 log2(sum of counts) + log2 V`, where counts grow like Fibonacci numbers.
+    /// Time `O(V)`, as the counts are sorted; workspace about 40 bytes a word. No recursion: the
+    /// depth may reach `1.45 log2(sum of counts) + log2 V`, where counts grow like Fibonacci
+    /// numbers.
     pub fn huffman(counts: &WordCounts) -> Self {
         Self::canonical(huffman::code_lengths(counts.counts()))
     }
 
-    /// The tree whose paths differ by at most one in length; the frequent words get the shorter ones. Time `O(V)`.
+    /// The tree whose paths differ by at most one in length; the frequent words get the shorter
+    /// ones. Time `O(V)`.
     ///
     /// # Errors
     /// No words.

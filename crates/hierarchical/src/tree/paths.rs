@@ -5,7 +5,8 @@ use tch::{Device, Kind, Tensor};
 
 use super::CodeTree;
 
-/// Paths one after the other: 4 bytes a step and 8 a word, about `4 log2 V + 8` bytes a word in all.
+/// Paths one after the other: 4 bytes a step and 8 a word, about `4 log2 V + 8` bytes a word in
+/// all.
 #[derive(Debug)]
 pub(crate) struct Paths {
     /// Where each word's path starts in `steps`, `[V + 1]`, i64.
@@ -54,7 +55,8 @@ impl Paths {
         &self.steps
     }
 
-    /// The steps of the targets `[M]`. Nothing is padded: the work is the sum of the paths' lengths.
+    /// The steps of the targets `[M]`. Nothing is padded: the work is the sum of the paths'
+    /// lengths.
     pub fn of(&self, targets: &Tensor) -> Result<BatchSteps> {
         let starts = self.offsets.f_index_select(0, targets)?;
         let lengths = self.offsets.f_index_select(0, &targets.f_add_scalar(1)?)?.f_sub(&starts)?;

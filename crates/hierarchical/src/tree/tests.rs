@@ -1,4 +1,5 @@
-//! Trees against their definitions: full, prefix-free, optimal; and the look-up of paths against the paths.
+//! Trees against their definitions: full, prefix-free, optimal; and the look-up of paths against
+//! the paths.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -22,8 +23,8 @@ fn drawn_counts(most: usize) -> impl Strategy<Value = Vec<u64>> {
     })
 }
 
-/// Every inner node is reached by one prefix and has both branches, no word lies on the path to another one, the Kraft
-/// sum is 1, and nodes are numbered level by level.
+/// Every inner node is reached by one prefix and has both branches, no word lies on the path to
+/// another one, the Kraft sum is 1, and nodes are numbered level by level.
 fn check_full_and_prefix_free(tree: &CodeTree) {
     let vocab_size = tree.lengths().len();
     let mut branches: BTreeMap<i64, Vec<(Vec<i64>, i64)>> = BTreeMap::new();
@@ -64,7 +65,8 @@ fn cost(counts: &[u64], lengths: &[u32]) -> u128 {
     counts.iter().zip(lengths).map(|(&count, &length)| u128::from(count) * u128::from(length)).sum()
 }
 
-/// The least cost over all full binary trees: every sequence of lengths that never falls and has Kraft sum 1.
+/// The least cost over all full binary trees: every sequence of lengths that never falls and has
+/// Kraft sum 1.
 fn brute_force(counts: &[u64]) -> u128 {
     fn extend(counts: &[u64], lengths: &mut Vec<u32>, free: u64, best: &mut u128) {
         // `free`: unused share of the code space, in units of 2^-16.

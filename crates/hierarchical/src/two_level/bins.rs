@@ -2,8 +2,9 @@
 
 /// First id of each class, and `V` after the last: `classes + 1` numbers for `mass.len()` words.
 ///
-/// Each class takes ids while that brings it closer to an equal share of the mass that is left for it and the classes
-/// after it, at least one id, and never so many that a later class would be empty. Mass that is all zero goes to the last.
+/// Each class takes ids while that brings it closer to an equal share of the mass that is left for
+/// it and the classes after it, at least one id, and never so many that a later class would be
+/// empty. Mass that is all zero goes to the last.
 pub(super) fn class_starts(mass: &[f64], classes: usize) -> Vec<i64> {
     let mut starts = Vec::with_capacity(classes + 1);
     let (mut next, mut left) = (0, mass.iter().sum::<f64>());

@@ -22,25 +22,30 @@ use classes::Classes;
 use fused::{ClassSweep, ClassWorkspaces};
 use smoothing::EveryWord;
 
-/// Two softmaxes: `log p(w | h) = log softmax(A h + a)_{c(w)} + log softmax(B_{c(w)} h + b_{c(w)})_w`, where `c(w)` is the
-/// class of `w` and `B_c` holds the vectors of the words of class `c` (Goodman 2001, arXiv cs/0108006; frequency bins as
-/// classes, Mikolov et al. 2011; with about `sqrt V` classes this is the baseline HSM (freq) of Grave et al. 2017, arXiv
-/// 1609.04309).
+/// Two softmaxes: `log p(w | h) = log softmax(A h + a)_{c(w)} + log softmax(B_{c(w)} h +
+/// b_{c(w)})_w`, where `c(w)` is the class of `w` and `B_c` holds the vectors of the words of class `c`
+/// (Goodman 2001, arXiv cs/0108006; frequency bins as classes, Mikolov et al. 2011; with about
+/// `sqrt V` classes this is the baseline HSM (freq) of Grave et al. 2017, arXiv 1609.04309).
 ///
-/// * Shapes: hidden `[N, D]`; `class_weight` `[C, D]`, `class_bias` `[C]`; `weight` `[V, D]`, `bias` `[V]`. Classes are
-///   `C` ranges of consecutive ids.
-/// * Cost of a loss: `2 N D (C + S)` operations forward, three times that with gradients, where `S` is the mean size of the
-///   targets' classes. Only the `R` words of classes that occur in the batch are read, and only they get a gradient that is not
-///   zero. Label smoothing needs all words and costs as much as a full softmax; on the fused path no `[N, V]` is made.
-/// * Gradients on the fused path: with [`BuildContext::sparse_gradients`] those of `weight` and `bias` are row-sparse (COO), of the
-///   `R` words in rising order, each once, and no step makes or passes over `[V, D]`; without, the `R` rows are written into zeros.
-///   Those of `class_weight` and `class_bias` are dense, since every row reads every class. On the reference path, and with
+/// * Shapes: hidden `[N, D]`; `class_weight` `[C, D]`, `class_bias` `[C]`; `weight` `[V, D]`,
+///   `bias` `[V]`. Classes are `C` ranges of consecutive ids.
+/// * Cost of a loss: `2 N D (C + S)` operations forward, three times that with gradients, where `S`
+///   is the mean size of the targets' classes. Only the `R` words of classes that occur in the
+///   batch are read, and only they get a gradient that is not zero. Label smoothing needs all words
+///   and costs as much as a full softmax; on the fused path no `[N, V]` is made.
+/// * Gradients on the fused path: with [`BuildContext::sparse_gradients`] those of `weight` and
+///   `bias` are row-sparse (COO), of the `R` words in rising order, each once, and no step makes or
+///   passes over `[V, D]`; without, the `R` rows are written into zeros. Those of `class_weight`
+///   and `class_bias` are dense, since every row reads every class. On the reference path, and with
 ///   label smoothing, all are dense.
-/// * Memory in training: on the fused path the gradients, `[N, D]`, `[C, D]` and `[R, D]`, tiles of at most 32 MiB (on two threads), twice the hidden
-///   states, and `[C, D]` for each thread but the first; on the reference path logits `[N, C]` and those of the targets' classes.
-/// * `top_k` opens classes in the order of their probability, which bounds that of their words, until no class left can
-///   reach the `k`-th best. In the worst case, all words equally likely, it scores all `V`.
-/// * When not to use it: for the best perplexity; and where the batch is so small that one product a class is overhead.
+/// * Memory in training: on the fused path the gradients, `[N, D]`, `[C, D]` and `[R, D]`, tiles of
+///   at most 32 MiB (on two threads), twice the hidden states, and `[C, D]` for each thread but the
+///   first; on the reference path logits `[N, C]` and those of the targets' classes.
+/// * `top_k` opens classes in the order of their probability, which bounds that of their words,
+///   until no class left can reach the `k`-th best. In the worst case, all words equally likely, it
+///   scores all `V`.
+/// * When not to use it: for the best perplexity; and where the batch is so small that one product
+///   a class is overhead.
 ///
 /// ```
 /// use lexmax_hierarchical::{Bins, HierarchicalConfig, TreeKind, TwoLevel};
@@ -82,7 +87,8 @@ impl TwoLevel {
     /// Cuts the ids into classes and builds the layer.
     ///
     /// # Errors
-    /// A configuration of another tree; a number of classes outside `1..=V`; bins by count without counts.
+    /// A configuration of another tree; a number of classes outside `1..=V`; bins by count without
+    /// counts.
     pub fn new(context: &BuildContext<'_>, config: &HierarchicalConfig) -> Result<Self> {
         config.check(&context.sizes())?;
         let loss = context.loss(NAME, config.loss.clone())?;

@@ -1,4 +1,5 @@
-//! Exact top-k of the two-level layer: classes in the order of their probability, which bounds that of their words.
+//! Exact top-k of the two-level layer: classes in the order of their probability, which bounds that
+//! of their words.
 
 use lexmax_output::dense::log_softmax;
 use lexmax_output::{Result, TopK};
@@ -25,7 +26,8 @@ impl Search {
 }
 
 impl TwoLevel {
-    /// The top `k` of every row of hidden `[N, D]`, and how many words were scored for it, over all rows.
+    /// The top `k` of every row of hidden `[N, D]`, and how many words were scored for it, over all
+    /// rows.
     ///
     /// Rounds: every row opens its next class, and rows that open the same class share one product.
     pub(super) fn search(&self, hidden: &Tensor, k: i64) -> Result<(TopK, u64)> {

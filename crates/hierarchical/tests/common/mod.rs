@@ -20,7 +20,8 @@ pub fn counts(vocab_size: i64) -> WordCounts {
     WordCounts::new((1..=vocab_size as u64).map(|rank| 1000 / rank).collect()).unwrap()
 }
 
-/// Builds a layer; all parameters, biases too, are uniform in `-1..1` and the same in every kind up to rounding.
+/// Builds a layer; all parameters, biases too, are uniform in `-1..1` and the same in every kind up
+/// to rounding.
 pub fn make(kind: Kind, vocab_size: i64, hidden_size: i64, config: &HierarchicalConfig) -> Made {
     make_in(kind, vocab_size, hidden_size, config, Compute::Fastest, false)
 }

@@ -1,4 +1,5 @@
-//! The floor of loss and gradients: the same three matrix products, bare, on whole matrices, by the same crate; and clocks.
+//! The floor of loss and gradients: the same three matrix products, bare, on whole matrices, by the
+//! same crate; and clocks.
 #![allow(dead_code)]
 
 use std::time::Instant;
@@ -18,7 +19,8 @@ pub fn product(out: &mut [f32], [m, n, k]: [usize; 3], left: Matrix<'_>, right: 
                 let rows = out.len() / n;
                 assert!(left_data.len() > (rows - 1) * left.1[0] + (k - 1) * left.1[1]);
                 assert!(right.0.len() > (k - 1) * right.1[0] + (n - 1) * right.1[1]);
-                // SAFETY: the largest index of each matrix is in its slice; `out` is borrowed for this thread alone.
+                // SAFETY: the largest index of each matrix is in its slice; `out` is borrowed for
+                // this thread alone.
                 unsafe {
                     gemm::gemm(
                         rows,
@@ -86,7 +88,8 @@ impl Floor {
 pub struct Seconds {
     /// By the clock on the wall.
     pub wall: f64,
-    /// Of all processors together, waiting for a busy one left out: on a shared machine the steadier number.
+    /// Of all processors together, waiting for a busy one left out: on a shared machine the
+    /// steadier number.
     pub processor: f64,
 }
 

@@ -1,4 +1,5 @@
-//! The classes that a batch looks at, sorted: which are touched, by which targets and by which negatives.
+//! The classes that a batch looks at, sorted: which are touched, by which targets and by which
+//! negatives.
 
 use crate::error::{KernelError, Result};
 
@@ -20,11 +21,13 @@ pub struct Negatives {
     pub sets: Sets,
     /// Classes: `[S]`, `[N, S]` where every row has its own, none in-batch.
     pub ids: Vec<i64>,
-    /// One for each negative: `[S]`, `[N, S]`, in-batch `[N]`. Negatives of the same class that all rows share have the same.
+    /// One for each negative: `[S]`, `[N, S]`, in-batch `[N]`. Negatives of the same class that all
+    /// rows share have the same.
     pub log_expected: Vec<f64>,
     /// Of the rows' targets, `[N]`.
     pub target_log_expected: Vec<f64>,
-    /// Whether a negative that is the row's target is left out of that row. In-batch a row's own target always is.
+    /// Whether a negative that is the row's target is left out of that row. In-batch a row's own
+    /// target always is.
     pub leave_hits_out: bool,
 }
 
@@ -53,7 +56,8 @@ pub struct Candidates {
     pub(super) vocab_size: usize,
     /// `[R]`, rising, each once.
     classes: Vec<i64>,
-    /// Rows by their target: those of the class `classes[u]` are `by_target[target_starts[u]..target_starts[u + 1]]`.
+    /// Rows by their target: those of the class `classes[u]` are
+    /// `by_target[target_starts[u]..target_starts[u + 1]]`.
     by_target: Vec<u32>,
     target_starts: Vec<usize>,
     /// Positions in `ids` by class, as above; empty in-batch.
@@ -64,11 +68,12 @@ pub struct Candidates {
 const OP: &str = "gathered.candidates";
 
 impl Candidates {
-    /// Checks targets `[N]` and negatives of a vocabulary and sorts them. Cost: a sort of `N` plus all negatives.
+    /// Checks targets `[N]` and negatives of a vocabulary and sorts them. Cost: a sort of `N` plus
+    /// all negatives.
     ///
     /// # Errors
-    /// Lengths that do not fit; a logarithm that is not finite, or differs between shared negatives of one class; a class outside the
-    /// vocabulary; more than `2^32` classes or candidates.
+    /// Lengths that do not fit; a logarithm that is not finite, or differs between shared negatives
+    /// of one class; a class outside the vocabulary; more than `2^32` classes or candidates.
     pub fn new(targets: Vec<i64>, negatives: Negatives, vocab_size: usize) -> Result<Self> {
         let rows = targets.len();
         negatives.check(rows)?;
@@ -78,7 +83,8 @@ impl Candidates {
                 return Err(KernelError::argument(OP, name, size, "at most 2^32 - 1"));
             }
         }
-        // Class and place in one number: sorted, the places of a class are together and in their order.
+        // Class and place in one number: sorted, the places of a class are together and in their
+        // order.
         let mut keys = Vec::with_capacity(count);
         for (place, &id) in targets.iter().chain(&negatives.ids).enumerate() {
             match usize::try_from(id) {
@@ -129,7 +135,8 @@ impl Candidates {
         Ok(sorted)
     }
 
-    /// The classes whose rows of the weight are read, and whose gradients are not zero: `[R]`, rising, each once.
+    /// The classes whose rows of the weight are read, and whose gradients are not zero: `[R]`,
+    /// rising, each once.
     pub fn classes(&self) -> &[i64] {
         &self.classes
     }
@@ -158,7 +165,8 @@ impl Candidates {
         &self.by_target[self.target_starts[touched]..self.target_starts[touched + 1]]
     }
 
-    /// Positions of the negatives that are the `touched`th class; in-batch they are the rows of these targets.
+    /// Positions of the negatives that are the `touched`th class; in-batch they are the rows of
+    /// these targets.
     pub(super) fn negatives_of(&self, touched: usize) -> &[u32] {
         match self.negatives.sets {
             Sets::InBatch => self.targets_of(touched),
@@ -166,7 +174,8 @@ impl Candidates {
         }
     }
 
-    /// Ends of the `touched` classes in shares of about the same number of candidates, one for each thread.
+    /// Ends of the `touched` classes in shares of about the same number of candidates, one for each
+    /// thread.
     pub(super) fn shares(&self, threads: usize) -> Vec<usize> {
         let before = |touched: usize| self.target_starts[touched] + self.negative_starts[touched];
         let (classes, all) = (self.classes.len(), before(self.classes.len()));
@@ -214,7 +223,8 @@ impl Negatives {
         Ok(())
     }
 
-    /// Negatives of one class that all rows share count once, with the expected count of any of them.
+    /// Negatives of one class that all rows share count once, with the expected count of any of
+    /// them.
     fn check_repeats(&self, positions: &[u32]) -> Result<()> {
         let [first, rest @ ..] = positions else { return Ok(()) };
         let expected = self.log_expected[*first as usize];

@@ -1,4 +1,5 @@
-//! How rows and touched classes are shared among threads: each writes its own part of the losses and gradients.
+//! How rows and touched classes are shared among threads: each writes its own part of the losses
+//! and gradients.
 
 use super::Gradients;
 use super::candidates::Candidates;

@@ -1,4 +1,5 @@
-//! One sweep over a tile for the objectives that are sums of logistic losses: losses and the gradient of the logits, in place.
+//! One sweep over a tile for the objectives that are sums of logistic losses: losses and the
+//! gradient of the logits, in place.
 
 use crate::element::Element;
 use crate::simd::{Kernel, Vector};
@@ -13,8 +14,9 @@ pub enum Weights<'a, T> {
     OfCell(&'a [T]),
 }
 
-/// With `u = tile + shift - below`: `loss_i += sum_c w_c log(1 + exp(u_ci))`, and the tile becomes its gradient
-/// `factor_i w_c s(u_ci)`, where `s` is the logistic function. A very low number of the tile adds nothing and becomes zero.
+/// With `u = tile + shift - below`: `loss_i += sum_c w_c log(1 + exp(u_ci))`, and the tile becomes
+/// its gradient `factor_i w_c s(u_ci)`, where `s` is the logistic function. A very low number of
+/// the tile adds nothing and becomes zero.
 #[derive(Debug)]
 pub struct Logistic<'a, T> {
     pub(crate) tile: &'a mut [T],
@@ -65,8 +67,8 @@ impl<T: Element> Kernel<T> for Logistic<'_, T> {
             self.partial[..2 * padded].fill(zero);
             let partial = self.partial.as_mut_ptr();
             for class in first..classes.min(first + PARTIAL_SUM) {
-                // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every
-                // register lies in its slice.
+                // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and
+                // the checks hold, so every register lies in its slice.
                 unsafe {
                     let cells = class * stride;
                     let shift = self.shift.map(|shift| V::splat(*shift.get_unchecked(class)));
@@ -106,7 +108,8 @@ impl<T: Element> Kernel<T> for Logistic<'_, T> {
     }
 }
 
-/// `log(1 + exp(x))` and its derivative, from `e = exp(-|x|)`: nothing overflows, and no digits are lost at either end.
+/// `log(1 + exp(x))` and its derivative, from `e = exp(-|x|)`: nothing overflows, and no digits are
+/// lost at either end.
 ///
 /// # Safety
 /// The processor has the instructions of `V`.
@@ -125,8 +128,8 @@ unsafe fn soft_plus<V: Vector<Scalar: Element>>(x: V) -> (V, V) {
     }
 }
 
-/// `log(1 + e)` for `0 <= e <= 1`: `2 (s + s^3 / 3 + s^5 / 5 + ...)` with `s = e / (2 + e) <= 1/3`. The terms left out are below
-/// half a unit in the last place.
+/// `log(1 + e)` for `0 <= e <= 1`: `2 (s + s^3 / 3 + s^5 / 5 + ...)` with `s = e / (2 + e) <= 1/3`.
+/// The terms left out are below half a unit in the last place.
 ///
 /// # Safety
 /// The processor has the instructions of `V`.

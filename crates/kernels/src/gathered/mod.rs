@@ -1,17 +1,21 @@
-//! Losses over a target and a few negatives of each row: products with gathered rows of the weight, never anything as long as the
-//! vocabulary.
+//! Losses over a target and a few negatives of each row: products with gathered rows of the weight,
+//! never anything as long as the vocabulary.
 //!
-//! * Shared negatives ([`Sets::Shared`], [`Sets::InBatch`]): the rows of the different negatives are gathered once into `[S, D]`. Each
-//!   thread takes its rows of the batch, some at a time: logits in a tile by one product, loss and gradient of the logits in one
-//!   sweep while they are in the cache, then two products for the gradients of hidden states and gathered rows. Last, each touched
-//!   class collects its sums.
-//! * Negatives of each row's own ([`Sets::PerRow`]): dot products with rows of the weight where they lie, the same sweep, and sums
-//!   of rows. Logits `[N, S]` are kept, `[N, S, D]` is never made.
+//! * Shared negatives ([`Sets::Shared`], [`Sets::InBatch`]): the rows of the different negatives
+//!   are gathered once into `[S, D]`. Each thread takes its rows of the batch, some at a time:
+//!   logits in a tile by one product, loss and gradient of the logits in one sweep while they are
+//!   in the cache, then two products for the gradients of hidden states and gathered rows. Last,
+//!   each touched class collects its sums.
+//! * Negatives of each row's own ([`Sets::PerRow`]): dot products with rows of the weight where
+//!   they lie, the same sweep, and sums of rows. Logits `[N, S]` are kept, `[N, S, D]` is never
+//!   made.
 //!
-//! The gradient of the weight comes as the rows that are not zero: those of [`Candidates::classes`], `[R, D]`. Sums are made in a
-//! fixed order, so runs are the same bits at a fixed number of threads.
+//! The gradient of the weight comes as the rows that are not zero: those of
+//! [`Candidates::classes`], `[R, D]`. Sums are made in a fixed order, so runs are the same bits at
+//! a fixed number of threads.
 //!
-//! [`Objective`] has the formulas; what they mean, with the papers, is in the documentation of the sampled layers.
+//! [`Objective`] has the formulas; what they mean, with the papers, is in the documentation of the
+//! sampled layers.
 
 mod candidates;
 mod jobs;
@@ -33,7 +37,8 @@ use crate::linear_ce::Linear;
 use crate::simd::{Level, dispatch};
 use rows::{Combine, Dots};
 
-/// Loss of each row, `[N]`. Cost: `2 N S D` operations for the different negatives, and `N` target rows.
+/// Loss of each row, `[N]`. Cost: `2 N S D` operations for the different negatives, and `N` target
+/// rows.
 ///
 /// # Errors
 /// Slices that do not fit the candidates.
@@ -46,7 +51,8 @@ pub fn loss<T: Element>(
     run("gathered.loss", linear, candidates, objective, None, Gradients::default(), workspace)
 }
 
-/// Loss `l_i` of each row, `[N]`, and the gradients of `sum_i upstream_i l_i`. Cost: `6 N S D` operations for the different negatives.
+/// Loss `l_i` of each row, `[N]`, and the gradients of `sum_i upstream_i l_i`. Cost: `6 N S D`
+/// operations for the different negatives.
 ///
 /// # Errors
 /// Slices that do not fit the candidates.

@@ -1,4 +1,5 @@
-//! The objectives: loss and gradient of each row from the logits of its target and its negatives, one tile at a time.
+//! The objectives: loss and gradient of each row from the logits of its target and its negatives,
+//! one tile at a time.
 
 use super::logistic::{Logistic, Weights};
 use crate::buffer::held;
@@ -8,13 +9,14 @@ use crate::tile::gradient::{Gradient, TileState};
 use crate::tile::normalise::{Keep, Normalise};
 use crate::tile::{Shape, Transform};
 
-/// What is made of a target `y` and its negatives `s`, from logits `z = w . h + b` and expected counts `E`; `u_c = z_c - log E_c`.
+/// What is made of a target `y` and its negatives `s`, from logits `z = w . h + b` and expected
+/// counts `E`; `u_c = z_c - log E_c`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Objective {
     /// `log(1 + sum_s exp(u_s - u_y))`: the softmax over the target and its negatives.
     Softmax,
-    /// `log(1 + exp(-u_y)) + sum_s log(1 + exp(u_s))`: target or noise; with bare logits `z` in the place of `u` where it is not
-    /// corrected.
+    /// `log(1 + exp(-u_y)) + sum_s log(1 + exp(u_s))`: target or noise; with bare logits `z` in the
+    /// place of `u` where it is not corrected.
     Logistic {
         /// Whether the logarithms of the expected counts are subtracted.
         corrected: bool,
@@ -29,7 +31,8 @@ impl Objective {
         matches!(self, Self::Softmax | Self::Logistic { corrected: true })
     }
 
-    /// What is added to the logit of a class with this expected count, which is there so many times.
+    /// What is added to the logit of a class with this expected count, which is there so many
+    /// times.
     pub(super) fn shift(self, log_expected: f64, copies: f64) -> f64 {
         let correction = if self.is_corrected() { -log_expected } else { 0.0 };
         // The softmax counts a class by its logit, the others by the weight of its term.
@@ -79,12 +82,14 @@ pub(super) struct Scratch<T> {
     total: Vec<f64>,
 }
 
-/// A logit so low that its negative has no weight, with room for the differences that an objective takes.
+/// A logit so low that its negative has no weight, with room for the differences that an objective
+/// takes.
 pub(super) fn left_out<T: Element>() -> T {
     T::LOWEST * T::from_f64(0.5)
 }
 
-/// Losses of the rows; where there is an upstream derivative the tile becomes the gradient of its logits.
+/// Losses of the rows; where there is an upstream derivative the tile becomes the gradient of its
+/// logits.
 pub(super) fn sweep<T: Element>(
     objective: Objective,
     level: Level,
@@ -100,8 +105,9 @@ pub(super) fn sweep<T: Element>(
     }
 }
 
-/// With `L = log sum_s exp u_s` and `m = 1 - p_y = s(L - u_y)`: the loss is `log(1 + exp(L - u_y))`, which keeps its digits where
-/// the target wins, the gradient `m exp(u_s - L)` and, of the target, `-m`.
+/// With `L = log sum_s exp u_s` and `m = 1 - p_y = s(L - u_y)`: the loss is
+/// `log(1 + exp(L - u_y))`, which keeps its digits where the target wins, the gradient
+/// `m exp(u_s - L)` and, of the target, `-m`.
 fn softmax<T: Element>(level: Level, tile: Tile<'_, T>, rows: Rows<'_>, scratch: &mut Scratch<T>) {
     let Tile { cells, shape, shift, bias, .. } = tile;
     let transform = Transform { offset: shift, ..Transform::identity() };

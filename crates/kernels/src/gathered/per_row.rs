@@ -1,4 +1,5 @@
-//! Negatives that each row has of its own: rows of the weight are read where they lie, and never gathered into `[N, S, D]`.
+//! Negatives that each row has of its own: rows of the weight are read where they lie, and never
+//! gathered into `[N, S, D]`.
 
 use super::candidates::Candidates;
 use super::jobs::{ClassesJob, RowsJob, classes_jobs, rows_jobs};
@@ -29,7 +30,8 @@ pub(super) fn run<T: Element>(
     let threads = workspace.fit(call.candidates, size, true);
     let Workspace { workers, cells, weights, target_gradient, level, .. } = workspace;
     let level = *level;
-    // Every negative of the logistic objectives counts once; the pairwise ones have weights of their own.
+    // Every negative of the logistic objectives counts once; the pairwise ones have weights of
+    // their own.
     weights.clear();
     weights.resize(samples, T::from_f64(1.0));
 
@@ -103,7 +105,8 @@ fn rows<T: Element>(call: &Call<'_, T>, job: &mut TilesJob<'_, T>, ones: &[T], l
     }
 }
 
-/// Logits of a row's negatives, every 16th cell from the first one on: corrected, and those it leaves out very low.
+/// Logits of a row's negatives, every 16th cell from the first one on: corrected, and those it
+/// leaves out very low.
 fn logits<T: Element>(
     call: &Call<'_, T>,
     row: usize,
@@ -135,7 +138,8 @@ fn ids(candidates: &Candidates, row: usize, places: &mut Vec<u32>) {
     places.extend(candidates.negatives.ids[row * samples..(row + 1) * samples].iter().map(|id| *id as u32));
 }
 
-/// Gradients of touched rows: each is a sum of hidden states, those of its targets first, then of its negatives by position.
+/// Gradients of touched rows: each is a sum of hidden states, those of its targets first, then of
+/// its negatives by position.
 fn classes<T: Element>(
     call: &Call<'_, T>,
     job: &mut ClassesJob<'_, T>,

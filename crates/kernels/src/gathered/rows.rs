@@ -27,7 +27,8 @@ pub struct Combine<'a, T> {
 
 /// Registers that a sum is spread over, so that one addition need not wait for the one before.
 const REGISTERS: usize = 4;
-/// Rows whose sum is made in registers before it is added to the rest: sums of sums keep f32's rounding error small.
+/// Rows whose sum is made in registers before it is added to the rest: sums of sums keep f32's
+/// rounding error small.
 const PARTIAL_SUM: usize = 128;
 
 impl<T: Element> Combine<'_, T> {
@@ -58,7 +59,8 @@ impl<T: Element> Kernel<T> for Dots<'_, T> {
     unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(self) {
         let size = self.with.len();
         for (row, out) in self.rows.iter().zip(self.out.iter_mut()) {
-            // SAFETY: the row ends inside the table (checked), and every register ends before `size`.
+            // SAFETY: the row ends inside the table (checked), and every register ends before
+            // `size`.
             unsafe {
                 let (left, right) = (self.with.as_ptr(), self.table.as_ptr().add(*row as usize * size));
                 let mut sums = [V::splat(T::default()); REGISTERS];

@@ -1,4 +1,5 @@
-//! Negatives that all rows share: their rows of the weight are gathered once, and three products do the rest.
+//! Negatives that all rows share: their rows of the weight are gathered once, and three products do
+//! the rest.
 
 use super::candidates::{Candidates, Sets};
 use super::jobs::{ClassesJob, RowsJob, classes_jobs, rows_jobs};
@@ -14,8 +15,8 @@ use crate::tile::{Shape, product};
 /// A row without a negative to leave out.
 const NO_PLACE: u32 = u32::MAX;
 
-/// Rows of the gathered weight. A class that was drawn several times is gathered once and counted by its copies, unless rows leave
-/// out only one of them.
+/// Rows of the gathered weight. A class that was drawn several times is gathered once and counted
+/// by its copies, unless rows leave out only one of them.
 struct Slots {
     classes: Vec<u32>,
     /// Position of the first copy among the negatives.
@@ -120,7 +121,8 @@ struct Shared<'a, T> {
 }
 
 impl<T: Element> Shared<'_, T> {
-    /// Losses, the gradient of the hidden states, and this thread's part of the gradient of the gathered rows.
+    /// Losses, the gradient of the hidden states, and this thread's part of the gradient of the
+    /// gathered rows.
     fn rows(&self, job: &mut RowsJob<'_, T>) {
         let Self { call, level, .. } = *self;
         let size = call.linear.hidden_size;

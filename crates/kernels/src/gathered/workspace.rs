@@ -7,15 +7,16 @@ use crate::element::Element;
 use crate::simd::Level;
 use crate::tile::{ROW_MULTIPLE, stride};
 
-/// Bytes that a tile of logits may take, so that it stays in a core's cache between the products and the sweep.
+/// Bytes that a tile of logits may take, so that it stays in a core's cache between the products
+/// and the sweep.
 const TILE_BYTES: usize = 1 << 20;
 /// Rows that share one product at most.
 const MAX_ROWS: usize = 512;
 
 /// Threads and buffers. Keep one for each layer: fresh memory costs page faults in each call.
 ///
-/// [`Workspace::bytes_for`] says how much a call takes. Results depend on the number of threads by rounding only; at a fixed number
-/// they are the same bits from run to run.
+/// [`Workspace::bytes_for`] says how much a call takes. Results depend on the number of threads by
+/// rounding only; at a fixed number they are the same bits from run to run.
 #[derive(Debug)]
 pub struct Workspace<T> {
     pub(super) threads: usize,
@@ -23,7 +24,8 @@ pub struct Workspace<T> {
     pub(super) workers: Vec<Worker<T>>,
     /// Rows of the weight of the negatives that all rows share, `[S, D]`.
     pub(super) gathered: Aligned<T>,
-    /// Logits of negatives that each row has of its own, then their gradients: `[N, S]` in tiles of 16 rows.
+    /// Logits of negatives that each row has of its own, then their gradients: `[N, S]` in tiles of
+    /// 16 rows.
     pub(super) cells: Aligned<T>,
     /// Of the negatives that all rows share, `[S]` each.
     pub(super) shift: Vec<T>,
@@ -35,7 +37,8 @@ pub struct Workspace<T> {
 /// Buffers of one thread.
 #[derive(Debug, Default)]
 pub(super) struct Worker<T> {
-    /// Logits of some rows, `[S, rows]`, then their gradients; with per-row negatives the weights of such a tile.
+    /// Logits of some rows, `[S, rows]`, then their gradients; with per-row negatives the weights
+    /// of such a tile.
     pub tile: Aligned<T>,
     /// Gradient of the gathered rows from this thread's rows, `[S, D]`.
     pub d_gathered: Aligned<T>,
@@ -62,7 +65,8 @@ impl<T: Element> Workspace<T> {
         }
     }
 
-    /// Other instructions than the best, for tests and measurements; one that the processor lacks runs as portable.
+    /// Other instructions than the best, for tests and measurements; one that the processor lacks
+    /// runs as portable.
     pub fn with_level(mut self, level: Level) -> Self {
         self.level = level;
         self
@@ -73,10 +77,12 @@ impl<T: Element> Workspace<T> {
         self.held()
     }
 
-    /// Upper bound of the bytes that it holds after a call with `N` rows, `S` negatives and hidden size `D`, and nothing of it grows
-    /// with the vocabulary. For negatives that rows share `(1 + threads) S D` numbers and a tile of at most 1 MiB (16 rows at
-    /// least) for each thread; where every row has its own `N S` numbers; both with some numbers for each row and each negative.
-    /// The lists of [`Candidates`] and what the products pack their operands into come on top.
+    /// Upper bound of the bytes that it holds after a call with `N` rows, `S` negatives and hidden
+    /// size `D`, and nothing of it grows with the vocabulary. For negatives that rows share
+    /// `(1 + threads) S D` numbers and a tile of at most 1 MiB (16 rows at least) for each thread;
+    /// where every row has its own `N S` numbers; both with some numbers for each row and each
+    /// negative. The lists of [`Candidates`] and what the products pack their operands into come on
+    /// top.
     pub fn bytes_for(rows: usize, samples: usize, hidden_size: usize, threads: usize, sets: Sets) -> usize {
         let tile_rows = tile_rows::<T>(samples, sets);
         let slack = Aligned::<T>::SLACK_BYTES;

@@ -92,8 +92,8 @@ impl<T: Element> Chunk<T> {
             // Checked before: a target that counts names a class.
             self.targets.push(targets[*row] as usize);
         }
-        // Padding has no gradient, and a maximum under which no bias has an exponential that is not finite: zero times infinity is
-        // no number, and sums over rows would have it.
+        // Padding has no gradient, and a maximum under which no bias has an exponential that is not
+        // finite: zero times infinity is no number, and sums over rows would have it.
         let highest = T::from_f64(-T::LOWEST.to_f64());
         for padding in rows.len()..self.max.len() {
             self.max[padding] = highest;

@@ -1,8 +1,9 @@
 //! All two-way choices of a tree at once: what label smoothing over its words comes to.
 //!
-//! A word's `log p` is the sum of its choices, so a weighted sum over all words is one over all inner nodes, each branch with the weights
-//! of the words below it: `sum_w c_w log p(w) = sum_t a_t log sigmoid(x_t) + b_t log sigmoid(-x_t)`. No normaliser is waited for: one
-//! sweep over tiles makes value and gradients, and `[N, V]` is never made.
+//! A word's `log p` is the sum of its choices, so a weighted sum over all words is one over all
+//! inner nodes, each branch with the weights of the words below it: `sum_w c_w log p(w) = sum_t a_t
+//! log sigmoid(x_t) + b_t log sigmoid(-x_t)`. No normaliser is waited for: one sweep over tiles
+//! makes value and gradients, and `[N, V]` is never made.
 
 use super::buffers::Worker;
 use super::gradients::{Gradients, Upstream};
@@ -18,8 +19,9 @@ use crate::simd::dispatch;
 use crate::tile::choices::Choices;
 use crate::tile::product;
 
-/// `s_i = sum_t a_t log sigmoid(x_it) + b_t log sigmoid(-x_it)`, `[N]`, with `x` the outputs of the linear layer, and the gradients of
-/// `sum_i upstream_i s_i`; `branches` are `a` and `b`, one for each class of the layer.
+/// `s_i = sum_t a_t log sigmoid(x_it) + b_t log sigmoid(-x_it)`, `[N]`, with `x` the outputs of the
+/// linear layer, and the gradients of `sum_i upstream_i s_i`; `branches` are `a` and `b`, one for
+/// each class of the layer.
 ///
 /// Cost: `6 N D V` operations, `2 N D V` where no gradient is wanted. Memory: the workspace.
 ///

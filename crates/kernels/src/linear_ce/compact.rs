@@ -1,4 +1,5 @@
-//! The kept classes of a block alone: tile, weight, bias and offset gathered, and the weight's gradient spread out again.
+//! The kept classes of a block alone: tile, weight, bias and offset gathered, and the weight's
+//! gradient spread out again.
 
 use super::buffers::FilterBuffers;
 use crate::element::Element;

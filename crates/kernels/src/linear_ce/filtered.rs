@@ -1,8 +1,9 @@
 //! The second sweep of one thread where gradients are filtered.
 //!
-//! A block whose largest probabilities, known from the first sweep, are all too small is passed over: its logits are neither read
-//! nor made again. In the others the classes to keep are moved to the front of the tile, their rows of the weight are gathered,
-//! and the gradient sweep and the two products run over these alone.
+//! A block whose largest probabilities, known from the first sweep, are all too small is passed
+//! over: its logits are neither read nor made again. In the others the classes to keep are moved to
+//! the front of the tile, their rows of the weight are gathered, and the gradient sweep and the two
+//! products run over these alone.
 
 use super::buffers::{Chunk, FilterBuffers, Worker};
 use super::compact::gather_transform;
@@ -16,8 +17,8 @@ use crate::tile::normalise::NO_TARGET;
 use crate::tile::{Shape, product, stride};
 
 impl<T: Element> Call<'_, T> {
-    /// As [`Call::gradients`], over the classes that the filter keeps. `summed` says that the first sweep of this chunk left
-    /// maxima and sums of all blocks.
+    /// As [`Call::gradients`], over the classes that the filter keeps. `summed` says that the first
+    /// sweep of this chunk left maxima and sums of all blocks.
     pub fn filtered_gradients(
         &self,
         job: &mut Job<'_, '_, T>,
@@ -107,7 +108,8 @@ impl<T: Element> Call<'_, T> {
         }
     }
 
-    /// Whether a block can be passed over: it holds no target, and no probability above `eps`. Its mass is counted then.
+    /// Whether a block can be passed over: it holds no target, and no probability above `eps`. Its
+    /// mass is counted then.
     fn drop_block(
         &self,
         worker: &mut Worker<T>,

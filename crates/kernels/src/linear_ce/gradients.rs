@@ -3,7 +3,8 @@
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 
-/// Derivative of the final number with respect to each row's loss: one over what the mean divides by, or 1 for the sum.
+/// Derivative of the final number with respect to each row's loss: one over what the mean divides
+/// by, or 1 for the sum.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Upstream<'a, T> {
     /// The same for every row.

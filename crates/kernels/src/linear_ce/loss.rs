@@ -1,4 +1,5 @@
-//! Loss, gradients or both of one softmax: what is computed from each row's sums between the sweeps.
+//! Loss, gradients or both of one softmax: what is computed from each row's sums between the
+//! sweeps.
 
 use super::filter::Filtered;
 use super::gradients::{Gradients, Upstream};
@@ -46,8 +47,8 @@ pub fn loss<T: Element>(
     run("linear_ce.loss", linear, targets, options, Mode::Loss, Gradients::default(), workspace)
 }
 
-/// Loss of each row and the gradients of `sum_i upstream_i l_i`. Cost: `6 N D V` operations, up to `8 N D V` where the memory limit
-/// does not let all logits of a chunk be kept.
+/// Loss of each row and the gradients of `sum_i upstream_i l_i`. Cost: `6 N D V` operations, up to
+/// `8 N D V` where the memory limit does not let all logits of a chunk be kept.
 ///
 /// # Errors
 /// As [`loss`], and gradients that do not fit.
@@ -74,8 +75,9 @@ pub fn loss_and_gradients<T: Element>(
     run("linear_ce.loss_and_gradients", linear, targets, options, Mode::Both(upstream), gradients, workspace)
 }
 
-/// Gradients of `sum_i upstream_i l_i` when the losses are known already. Cost: `6 N D V` operations, since logits are computed
-/// again. Gives what [`Options::filter`] left out, where it is set.
+/// Gradients of `sum_i upstream_i l_i` when the losses are known already. Cost: `6 N D V`
+/// operations, since logits are computed again. Gives what [`Options::filter`] left out, where it
+/// is set.
 ///
 /// # Errors
 /// As [`loss_and_gradients`], and `rows` that are not those of as many targets.
@@ -156,7 +158,8 @@ fn run<'a, T: Element>(
         for (at, row) in rows.iter().enumerate() {
             let class = pass.chunk.targets[at];
             let target_weight = options.target_weight(*row, class);
-            // exp(z - max) is summed to `sum`; with a known normaliser the maximum is that, rounded, and the rest the sum.
+            // exp(z - max) is summed to `sum`; with a known normaliser the maximum is that,
+            // rounded, and the rest the sum.
             let (max, sum) = match mode {
                 Mode::Known(known, _) => {
                     out.log_normaliser[*row] = known.log_normaliser[*row];

@@ -1,11 +1,14 @@
-//! A mixture of softmaxes over one linear layer: loss and all gradients in the sweeps of one softmax over `N K` rows.
+//! A mixture of softmaxes over one linear layer: loss and all gradients in the sweeps of one
+//! softmax over `N K` rows.
 //!
-//! The `K` components of a token share the class weight, so their latent states are `K` neighbouring rows of one linear layer.
-//! Chunks hold whole tokens. After the first sweep over a chunk every row's normaliser and target logit are known, and with them
-//! the token's `log p(y) = log sum_k exp(log pi_k + log p_k(y))` and the share of each component in it,
-//! `r_k = exp(log pi_k + log p_k(y) - log p(y))`. The gradient of component `k`'s logits is `r_k` times that of a softmax alone,
-//! so the second sweep is the plain one with a factor for each row, and nothing is computed again that one softmax would not.
-//! Label smoothing asks for the shares in every class: `smoothed_mixture.rs`.
+//! The `K` components of a token share the class weight, so their latent states are `K`
+//! neighbouring rows of one linear layer. Chunks hold whole tokens. After the first sweep over a
+//! chunk every row's normaliser and target logit are known, and with them the token's
+//! `log p(y) = log sum_k exp(log pi_k + log p_k(y))` and the share of each component in it,
+//! `r_k = exp(log pi_k + log p_k(y) - log p(y))`. The gradient of component `k`'s logits is `r_k`
+//! times that of a softmax alone, so the second sweep is the plain one with a factor for each row,
+//! and nothing is computed again that one softmax would not. Label smoothing asks for the shares in
+//! every class: `smoothed_mixture.rs`.
 //!
 //! What an evaluation needs is less: [`super::loss`] of the `N K` rows gives `log p_k(y)`.
 
@@ -38,7 +41,8 @@ pub struct Mixture<'a, T> {
 pub struct MixtureGradients<'a, T> {
     /// Those of the linear layer: hidden is `[N K, D]`.
     pub linear: Gradients<'a, T>,
-    /// `[N, K]`, overwritten: `-w_y r_k` times the upstream factor, each `log pi_k` a variable of its own.
+    /// `[N, K]`, overwritten: `-w_y r_k` times the upstream factor, each `log pi_k` a variable of
+    /// its own.
     pub log_prior: Option<&'a mut [T]>,
 }
 
@@ -48,13 +52,16 @@ impl<T> Default for MixtureGradients<'_, T> {
     }
 }
 
-/// Loss of each token, `-w_y log p(y)`, `[N]` (zero where it is ignored), and the gradients of `sum_i upstream_i l_i`.
+/// Loss of each token, `-w_y log p(y)`, `[N]` (zero where it is ignored), and the gradients of
+/// `sum_i upstream_i l_i`.
 ///
-/// Cost: `6 N K D V` operations, up to `8 N K D V` where the memory limit does not let all logits of a chunk be kept; `2 N K D V`
-/// where no gradient is wanted. Memory: the workspace and two numbers for each of the `N K` rows.
+/// Cost: `6 N K D V` operations, up to `8 N K D V` where the memory limit does not let all logits
+/// of a chunk be kept; `2 N K D V` where no gradient is wanted. Memory: the workspace and two
+/// numbers for each of the `N K` rows.
 ///
-/// `log p(c)` of a mixture is no sum over its components, so label smoothing, `-e/V sum_c w_c log p(c)`, takes a sweep of its own
-/// between the two: up to `2 N K D V` operations more. The z-loss and the focal factor, which are those of one softmax, are refused.
+/// `log p(c)` of a mixture is no sum over its components, so label smoothing,
+/// `-e/V sum_c w_c log p(c)`, takes a sweep of its own between the two: up to `2 N K D V`
+/// operations more. The z-loss and the focal factor, which are those of one softmax, are refused.
 ///
 /// # Errors
 /// Slices that do not fit, a target that names no class, an option out of its range or refused.
@@ -195,8 +202,9 @@ impl Smoothing {
     }
 }
 
-/// From `log pi_k + log p_k(y)` to `r_k`, in place; gives `log p(y)`. A target that no component gives any probability is
-/// shared evenly, so that the gradients stay finite where the loss does not.
+/// From `log pi_k + log p_k(y)` to `r_k`, in place; gives `log p(y)`. A target that no component
+/// gives any probability is shared evenly, so that the gradients stay finite where the loss does
+/// not.
 fn share_out(joint: &mut [f64]) -> f64 {
     let log_prob = log_sum_exp(joint.iter().copied());
     let even = 1.0 / joint.len() as f64;

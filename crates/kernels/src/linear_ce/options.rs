@@ -9,36 +9,42 @@ use crate::transform::{LogitTransform, check_divisor};
 
 /// Options of the cross-entropy.
 ///
-/// With `z_c = f((W_c h + b_c) / temperature) + offset_c`, where `f` is the transform, class weights
-/// `w` (all one where none are given), smoothing `e` and `p = softmax(z)`, row `i` with target `y`
-/// costs
+/// With `z_c = f((W_c h + b_c) / temperature) + offset_c`, where `f` is the transform, class
+/// weights `w` (all one where none are given), smoothing `e` and `p = softmax(z)`, row `i` with
+/// target `y` costs
 ///
-/// `l_i = -(1 - e) w_y (1 - p_y)^gamma log p_y - e/V sum_c w_c log p_c + z_loss w_y (log sum_c exp z_c)^2`.
+/// `l_i = -(1 - e) w_y (1 - p_y)^gamma log p_y - e/V sum_c w_c log p_c + z_loss w_y (log sum_c exp
+/// z_c)^2`.
 ///
-/// A linear layer that is one part of a larger distribution (the head or a cluster of an adaptive softmax) gets the part's share
-/// of the whole loss by [`row_weights`](Self::row_weights) in place of `w_y` and
-/// [`smoothed_classes`](Self::smoothed_classes) in place of `V`; `w_c` then weighs the smoothing alone.
+/// A linear layer that is one part of a larger distribution (the head or a cluster of an adaptive
+/// softmax) gets the part's share of the whole loss by [`row_weights`](Self::row_weights) in place
+/// of `w_y` and [`smoothed_classes`](Self::smoothed_classes) in place of `V`; `w_c` then weighs the
+/// smoothing alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options<'a, T> {
-    /// Rows with this target cost nothing and get no gradient; what their hidden states hold does not matter.
+    /// Rows with this target cost nothing and get no gradient; what their hidden states hold does
+    /// not matter.
     pub ignore_index: Option<i64>,
     /// `e`, in `0..1`.
     pub label_smoothing: f64,
     /// `w`, `[V]`, from zero up.
     pub class_weights: Option<&'a [T]>,
-    /// What stands for `w_y` in each row, `[N]`, from zero up; the target of a row of weight zero has no effect.
+    /// What stands for `w_y` in each row, `[N]`, from zero up; the target of a row of weight zero
+    /// has no effect.
     pub row_weights: Option<&'a [f64]>,
     /// What stands for `V` in the smoothing, at least `V`.
     pub smoothed_classes: Option<usize>,
     /// Weight of the squared log-normaliser, from zero up (PaLM, 2022, arXiv 2204.02311).
     pub z_loss: f64,
-    /// `gamma`, from zero up (Lin et al. 2017, "Focal Loss for Dense Object Detection", arXiv 1708.02002). Not with smoothing.
+    /// `gamma`, from zero up (Lin et al. 2017, "Focal Loss for Dense Object Detection", arXiv
+    /// 1708.02002). Not with smoothing.
     pub focal_gamma: f64,
     /// Divides the logits before anything else; above zero.
     pub temperature: f64,
     /// Transform `f` of the logits.
     pub transform: LogitTransform,
-    /// Added to the logits, `[V]`: `tau log prior` of the logit-adjusted loss (Menon et al. 2021, arXiv 2007.07314). No gradient.
+    /// Added to the logits, `[V]`: `tau log prior` of the logit-adjusted loss (Menon et al. 2021,
+    /// arXiv 2007.07314). No gradient.
     pub logit_offset: Option<&'a [T]>,
     /// Leaves classes without probability to speak of out of the gradients. Not with smoothing.
     pub filter: Option<Filter>,

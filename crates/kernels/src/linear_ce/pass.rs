@@ -40,8 +40,8 @@ pub(crate) struct Pass<'a, 'w, 'g, T> {
 }
 
 impl<'a, 'w, 'g, T: Element> Pass<'a, 'w, 'g, T> {
-    /// Plans the work, makes the buffers fit, and shares out the rows of the weight's gradient. What
-    /// comes in is checked, and [`Gradients::start`] was called.
+    /// Plans the work, makes the buffers fit, and shares out the rows of the weight's gradient.
+    /// What comes in is checked, and [`Gradients::start`] was called.
     pub fn new(
         linear: Linear<'a, T>,
         options: &Options<'a, T>,
@@ -100,8 +100,9 @@ impl<'a, 'w, 'g, T: Element> Pass<'a, 'w, 'g, T> {
         Needs { hidden: self.d_hidden.is_some(), bias: self.d_bias.is_some(), add_weight: self.add_weight }
     }
 
-    /// Takes in the gradients of a chunk: adds the threads' shares of those of the hidden states to the
-    /// rows that the chunk was made of. The weight's gradient of the next chunk is added to this one's.
+    /// Takes in the gradients of a chunk: adds the threads' shares of those of the hidden states to
+    /// the rows that the chunk was made of. The weight's gradient of the next chunk is added to
+    /// this one's.
     pub fn add_gradients(&mut self, rows: impl Iterator<Item = usize>) {
         self.add_weight = true;
         let Some(d_hidden) = &mut self.d_hidden else { return };

@@ -1,36 +1,42 @@
-//! How the work is cut: rows of a chunk, classes of a block, and how many blocks of logits are kept between the sweeps.
+//! How the work is cut: rows of a chunk, classes of a block, and how many blocks of logits are kept
+//! between the sweeps.
 //!
-//! The gradient of a logit needs the row's normaliser, which needs all of the row's logits: they are either kept or computed
-//! twice. For a chunk of `R` rows the plan keeps as many blocks as the memory allows and computes the others again. With a
-//! vocabulary of size `V` and hidden size `D` a chunk costs
+//! The gradient of a logit needs the row's normaliser, which needs all of the row's logits: they
+//! are either kept or computed twice. For a chunk of `R` rows the plan keeps as many blocks as the
+//! memory allows and computes the others again. With a vocabulary of size `V` and hidden size `D` a
+//! chunk costs
 //!
-//! `2 R V D (3 + f) (1 + 6 / R)` operations and `16 V D` bytes of f32 (the weight is read in both sweeps, its gradient is read and
-//! written),
+//! `2 R V D (3 + f) (1 + 6 / R)` operations and `16 V D` bytes of f32 (the weight is read in both
+//! sweeps, its gradient is read and written),
 //!
-//! where `f` is the share of blocks computed again and `6 / R` is what packing costs the products of few rows. Small chunks
-//! keep all logits but move the weight often; large ones the other way round. The plan takes the cheapest `R`, counting one
-//! byte as [`OPERATIONS_PER_BYTE`] operations of one thread. At `V = 33,278` everything is kept; at `V = 267,735` all is
-//! computed again.
+//! where `f` is the share of blocks computed again and `6 / R` is what packing costs the products
+//! of few rows. Small chunks keep all logits but move the weight often; large ones the other way
+//! round. The plan takes the cheapest `R`, counting one byte as [`OPERATIONS_PER_BYTE`] operations
+//! of one thread. At `V = 33,278` everything is kept; at `V = 267,735` all is computed again.
 
 use crate::tile::product::Packing;
 use crate::tile::{ROW_MULTIPLE, stride};
 
-/// Most classes of a block. Each block reads and writes the gradient of the chunk's hidden states once, so large ones are better
-/// (on two Zen 4 cores at `D = 256` 1,536 are 4 % faster than 512) as long as a block's rows of the weight stay in the cache.
+/// Most classes of a block. Each block reads and writes the gradient of the chunk's hidden states
+/// once, so large ones are better (on two Zen 4 cores at `D = 256` 1,536 are 4 % faster than 512)
+/// as long as a block's rows of the weight stay in the cache.
 const MOST_CLASSES: usize = 1536;
-/// The number of blocks is a multiple of this where there are enough classes, so that usual numbers of threads get as many each.
+/// The number of blocks is a multiple of this where there are enough classes, so that usual numbers
+/// of threads get as many each.
 const SHARES: usize = 16;
 /// Where rows of the weight are long, a block has still so many classes.
 const LEAST_CLASSES: usize = 512;
-/// Numbers of a block's rows of the weight, 2 MiB of f32: a second-level cache, or what a core has of the third.
+/// Numbers of a block's rows of the weight, 2 MiB of f32: a second-level cache, or what a core has
+/// of the third.
 const BLOCK_NUMBERS: usize = 512 << 10;
 /// Most rows of a chunk.
 const MOST_ROWS: usize = 512;
-/// Operations that one thread does while all threads together move one byte. `examples/roofline.rs` prints it: on a Zen 4 core with
-/// AVX-512 102 GFLOP/s on the tiles against 27 GB/s of one thread (two move 46 GB/s together). What is chosen at the sizes above is
-/// the same for 1.5 to 9.
+/// Operations that one thread does while all threads together move one byte. `examples/roofline.rs`
+/// prints it: on a Zen 4 core with AVX-512 102 GFLOP/s on the tiles against 27 GB/s of one thread
+/// (two move 46 GB/s together). What is chosen at the sizes above is the same for 1.5 to 9.
 const OPERATIONS_PER_BYTE: f64 = 4.0;
-/// Blocks are kept where one in so many of them can be: fewer spare less than 4 % of the operations, and cost all of the memory.
+/// Blocks are kept where one in so many of them can be: fewer spare less than 4 % of the
+/// operations, and cost all of the memory.
 const LEAST_KEPT: usize = 8;
 /// A thread of its own is worth starting for this many operations of one product.
 const OPERATIONS_PER_THREAD: usize = 4_000_000;
@@ -80,8 +86,8 @@ impl Plan {
         Self::of_groups(1, sizes, threads, memory_limit, task)
     }
 
-    /// A plan whose chunks hold whole groups of `group` neighbouring rows; `group` divides `sizes.rows`. The smallest chunk is one
-    /// group, whatever the limit.
+    /// A plan whose chunks hold whole groups of `group` neighbouring rows; `group` divides
+    /// `sizes.rows`. The smallest chunk is one group, whatever the limit.
     pub fn of_groups(group: usize, sizes: Sizes, threads: usize, memory_limit: usize, task: Task) -> Self {
         Self::with_packing(Packing::of_this_processor(), group, sizes, threads, memory_limit, task)
     }
@@ -171,7 +177,8 @@ impl Plan {
         (operations + moved) * sizes.rows.div_ceil(self.chunk) as f64
     }
 
-    /// Bytes of workspace, those that the products pack their operands into included (an upper bound of these).
+    /// Bytes of workspace, those that the products pack their operands into included (an upper
+    /// bound of these).
     pub fn bytes(&self, sizes: Sizes, task: Task) -> usize {
         let (size, rows) = (sizes.hidden_size, self.chunk);
         let gradients = task != Task::Forward;
@@ -185,7 +192,8 @@ impl Plan {
         }
         if self.filtered {
             let blocks = self.blocks.div_ceil(self.threads);
-            // Maximum and sum of each block, the rows' shares, and the kept classes' weight, bias and offset.
+            // Maximum and sum of each block, the rows' shares, and the kept classes' weight, bias
+            // and offset.
             numbers += (2 * blocks + 1) * stride(rows) + self.block * (size + 2);
             other += self.block * (2 * size_of::<f64>() + size_of::<bool>() + size_of::<u32>());
         }

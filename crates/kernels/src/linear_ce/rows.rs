@@ -1,4 +1,5 @@
-//! What one row's loss and gradient need, from its largest logit, its sum of exponentials and its target's logit. All f64.
+//! What one row's loss and gradient need, from its largest logit, its sum of exponentials and its
+//! target's logit. All f64.
 
 use super::options::Options;
 use crate::element::Element;
@@ -110,7 +111,8 @@ impl RowLoss {
         if log_prob == f64::NEG_INFINITY {
             return (1.0, 1.0);
         }
-        // -expm1(log p) is 1 - p without cancellation near p = 1; the bound keeps the power's derivative finite there.
+        // -expm1(log p) is 1 - p without cancellation near p = 1; the bound keeps the power's
+        // derivative finite there.
         let miss = (-log_prob.exp_m1()).max(f64::from(f32::MIN_POSITIVE));
         let factor = miss.powf(self.focal_gamma);
         (factor, factor - self.focal_gamma * miss.powf(self.focal_gamma - 1.0) * log_prob.exp() * log_prob)

@@ -1,7 +1,9 @@
-//! What label smoothing of a mixture adds: `log p(c)` of every class and the components' shares in it.
+//! What label smoothing of a mixture adds: `log p(c)` of every class and the components' shares in
+//! it.
 //!
-//! They need all normalisers of a token, so they are a sweep between the two of a mixture; the last one makes the shares once more
-//! on its way. Neither holds more than one class of a chunk at a time.
+//! They need all normalisers of a token, so they are a sweep between the two of a mixture; the last
+//! one makes the shares once more on its way. Neither holds more than one class of a chunk at a
+//! time.
 
 use super::buffers::{Chunk, Joint, SmoothingBuffers, Worker};
 use super::sweep::{Call, Job};
@@ -12,7 +14,8 @@ use crate::tile::gradient::TileState;
 use crate::tile::shares::{Shares, Wanted};
 
 impl<T: Element> Call<'_, T> {
-    /// The sweep between: sums over this thread's classes, of the shares of every row and of `log p` of every token.
+    /// The sweep between: sums over this thread's classes, of the shares of every row and of
+    /// `log p` of every token.
     pub fn share_sums(&self, job: &mut Job<'_, '_, T>, chunk: &Chunk<T>, joint: &Joint<T>, rows: usize) {
         job.worker.smoothing.start(rows, joint.components);
         for (index, block) in self.plan.blocks_of(job.thread).enumerate() {

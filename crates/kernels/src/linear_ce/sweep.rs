@@ -74,7 +74,8 @@ impl<'a, T: Element> Call<'a, T> {
         start..start + shape.len()
     }
 
-    /// Raw logits of a block; padding is zero, so that no sweep meets what an earlier call left there.
+    /// Raw logits of a block; padding is zero, so that no sweep meets what an earlier call left
+    /// there.
     pub fn logits(&self, tile: &mut [T], shape: Shape, weight: &[T], hidden: &[T]) {
         product::logits(tile, shape, weight, hidden, self.linear.hidden_size);
         if shape.rows < shape.padded() {
@@ -153,8 +154,8 @@ impl<'a, T: Element> Call<'a, T> {
         }
     }
 
-    /// What the second sweep starts from: a block's tile, made again where it was not kept, and in [`Worker::mass`] the factor of each
-    /// row's exponentials.
+    /// What the second sweep starts from: a block's tile, made again where it was not kept, and in
+    /// [`Worker::mass`] the factor of each row's exponentials.
     pub fn reload(
         &self,
         worker: &mut Worker<T>,
@@ -189,8 +190,9 @@ impl<'a, T: Element> Call<'a, T> {
         (shape, from)
     }
 
-    /// Second sweep: gradients of the logits in place, and the two products with them. Blocks are walked backwards, since
-    /// the last ones are still in the cache. `joint` is there for a mixture with label smoothing.
+    /// Second sweep: gradients of the logits in place, and the two products with them. Blocks are
+    /// walked backwards, since the last ones are still in the cache. `joint` is there for a mixture
+    /// with label smoothing.
     pub fn gradients(
         &self,
         job: &mut Job<'_, '_, T>,

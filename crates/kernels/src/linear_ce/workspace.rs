@@ -6,9 +6,11 @@ use crate::buffer::{Held, held};
 use crate::element::Element;
 use crate::simd::Level;
 
-/// Threads, memory limit and the buffers themselves. Keep one for each layer: fresh memory costs page faults in each call.
+/// Threads, memory limit and the buffers themselves. Keep one for each layer: fresh memory costs
+/// page faults in each call.
 ///
-/// Results depend on the number of threads by rounding only; at a fixed number they are the same bits from run to run.
+/// Results depend on the number of threads by rounding only; at a fixed number they are the same
+/// bits from run to run.
 #[derive(Debug)]
 pub struct Workspace<T> {
     pub(crate) threads: usize,
@@ -18,8 +20,9 @@ pub struct Workspace<T> {
     pub(crate) chunk: Chunk<T>,
 }
 
-/// Memory that a workspace uses unless told otherwise: 32 MiB for one thread or two, 16 MiB for each of more. Every thread has
-/// tiles and packed operands of its own, and with too little for them chunks get so short that the weight is read again and again.
+/// Memory that a workspace uses unless told otherwise: 32 MiB for one thread or two, 16 MiB for
+/// each of more. Every thread has tiles and packed operands of its own, and with too little for
+/// them chunks get so short that the weight is read again and again.
 pub fn default_memory_limit(threads: usize) -> usize {
     (16 << 20) * threads.max(2)
 }
@@ -36,26 +39,30 @@ impl<T: Element> Workspace<T> {
         }
     }
 
-    /// Another limit in bytes. More memory saves recomputing logits of large vocabularies. The least that a problem can do
-    /// with is what [`workspace_bytes`] says; a lower limit is raised to it.
+    /// Another limit in bytes. More memory saves recomputing logits of large vocabularies. The
+    /// least that a problem can do with is what [`workspace_bytes`] says; a lower limit is raised
+    /// to it.
     pub fn with_memory_limit(mut self, bytes: usize) -> Self {
         self.memory_limit = bytes;
         self
     }
 
-    /// Other instructions than the best, for tests and measurements; one that the processor lacks runs as portable.
+    /// Other instructions than the best, for tests and measurements; one that the processor lacks
+    /// runs as portable.
     pub fn with_level(mut self, level: Level) -> Self {
         self.level = level;
         self
     }
 
-    /// Bytes held now. The products' own buffers are not among them; [`workspace_bytes`] counts these too.
+    /// Bytes held now. The products' own buffers are not among them; [`workspace_bytes`] counts
+    /// these too.
     pub fn bytes(&self) -> usize {
         self.held()
     }
 
-    /// Makes the buffers fit. Calls of different sizes that take turns find what the larger ones left, threads that a small one
-    /// does not start included, as long as all of it stays within the limit.
+    /// Makes the buffers fit. Calls of different sizes that take turns find what the larger ones
+    /// left, threads that a small one does not start included, as long as all of it stays within
+    /// the limit.
     pub(crate) fn fit(&mut self, plan: &Plan, sizes: Sizes, task: Task) {
         self.fit_buffers(plan, sizes, task);
         let held = self.bytes() + plan.product_bytes(sizes, task);
@@ -77,8 +84,8 @@ impl<T: Element> Workspace<T> {
     }
 }
 
-/// Upper bound of the bytes that a call needs beyond its inputs and outputs: buffers, and what the products pack their operands
-/// into. `gradients` is false for losses and queries.
+/// Upper bound of the bytes that a call needs beyond its inputs and outputs: buffers, and what the
+/// products pack their operands into. `gradients` is false for losses and queries.
 pub fn workspace_bytes<T: Element>(
     rows: usize,
     hidden_size: usize,
@@ -93,8 +100,8 @@ pub fn workspace_bytes<T: Element>(
     Plan::new(sizes, threads, memory_limit, task).bytes(sizes, task)
 }
 
-/// As [`workspace_bytes`], of loss and gradients under an [`super::Filter`]: it gathers the weights of a block, and keeps maximum
-/// and sum of each row in each block.
+/// As [`workspace_bytes`], of loss and gradients under an [`super::Filter`]: it gathers the weights
+/// of a block, and keeps maximum and sum of each row in each block.
 pub fn filtered_workspace_bytes<T: Element>(
     rows: usize,
     hidden_size: usize,

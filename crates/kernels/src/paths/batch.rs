@@ -1,4 +1,5 @@
-//! A batch's paths as one trie: rows sorted so that those which share nodes are neighbours, and each node listed once.
+//! A batch's paths as one trie: rows sorted so that those which share nodes are neighbours, and
+//! each node listed once.
 
 use crate::error::{KernelError, Result};
 
@@ -7,7 +8,8 @@ use crate::error::{KernelError, Result};
 pub struct Table<'a> {
     /// Where the path of each word starts in `steps`, and their number at the end: `[V + 1]`.
     pub offsets: &'a [i64],
-    /// `2 node + code` of every step, root first. Every node is reached in one way only, as in a tree.
+    /// `2 node + code` of every step, root first. Every node is reached in one way only, as in a
+    /// tree.
     pub steps: &'a [i32],
 }
 
@@ -25,10 +27,12 @@ impl<'a> Table<'a> {
 
 /// The paths of a batch's targets.
 ///
-/// Rows are sorted by their path's codes. Then the rows that visit a node are neighbours, a row shares its first nodes with the
-/// one before, and the nodes that a range of rows visits first are its own. Nodes are numbered by that first visit here.
+/// Rows are sorted by their path's codes. Then the rows that visit a node are neighbours, a row
+/// shares its first nodes with the one before, and the nodes that a range of rows visits first are
+/// its own. Nodes are numbered by that first visit here.
 ///
-/// Cost: `O(N log N + T)` for `T` steps in all. Memory: 4 bytes a step, 24 bytes a row and 24 bytes a node.
+/// Cost: `O(N log N + T)` for `T` steps in all. Memory: 4 bytes a step, 24 bytes a row and 24 bytes
+/// a node.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// Row of the batch at each position, `[N]`.
@@ -69,7 +73,8 @@ impl Batch {
             let given = format!("{} rows, {node_count} nodes", targets.len());
             return Err(KernelError::argument(op, "sizes", given, "rows in 32 bits and at most 2^30 nodes"));
         }
-        // First where all paths lie, then what they are: so the misses of a table beyond the caches overlap.
+        // First where all paths lie, then what they are: so the misses of a table beyond the caches
+        // overlap.
         let mut paths = Vec::with_capacity(targets.len());
         for (row, &given) in targets.iter().enumerate() {
             let word = usize::try_from(given).ok().filter(|&word| word < vocab_size).ok_or_else(|| {
@@ -152,7 +157,8 @@ impl Batch {
         Ok(())
     }
 
-    /// The nodes that the batch visits, rising, each once: `[R]`. Gradients of the nodes have one row for each of these.
+    /// The nodes that the batch visits, rising, each once: `[R]`. Gradients of the nodes have one
+    /// row for each of these.
     pub fn nodes(&self) -> &[i64] {
         &self.nodes
     }

@@ -1,16 +1,21 @@
-//! Log-probabilities of words that are reached by two-way choices in a tree, with the gradients of the nodes on the way alone.
+//! Log-probabilities of words that are reached by two-way choices in a tree, with the gradients of
+//! the nodes on the way alone.
 //!
-//! `log p(y_i) = sum_t log sigmoid(s_t (v_t . h_i + b_t))` over the nodes `t` on the path to `y_i`, with the sign 1 where the path
-//! takes branch 0 and -1 where it takes branch 1 (Morin and Bengio 2005, "Hierarchical probabilistic neural network language model"; Mikolov et
-//! al. 2013, "Distributed representations of words and phrases", arXiv 1310.4546).
+//! `log p(y_i) = sum_t log sigmoid(s_t (v_t . h_i + b_t))` over the nodes `t` on the path to `y_i`,
+//! with the sign 1 where the path takes branch 0 and -1 where it takes branch 1 (Morin and Bengio
+//! 2005, "Hierarchical probabilistic neural network language model"; Mikolov et al. 2013,
+//! "Distributed representations of words and phrases", arXiv 1310.4546).
 //!
-//! [`Batch::new`] looks the paths up and sorts the rows by them. Then the rows that visit a node are neighbours: a node near the
-//! root stays in the first-level cache for all of them, and its gradient is summed in registers over a block of rows. Nothing
-//! of the size `[steps, D]` is made. Threads own neighbouring rows, and with them the nodes that these visit first; what a
-//! thread adds to a node of the thread before, at most one path of them, is summed apart and added in the order of the threads.
+//! [`Batch::new`] looks the paths up and sorts the rows by them. Then the rows that visit a node
+//! are neighbours: a node near the root stays in the first-level cache for all of them, and its
+//! gradient is summed in registers over a block of rows. Nothing of the size `[steps, D]` is made.
+//! Threads own neighbouring rows, and with them the nodes that these visit first; what a thread
+//! adds to a node of the thread before, at most one path of them, is summed apart and added in the
+//! order of the threads.
 //!
 //! * [`log_prob`]: log-probabilities alone.
-//! * [`log_prob_and_gradients`]: also the gradients of their weighted sum, of the nodes as rows: those of [`Batch::nodes`] only.
+//! * [`log_prob_and_gradients`]: also the gradients of their weighted sum, of the nodes as rows:
+//!   those of [`Batch::nodes`] only.
 
 mod batch;
 mod sweep;
@@ -31,8 +36,8 @@ use sweep::Job;
 /// A thread of its own is worth starting for this many operations.
 const OPERATIONS_PER_THREAD: usize = 2_000_000;
 
-/// `log p` of each row's target, `[N]`. `linear` holds hidden states `[N, D]` and, for each node, a weight and perhaps a bias.
-/// Cost: `2 T D` operations for the `T` steps of all paths.
+/// `log p` of each row's target, `[N]`. `linear` holds hidden states `[N, D]` and, for each node, a
+/// weight and perhaps a bias. Cost: `2 T D` operations for the `T` steps of all paths.
 ///
 /// # Errors
 /// Slices that do not fit, or not of as many rows and nodes as the batch.
@@ -58,8 +63,9 @@ pub fn log_prob<T: Element>(
     run("paths.log_prob", linear, batch, None, Gradients::default(), workspace)
 }
 
-/// `log p` of each row's target and the gradients of `sum_i upstream_i log p_i`. Cost: `6 T D` operations for the `T` steps of all
-/// paths; memory beside the workspace: 16 bytes for each row and node, the slices that threads write to.
+/// `log p` of each row's target and the gradients of `sum_i upstream_i log p_i`. Cost: `6 T D`
+/// operations for the `T` steps of all paths; memory beside the workspace: 16 bytes for each row
+/// and node, the slices that threads write to.
 ///
 /// # Errors
 /// As [`log_prob`], and gradients that do not fit.

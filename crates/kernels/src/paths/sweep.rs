@@ -1,7 +1,9 @@
-//! One thread's sweep over its rows: log-probabilities, gradients of the rows, gradients of the nodes.
+//! One thread's sweep over its rows: log-probabilities, gradients of the rows, gradients of the
+//! nodes.
 //!
-//! A few rows at a time ([`ROWS`]): first each row along its path, while its nodes are in the first-level cache, then each node
-//! over the rows of the block that visit it, while these are. Neighbouring rows share most of their path, so both stay.
+//! A few rows at a time ([`ROWS`]): first each row along its path, while its nodes are in the
+//! first-level cache, then each node over the rows of the block that visit it, while these are.
+//! Neighbouring rows share most of their path, so both stay.
 
 use std::ops::Range;
 
@@ -12,7 +14,8 @@ use crate::element::Element;
 use crate::linear_ce::{Linear, Upstream};
 use crate::simd::{Kernel, Vector};
 
-/// A product of `1 + e` as large as this goes into the sum: each step of a long path that is undecided doubles it.
+/// A product of `1 + e` as large as this goes into the sum: each step of a long path that is
+/// undecided doubles it.
 const LARGE: f64 = 1e200;
 
 /// What one thread does.
@@ -60,7 +63,8 @@ impl<T: Element> Kernel<T> for &mut Job<'_, '_, T> {
     }
 }
 
-/// Asks for the nodes that a row is the first to visit: rare ones, which no cache holds in a large vocabulary.
+/// Asks for the nodes that a row is the first to visit: rare ones, which no cache holds in a large
+/// vocabulary.
 #[inline(always)]
 fn fetch_first_visits<T: Element>(job: &Job<'_, '_, T>, position: usize) {
     let size = job.linear.hidden_size;
@@ -70,11 +74,11 @@ fn fetch_first_visits<T: Element>(job: &Job<'_, '_, T>, position: usize) {
     }
 }
 
-/// One row along its path: `log p = sum_t log sigmoid(x_t)` with `x_t = s_t (v_t . h + b_t)`, its slopes, and from these the
-/// gradient of the row.
+/// One row along its path: `log p = sum_t log sigmoid(x_t)` with `x_t = s_t (v_t . h + b_t)`, its
+/// slopes, and from these the gradient of the row.
 ///
-/// With `e_t = exp(-|x_t|)` that is `sum_t min(x_t, 0) - log prod_t (1 + e_t)`: one logarithm a row. The product less one is what
-/// is kept, which keeps the digits of probabilities next to one.
+/// With `e_t = exp(-|x_t|)` that is `sum_t min(x_t, 0) - log prod_t (1 + e_t)`: one logarithm a
+/// row. The product less one is what is kept, which keeps the digits of probabilities next to one.
 ///
 /// # Safety
 /// The processor has the instructions of `V`.
@@ -163,7 +167,8 @@ unsafe fn of_nodes<T: Element, V: Vector<Scalar = T>>(job: &mut Job<'_, '_, T>, 
             let visit = (step >> 1) as usize;
             let rows = place..(job.batch.visits[visit].end as usize).min(block.end) - block.start;
             let factors = &by_node[depth * ROWS..(depth + 1) * ROWS][rows.clone()];
-            // A node that the thread before visits too is summed apart, and added to that thread's sum at the end.
+            // A node that the thread before visits too is summed apart, and added to that thread's
+            // sum at the end.
             let own = visit.checked_sub(first_visit);
             let more = if own.is_some() { visit < visited_before } else { block.start > job.positions.start };
             if let Some(d_bias) = &mut job.d_bias {

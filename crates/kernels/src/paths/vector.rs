@@ -1,10 +1,11 @@
-//! The two sums of vectors that a sweep over paths is made of, over rows at given places of a matrix.
+//! The two sums of vectors that a sweep over paths is made of, over rows at given places of a
+//! matrix.
 
 use crate::element::Element;
 use crate::simd::Vector;
 
-/// `out_i = vector . matrix[offsets_i ..]` for each of the offsets. Several rows at a time, so that a part of the vector is loaded
-/// once for all of them and their sums do not wait for each other.
+/// `out_i = vector . matrix[offsets_i ..]` for each of the offsets. Several rows at a time, so that
+/// a part of the vector is loaded once for all of them and their sums do not wait for each other.
 ///
 /// # Safety
 /// The processor has the instructions of `V`.
@@ -50,7 +51,8 @@ unsafe fn group<'o, 'i, T: Element, V: Vector<Scalar = T>, const G: usize>(
     let size = vector.len();
     let rows: [&[T]; G] = std::array::from_fn(|i| &matrix[offsets[i]..offsets[i] + size]);
     let whole = size / V::LANES * V::LANES;
-    // SAFETY: the caller has the instructions; every row and the vector have `size` numbers, and `at + LANES <= whole <= size`.
+    // SAFETY: the caller has the instructions; every row and the vector have `size` numbers, and
+    // `at + LANES <= whole <= size`.
     let sums = unsafe {
         let mut sums = [V::splat(T::default()); G];
         for at in (0..whole).step_by(V::LANES) {
@@ -72,7 +74,8 @@ unsafe fn group<'o, 'i, T: Element, V: Vector<Scalar = T>, const G: usize>(
 /// Registers of the output that are summed at once.
 const REGISTERS: usize = 4;
 
-/// `out (+)= sum_i factors_i matrix[offsets_i ..]`. A part of the output stays in registers while all rows are added to it.
+/// `out (+)= sum_i factors_i matrix[offsets_i ..]`. A part of the output stays in registers while
+/// all rows are added to it.
 ///
 /// # Safety
 /// The processor has the instructions of `V`.
@@ -92,8 +95,8 @@ pub(super) unsafe fn combine<T: Element, V: Vector<Scalar = T>>(
     assert!(offsets.iter().all(|&offset| offset <= matrix.len() - size));
     let wide = REGISTERS * V::LANES;
     let (many, whole) = (size / wide * wide, size / V::LANES * V::LANES);
-    // SAFETY: the caller has the instructions; every row has `size` numbers inside the matrix (checked above), as has `out`,
-    // and the registers of a part end at `whole <= size`.
+    // SAFETY: the caller has the instructions; every row has `size` numbers inside the matrix
+    // (checked above), as has `out`, and the registers of a part end at `whole <= size`.
     unsafe {
         for at in (0..many).step_by(wide) {
             part::<T, V, REGISTERS>(out, matrix, offsets, factors, accumulate, at);
@@ -170,7 +173,8 @@ pub(super) fn fetch<T>(row: &[T]) {
     #[cfg(target_arch = "x86_64")]
     for line in row.chunks(64 / size_of::<T>()) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: every x86-64 processor has the instruction, which changes nothing that a program sees.
+        // SAFETY: every x86-64 processor has the instruction, which changes nothing that a program
+        // sees.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -11,7 +11,8 @@ pub(super) const ROWS: usize = 16;
 
 /// Threads and their buffers. Keep one for each layer.
 ///
-/// Results depend on the number of threads by rounding only; at a fixed number they are the same bits from run to run.
+/// Results depend on the number of threads by rounding only; at a fixed number they are the same
+/// bits from run to run.
 #[derive(Debug)]
 pub struct Workspace<T> {
     pub(super) threads: usize,
@@ -25,7 +26,8 @@ impl<T: Element> Workspace<T> {
         Self { threads: threads.max(1), level: Level::best(), workers: Vec::new() }
     }
 
-    /// Other instructions than the best, for tests and measurements; one that the processor lacks runs as portable.
+    /// Other instructions than the best, for tests and measurements; one that the processor lacks
+    /// runs as portable.
     pub fn with_level(mut self, level: Level) -> Self {
         self.level = level;
         self
@@ -47,8 +49,9 @@ impl<T: Element> Workspace<T> {
     }
 }
 
-/// Upper bound of the bytes that a workspace holds, for paths of at most `longest` steps: each thread has some numbers for each
-/// step of the longest path and for each row of a block, and one row of `D` for each node that it shares with the thread before.
+/// Upper bound of the bytes that a workspace holds, for paths of at most `longest` steps: each
+/// thread has some numbers for each step of the longest path and for each row of a block, and one
+/// row of `D` for each node that it shares with the thread before.
 pub fn workspace_bytes<T: Element>(longest: usize, hidden_size: usize, threads: usize) -> usize {
     let padded = longest.next_multiple_of(PADDING);
     let numbers = 3 * padded + longest * (ROWS + hidden_size);

@@ -1,9 +1,10 @@
-//! The likeliest classes of a mixture of softmaxes, by bounds: the threshold algorithm of Fagin, Lotem and Naor ("Optimal
-//! aggregation algorithms for middleware", 2001).
+//! The likeliest classes of a mixture of softmaxes, by bounds: the threshold algorithm of Fagin,
+//! Lotem and Naor ("Optimal aggregation algorithms for middleware", 2001).
 //!
-//! One sweep gives every component's best `M` classes. A class that is in none of these lists has at most the probability of a class that
-//! comes last in all of them, `sum_k pi_k p_k(last)`; the classes that are in some list are scored exactly, by `K` dot products each. Where
-//! the `k`-th best of them is above the bound, no other class can be among the `k` best.
+//! One sweep gives every component's best `M` classes. A class that is in none of these lists has
+//! at most the probability of a class that comes last in all of them, `sum_k pi_k p_k(last)`; the
+//! classes that are in some list are scored exactly, by `K` dot products each. Where the `k`-th
+//! best of them is above the bound, no other class can be among the `k` best.
 
 use super::top_k;
 use crate::element::Element;
@@ -30,15 +31,17 @@ pub struct MixtureTopK {
     pub log_probs: Vec<f64>,
     /// Class ids, `[N, k]`.
     pub ids: Vec<i64>,
-    /// Whether these are the `k` likeliest of all classes, `[N]`: whether the bound holds by more than rounding.
+    /// Whether these are the `k` likeliest of all classes, `[N]`: whether the bound holds by more
+    /// than rounding.
     pub certain: Vec<bool>,
 }
 
 /// The `k` likeliest classes of each token, or the best that were found, and which of both it is.
 ///
-/// Cost: `2 N K D V` operations, and at most `2 N K^2 D M` for the candidates, `M` 64 or `4 k`. Memory: the workspace, and 16 MiB for the
-/// components' lists. A flat mixture of components that disagree has a high bound, and nothing to prune by; one that was trained
-/// shares the class weight between components that mostly agree.
+/// Cost: `2 N K D V` operations, and at most `2 N K^2 D M` for the candidates, `M` 64 or `4 k`.
+/// Memory: the workspace, and 16 MiB for the components' lists. A flat mixture of components that
+/// disagree has a high bound, and nothing to prune by; one that was trained shares the class weight
+/// between components that mostly agree.
 ///
 /// # Errors
 /// Slices that do not fit, `k` outside `1..=V`.
@@ -103,7 +106,8 @@ struct Job {
     found: MixtureTopK,
 }
 
-/// Scores the classes of a token's lists, and compares the `k`-th best with what the others can reach.
+/// Scores the classes of a token's lists, and compares the `k`-th best with what the others can
+/// reach.
 fn best_of_token<T: Element>(
     mixture: &Mixture<'_, T>,
     lists: &super::TopK,
@@ -151,10 +155,12 @@ fn best_of_token<T: Element>(
     found.certain.push(certain);
 }
 
-/// Logits up to this size are rounded by less than [`margin`] allows for; it grows with larger ones.
+/// Logits up to this size are rounded by less than [`margin`] allows for; it grows with larger
+/// ones.
 const ORDINARY: f64 = 16.0;
 
-/// By how much two logarithms of probabilities may differ by rounding alone, where logits are of ordinary size.
+/// By how much two logarithms of probabilities may differ by rounding alone, where logits are of
+/// ordinary size.
 fn margin<T>() -> f64 {
     if size_of::<T>() == size_of::<f32>() { 1e-4 } else { 1e-10 }
 }

@@ -1,5 +1,6 @@
-//! Exact questions to a linear layer and its softmax, each in one sweep, without logits `[N, V]`: the `k` likeliest classes,
-//! draws, and (by [`crate::linear_ce::loss`]) log-probabilities of targets and log-normalisers.
+//! Exact questions to a linear layer and its softmax, each in one sweep, without logits `[N, V]`:
+//! the `k` likeliest classes, draws, and (by [`crate::linear_ce::loss`]) log-probabilities of
+//! targets and log-normalisers.
 
 mod mixture;
 mod sample;
@@ -39,8 +40,9 @@ pub(crate) struct Block<'a, T> {
     pub sum: &'a [T],
 }
 
-/// Sweeps all blocks and hands each to `visit`, with the state of the thread that swept it; `finish` gets the states of all threads,
-/// in the order of their classes, the chunk's first row and, per row, the log-normaliser.
+/// Sweeps all blocks and hands each to `visit`, with the state of the thread that swept it;
+/// `finish` gets the states of all threads, in the order of their classes, the chunk's first row
+/// and, per row, the log-normaliser.
 pub(crate) fn for_each_block<T: Element, S: Send>(
     question: Question<'_, T>,
     workspace: &mut Workspace<T>,

@@ -12,9 +12,10 @@ type Winner = Option<(f64, usize)>;
 
 /// One draw from `softmax(f(z / temperature))` for each row, `[N]`. Cost: `2 N D V` operations.
 ///
-/// The block is chosen by the Gumbel-max rule, `argmax_b (log sum_{c in b} exp z_c + G_b)` with standard Gumbel numbers, and a class
-/// inside it by inverting its distribution; together that is an exact draw, at two uniform numbers for each block instead of one
-/// for each class. The numbers are a function of (seed, row, block), so a draw does not depend on threads or memory. Take a
+/// The block is chosen by the Gumbel-max rule, `argmax_b (log sum_{c in b} exp z_c + G_b)` with
+/// standard Gumbel numbers, and a class inside it by inverting its distribution; together that is
+/// an exact draw, at two uniform numbers for each block instead of one for each class. The numbers
+/// are a function of (seed, row, block), so a draw does not depend on threads or memory. Take a
 /// fresh seed for each call. (Gumbel-max: Maddison et al. 2014, "A* Sampling", arXiv 1411.0030.)
 ///
 /// # Errors
@@ -47,7 +48,8 @@ pub fn sample<T: Element>(
                 let sum = block.sum[row].to_f64();
                 let id = [seed, (first_row + row) as u64, block.number as u64];
                 let key = block.max[row].to_f64() + sum.ln() - (-uniform(id, 0).ln()).ln();
-                // A key that is not a number wins nothing; neither does a block without any probability.
+                // A key that is not a number wins nothing; neither does a block without any
+                // probability.
                 let wins = key > winner.map_or(f64::NEG_INFINITY, |winner| winner.0);
                 if !wins {
                     continue;
@@ -58,7 +60,8 @@ pub fn sample<T: Element>(
                 for class in 0..block.shape.classes {
                     let exponential = block.tile[class * block.shape.stride() + row].to_f64();
                     if exponential > 0.0 {
-                        // Where rounding leaves the threshold above the last sum, the last class that can be drawn.
+                        // Where rounding leaves the threshold above the last sum, the last class
+                        // that can be drawn.
                         drawn = class;
                         below += exponential;
                         if below > threshold {
@@ -71,7 +74,8 @@ pub fn sample<T: Element>(
         },
         |threads, first_row, log_normalisers| {
             for (row, log_normaliser) in log_normalisers.iter().enumerate() {
-                // A block with a logit that is no finite number loses to any other: the row's normaliser tells.
+                // A block with a logit that is no finite number loses to any other: the row's
+                // normaliser tells.
                 if !log_normaliser.is_finite() {
                     return Err(KernelError::NotFinite { op, row: first_row + row });
                 }
@@ -88,7 +92,8 @@ pub fn sample<T: Element>(
     Ok(out)
 }
 
-/// A number in `(0, 1)` that is a function of its key: three rounds of multiply and xor-shift over the key's words.
+/// A number in `(0, 1)` that is a function of its key: three rounds of multiply and xor-shift over
+/// the key's words.
 fn uniform(key: [u64; 3], draw: u64) -> f64 {
     let mut state = draw.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     for word in key {

@@ -24,12 +24,14 @@ pub struct TopK {
     pub log_normaliser: Vec<f64>,
 }
 
-/// Rows that are compared with their thresholds at once. Class `c` is among the `k` best so far of a row with probability `k / c`: of
-/// all rows of a tile some row has news for nearly every class, of so many few have.
+/// Rows that are compared with their thresholds at once. Class `c` is among the `k` best so far of
+/// a row with probability `k / c`: of all rows of a tile some row has news for nearly every class,
+/// of so many few have.
 const GROUP: usize = 4 * ROW_MULTIPLE;
 
-/// So many classes are kept in order, each put where it belongs; of more, twice `k` are collected before the worse half goes, so that
-/// the upkeep of a row grows with its news and not with `k` times them.
+/// So many classes are kept in order, each put where it belongs; of more, twice `k` are collected
+/// before the worse half goes, so that the upkeep of a row grows with its news and not with `k`
+/// times them.
 const SORTED: usize = 64;
 
 /// One thread's best classes so far.
@@ -40,9 +42,10 @@ struct Best<T> {
     thresholds: Vec<T>,
 }
 
-/// The `k` likeliest classes of each row, exactly, of `softmax(f(z / temperature))`. Cost: `2 N D V` operations and one comparison a logit; on random logits about
-/// `k log(V / k)` of a row's classes are news, each for a few operations. Memory: the workspace, and for each thread `k` entries for
-/// each row of a chunk (`2 k` above 64).
+/// The `k` likeliest classes of each row, exactly, of `softmax(f(z / temperature))`. Cost:
+/// `2 N D V` operations and one comparison a logit; on random logits about `k log(V / k)` of a
+/// row's classes are news, each for a few operations. Memory: the workspace, and for each thread
+/// `k` entries for each row of a chunk (`2 k` above 64).
 ///
 /// # Errors
 /// Slices that do not fit, `k` outside `1..=V`, an option out of its range, `2^32` classes.

@@ -10,11 +10,11 @@ pub fn rising(ids: &[i64]) -> bool {
     ids.windows(2).all(|pair| pair[0] < pair[1])
 }
 
-/// The different ids of a list, rising, and where each occurs: what turns one gradient row for each occurrence into one for
-/// each id.
+/// The different ids of a list, rising, and where each occurs: what turns one gradient row for each
+/// occurrence into one for each id.
 ///
-/// Cost: a sort of `N` numbers, then one pass over the `[N, D]` values. The values of one id are added in their order, in
-/// f64, so the sums are the same bits on any number of threads.
+/// Cost: a sort of `N` numbers, then one pass over the `[N, D]` values. The values of one id are
+/// added in their order, in f64, so the sums are the same bits on any number of threads.
 ///
 /// ```
 /// use lexmax_kernels::rows::Merge;
@@ -58,7 +58,8 @@ impl Merge {
         &self.ids
     }
 
-    /// Writes the sum of the rows of `values` `[N, width]` of each id into `sums` `[R, width]`, on at most `threads` threads.
+    /// Writes the sum of the rows of `values` `[N, width]` of each id into `sums` `[R, width]`, on
+    /// at most `threads` threads.
     ///
     /// # Errors
     /// Lengths that do not fit; nothing was written then.
@@ -105,7 +106,8 @@ pub struct Sums<'a, T> {
 /// Columns that are added up at a time: they stay in registers.
 const COLUMNS: usize = 32;
 
-// The compiler vectorises these loops itself: no register is named, and every level gives the same bits.
+// The compiler vectorises these loops itself: no register is named, and every level gives the same
+// bits.
 impl<T: Element> Kernel<T> for &mut Sums<'_, T> {
     type Out = ();
 

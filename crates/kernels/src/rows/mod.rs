@@ -2,10 +2,11 @@
 //!
 //! * [`Merge`] adds up the rows of ids that occur several times: the gradient of an embedding.
 //! * [`square_sum`] is the squared norm of a gradient.
-//! * [`update`] moves a parameter and its state by one step of a [`Rule`], by a dense gradient or by one of few rows.
+//! * [`update`] moves a parameter and its state by one step of a [`Rule`], by a dense gradient or
+//!   by one of few rows.
 //!
-//! All are slices in, slices out, and give the same bits with any number of threads and any vector instructions: every
-//! element is computed by one expression, without fused multiply-add.
+//! All are slices in, slices out, and give the same bits with any number of threads and any vector
+//! instructions: every element is computed by one expression, without fused multiply-add.
 
 mod check;
 mod merge;
@@ -23,10 +24,11 @@ pub use update::{Gradient, Others, Tables, update};
 
 use crate::pool;
 
-/// How many of `threads` have enough to do with so many numbers. It changes no result: those of this module are the same bits
-/// on any number of threads.
+/// How many of `threads` have enough to do with so many numbers. It changes no result: those of
+/// this module are the same bits on any number of threads.
 fn worth(threads: usize, numbers: usize) -> usize {
-    // A pass moves some 10 numbers a nanosecond; a thread takes tens of microseconds to start, one that is awake two or three.
+    // A pass moves some 10 numbers a nanosecond; a thread takes tens of microseconds to start, one
+    // that is awake two or three.
     let numbers_per_thread = if pool::has_runner() { 1 << 15 } else { 1 << 18 };
     threads.min(numbers / numbers_per_thread).max(1)
 }

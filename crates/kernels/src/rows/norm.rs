@@ -10,10 +10,11 @@ const RUN: usize = 4096;
 /// Sums of a run that go on side by side: two vector registers of f64.
 const LANES: usize = 16;
 
-/// `sum_i g_i^2`, squares and sums in f64, so that those of an f32 gradient neither leave the range nor get lost in a long sum.
+/// `sum_i g_i^2`, squares and sums in f64, so that those of an f32 gradient neither leave the range
+/// nor get lost in a long sum.
 ///
-/// Cost: one pass. At most `threads` threads work; the order of the additions is fixed, so the bits are the same on any number of
-/// them.
+/// Cost: one pass. At most `threads` threads work; the order of the additions is fixed, so the bits
+/// are the same on any number of them.
 ///
 /// ```
 /// use lexmax_kernels::rows::square_sum;
@@ -42,7 +43,8 @@ pub struct Squares<'a, T> {
     sums: &'a mut [f64],
 }
 
-// The compiler vectorises these loops itself: no register is named, and every level gives the same bits.
+// The compiler vectorises these loops itself: no register is named, and every level gives the same
+// bits.
 impl<T: Element> Kernel<T> for &mut Squares<'_, T> {
     type Out = ();
 

@@ -2,7 +2,8 @@
 
 use crate::element::Element;
 
-/// One step of an optimizer with all its constants, for a parameter `p`, a gradient `g` and tables of state:
+/// One step of an optimizer with all its constants, for a parameter `p`, a gradient `g` and tables
+/// of state:
 ///
 /// ```text
 /// Sgd        g' = g + w p;  p = p - lr g'
@@ -69,7 +70,8 @@ impl Rule {
         }
     }
 
-    /// Moves matching stretches of the parameter and of the tables that the rule keeps by the numbers of `gradient`.
+    /// Moves matching stretches of the parameter and of the tables that the rule keeps by the
+    /// numbers of `gradient`.
     #[inline(always)]
     pub(super) fn apply<T: Element>(
         self,

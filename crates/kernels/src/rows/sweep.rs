@@ -21,7 +21,8 @@ pub struct Part<'a, T> {
     pub(super) width: usize,
 }
 
-// The compiler vectorises these loops itself: no register is named, and every level gives the same bits.
+// The compiler vectorises these loops itself: no register is named, and every level gives the same
+// bits.
 impl<T: Element> Kernel<T> for &mut Part<'_, T> {
     type Out = ();
 

@@ -38,19 +38,23 @@ pub enum Gradient<'a, T> {
 /// What becomes of rows without a gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Others {
-    /// They make the step of a zero gradient: decay and momentum move them. Costs a pass over all tables.
+    /// They make the step of a zero gradient: decay and momentum move them. Costs a pass over all
+    /// tables.
     Move,
     /// They stay as they are, parameter and state, and cost nothing.
     Rest,
 }
 
-/// Moves a parameter and its state in place by one step of a rule, with `scale` times the gradient (a clip factor, or 1).
+/// Moves a parameter and its state in place by one step of a rule, with `scale` times the gradient
+/// (a clip factor, or 1).
 ///
-/// Rows with a gradient, and all rows under [`Others::Move`], get the same bits as from the dense gradient that has zeros
-/// elsewhere. Memory: none. At most `threads` threads work, each on rows of its own.
+/// Rows with a gradient, and all rows under [`Others::Move`], get the same bits as from the dense
+/// gradient that has zeros elsewhere. Memory: none. At most `threads` threads work, each on rows of
+/// its own.
 ///
 /// # Errors
-/// Lengths that do not fit, rows that do not rise or lie outside of the table; nothing was written then.
+/// Lengths that do not fit, rows that do not rise or lie outside of the table; nothing was written
+/// then.
 ///
 /// ```
 /// use lexmax_kernels::rows::{Gradient, Others, Rule, Tables, update};

@@ -8,8 +8,8 @@ use super::{Level, Vector};
 
 /// Loop over numbers of type `T` that is written once for every kind of register.
 ///
-/// Everything that `run` calls in its loops has to be `#[inline(always)]`: a function or a closure of
-/// its own is compiled without the instructions of the level.
+/// Everything that `run` calls in its loops has to be `#[inline(always)]`: a function or a closure
+/// of its own is compiled without the instructions of the level.
 pub trait Kernel<T>: Sized {
     /// Result of the loop.
     type Out;
@@ -25,7 +25,8 @@ pub trait Kernel<T>: Sized {
     unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(self) -> Self::Out;
 }
 
-/// Runs a kernel with the instructions of a level; one that the processor lacks runs as the portable one.
+/// Runs a kernel with the instructions of a level; one that the processor lacks runs as the
+/// portable one.
 pub(crate) fn dispatch<T: Registers, K: Kernel<T>>(level: Level, kernel: K) -> K::Out {
     kernel.check();
     T::run(if level.is_available() { level } else { Level::Portable }, kernel)
@@ -77,7 +78,8 @@ impl Registers for f32 {
     }
 }
 
-/// Arrays at every level, which the compiler puts into the level's registers; the bits are the same.
+/// Arrays at every level, which the compiler puts into the level's registers; the bits are the
+/// same.
 impl Registers for f64 {
     fn run<K: Kernel<f64>>(level: Level, kernel: K) -> K::Out {
         match level {

@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 
 use super::{Kernel, Level, Vector, dispatch};
 
-/// Function of one register. A trait and not a closure: a closure is compiled without the level's instructions.
+/// Function of one register. A trait and not a closure: a closure is compiled without the level's
+/// instructions.
 pub(crate) trait Function {
     /// # Safety
     /// The processor has the instructions of `V`.

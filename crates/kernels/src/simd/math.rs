@@ -1,10 +1,11 @@
 //! `exp`, `tanh` and `log sigmoid` of f32 vectors.
 //!
-//! `exp(x) = 2^n exp(r)` with `n = round(x / ln 2)` and `|r| <= ln 2 / 2`; `exp(r) - 1` is its Taylor polynomial of degree
-//! 7, whose remainder there is below 0.05 units in the last place. `ln 2` is taken in two parts, the first short enough
-//! that its product with `n` is exact. Measured over two million numbers of the whole range (tests below): at most 2 units in the last
-//! place. Results below the smallest normal number are zero: a probability that small changes no sum, and subnormal
-//! numbers slow down the matrix products that follow.
+//! `exp(x) = 2^n exp(r)` with `n = round(x / ln 2)` and `|r| <= ln 2 / 2`; `exp(r) - 1` is its
+//! Taylor polynomial of degree 7, whose remainder there is below 0.05 units in the last place.
+//! `ln 2` is taken in two parts, the first short enough that its product with `n` is exact.
+//! Measured over two million numbers of the whole range (tests below): at most 2 units in the last
+//! place. Results below the smallest normal number are zero: a probability that small changes no
+//! sum, and subnormal numbers slow down the matrix products that follow.
 
 use super::vector::Vector32;
 
@@ -44,7 +45,8 @@ unsafe fn reduced<V: Vector32>(x: V) -> (V, V) {
 /// As the trait.
 #[inline(always)]
 pub(crate) unsafe fn exp<V: Vector32>(x: V) -> V {
-    // SAFETY: the caller has the instructions of `V`. `n` is within -126..=128, since `x` is clamped.
+    // SAFETY: the caller has the instructions of `V`. `n` is within -126..=128, since `x` is
+    // clamped.
     unsafe {
         let clamped = V::splat(TOO_SMALL).max(V::splat(TOO_LARGE).min(x));
         let (less_one, shifted) = reduced(clamped);
@@ -53,13 +55,15 @@ pub(crate) unsafe fn exp<V: Vector32>(x: V) -> V {
     }
 }
 
-/// `tanh(x) = -e / (e + 2)` of `-|x|` with `e = exp(-2|x|) - 1`, which keeps its relative accuracy near zero.
+/// `tanh(x) = -e / (e + 2)` of `-|x|` with `e = exp(-2|x|) - 1`, which keeps its relative accuracy
+/// near zero.
 ///
 /// # Safety
 /// As the trait.
 #[inline(always)]
 pub(crate) unsafe fn tanh<V: Vector32>(x: V) -> V {
-    // SAFETY: the caller has the instructions of `V`. Beyond 10 the result is 1 in f32, so the argument is clamped.
+    // SAFETY: the caller has the instructions of `V`. Beyond 10 the result is 1 in f32, so the
+    // argument is clamped.
     unsafe {
         let twice = x.abs().mul(V::splat(-2.0));
         let (less_one, shifted) = reduced(V::splat(-20.0).max(twice));
@@ -73,9 +77,10 @@ pub(crate) unsafe fn tanh<V: Vector32>(x: V) -> V {
 /// `1/(2k + 1)` for `k` from 7 down to 1: the series of `atanh(s) / s - 1` in `s^2`.
 const ATANH: [f32; 7] = [1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0];
 
-/// `log sigmoid(x) = min(x, 0) - log(1 + e)` with `e = exp(-|x|)`, which is in `0..=1`. There `log(1 + e) = 2 atanh(s)` with
-/// `s = e / (2 + e) <= 1/3`, whose series after eight terms leaves less than 0.1 units in the last place; nothing cancels, so the
-/// relative accuracy holds over the whole range.
+/// `log sigmoid(x) = min(x, 0) - log(1 + e)` with `e = exp(-|x|)`, which is in `0..=1`. There
+/// `log(1 + e) = 2 atanh(s)` with `s = e / (2 + e) <= 1/3`, whose series after eight terms leaves
+/// less than 0.1 units in the last place; nothing cancels, so the relative accuracy holds over the
+/// whole range.
 ///
 /// # Safety
 /// As the trait.
@@ -141,7 +146,8 @@ mod tests {
     fn exp_is_within_two_ulps_over_its_whole_range() {
         on_each_level(|level| {
             let mut worst = (0.0, 0.0);
-            // Negative numbers in bit order from -0 to below the underflow, then the positive ones to overflow.
+            // Negative numbers in bit order from -0 to below the underflow, then the positive ones
+            // to overflow.
             let ranges = [(0x8000_0000_u32, (-87.336_5_f32).to_bits()), (0, 88.722_8_f32.to_bits())];
             for (from, to) in ranges {
                 for chunk in (from..to).step_by(7 * 16 * 8).collect::<Vec<_>>().chunks(4096) {
@@ -193,7 +199,8 @@ mod tests {
     #[test]
     fn log_sigmoid_keeps_its_relative_accuracy() {
         on_each_level(|level| {
-            // Both signs, from near zero to where the exponential underflows (at 1.1e-8 times 1.000115^i).
+            // Both signs, from near zero to where the exponential underflows (at 1.1e-8 times
+            // 1.000115^i).
             let inputs: Vec<f32> = (0..400_000)
                 .map(|i| 1e-8 * 1.000_115_f32.powi(i / 2) * if i % 2 == 0 { 1.0 } else { -1.0 })
                 .filter(|x| *x < 87.3)

@@ -1,8 +1,8 @@
 //! Vector instructions, chosen at run time.
 //!
-//! Every sweep over a tile is written once, over the trait [`Vector`]; a [`Level`] says which implementation runs. All
-//! levels compute the same formulas; they differ in rounding, where sums over lanes have another order and where fused multiply-add
-//! is missing.
+//! Every sweep over a tile is written once, over the trait [`Vector`]; a [`Level`] says which
+//! implementation runs. All levels compute the same formulas; they differ in rounding, where sums
+//! over lanes have another order and where fused multiply-add is missing.
 
 mod dispatch;
 pub(crate) mod map;

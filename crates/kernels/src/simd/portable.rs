@@ -84,7 +84,8 @@ macro_rules! array_arithmetic {
     };
 }
 
-// SAFETY: plain arithmetic, which every processor has; load and store touch exactly `LANES` numbers.
+// SAFETY: plain arithmetic, which every processor has; load and store touch exactly `LANES`
+// numbers.
 unsafe impl Vector for Array8<f32> {
     array_arithmetic!(f32);
 
@@ -130,7 +131,8 @@ unsafe impl Vector32 for Array8<f32> {
         let power = |exponent: i32| f32::from_bits(((exponent.wrapping_add(127)) as u32) << 23);
         Self(std::array::from_fn(|i| {
             let n = shifted.0[i].to_bits().wrapping_sub(math::ROUNDER.to_bits()) as i32;
-            // In two halves, since 2^128 is not an f32 though 2^128 times something below one half of it may be.
+            // In two halves, since 2^128 is not an f32 though 2^128 times something below one half
+            // of it may be.
             let half = n >> 1;
             self.0[i] * power(half) * power(n.wrapping_sub(half))
         }))

@@ -3,9 +3,10 @@
 /// A register of [`Vector::LANES`] numbers.
 ///
 /// # Safety
-/// An implementation may use instructions that not every processor has. Whoever calls any of these methods must know
-/// that the processor has them ([`super::Level::is_available`]) and, for [`Vector::load`] and [`Vector::store`], that
-/// `LANES` numbers are readable or writable at the pointer; alignment is not asked for.
+/// An implementation may use instructions that not every processor has. Whoever calls any of these
+/// methods must know that the processor has them ([`super::Level::is_available`]) and, for
+/// [`Vector::load`] and [`Vector::store`], that `LANES` numbers are readable or writable at the
+/// pointer; alignment is not asked for.
 pub unsafe trait Vector: Copy {
     /// What a lane holds.
     type Scalar: Copy;
@@ -48,6 +49,7 @@ pub unsafe trait Vector: Copy {
 /// # Safety
 /// As [`Vector`].
 pub(crate) unsafe trait Vector32: Vector<Scalar = f32> {
-    /// `self * 2^n` for the integer `n` in `-126..=128` that is hidden in the low bits of `shifted = n + 1.5 * 2^23`.
+    /// `self * 2^n` for the integer `n` in `-126..=128` that is hidden in the low bits of
+    /// `shifted = n + 1.5 * 2^23`.
     unsafe fn times_power_of_two(self, shifted: Self) -> Self;
 }

@@ -15,8 +15,9 @@ pub(crate) struct Avx2(__m256);
 #[repr(transparent)]
 pub(crate) struct Avx512(__m512);
 
-// In both implementations each method is unsafe for the reason of the trait: the caller has checked that the processor has
-// the instructions, and gives pointers to `LANES` numbers. That is what every SAFETY comment below rests on.
+// In both implementations each method is unsafe for the reason of the trait: the caller has checked
+// that the processor has the instructions, and gives pointers to `LANES` numbers. That is what
+// every SAFETY comment below rests on.
 
 macro_rules! by_intrinsics {
     ($register:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
@@ -154,7 +155,8 @@ unsafe impl Vector for Avx2 {
 unsafe impl Vector32 for Avx2 {
     #[inline(always)]
     unsafe fn times_power_of_two(self, shifted: Self) -> Self {
-        // SAFETY: the caller has the instructions. Exponents are halved since 2^128 alone is not an f32.
+        // SAFETY: the caller has the instructions. Exponents are halved since 2^128 alone is not an
+        // f32.
         unsafe {
             let n = _mm256_sub_epi32(
                 _mm256_castps_si256(shifted.0),
@@ -195,7 +197,8 @@ unsafe impl Vector for Avx512 {
     }
     #[inline(always)]
     unsafe fn with_sign_of(self, sign: Self) -> Self {
-        // SAFETY: the caller has the instructions (bitwise operations on floats would need AVX-512DQ).
+        // SAFETY: the caller has the instructions (bitwise operations on floats would need
+        // AVX-512DQ).
         unsafe {
             let bit = _mm512_set1_epi32(i32::MIN);
             let sign = _mm512_and_si512(bit, _mm512_castps_si512(sign.0));
@@ -226,7 +229,8 @@ unsafe impl Vector for Avx512 {
 unsafe impl Vector32 for Avx512 {
     #[inline(always)]
     unsafe fn times_power_of_two(self, shifted: Self) -> Self {
-        // SAFETY: the caller has the instruction, which scales by any power without overflow in between.
+        // SAFETY: the caller has the instruction, which scales by any power without overflow in
+        // between.
         Self(unsafe { _mm512_scalef_ps(self.0, _mm512_sub_ps(shifted.0, _mm512_set1_ps(ROUNDER))) })
     }
 }

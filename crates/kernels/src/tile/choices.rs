@@ -7,8 +7,9 @@ use crate::simd::{Kernel, Vector};
 /// Nodes whose terms are summed in `T` before they are added to the rest.
 const PARTIAL_SUM: usize = 64;
 
-/// One sweep over one tile that holds what the product gave. With `x` the logit of a node and `a`, `b` the weights of its branches, each
-/// row's sum gets `a log sigmoid(x) + b log sigmoid(-x)`, and the tile becomes `factor (a sigmoid(-x) - b sigmoid(x))`.
+/// One sweep over one tile that holds what the product gave. With `x` the logit of a node and `a`,
+/// `b` the weights of its branches, each row's sum gets `a log sigmoid(x) + b log sigmoid(-x)`, and
+/// the tile becomes `factor (a sigmoid(-x) - b sigmoid(x))`.
 #[derive(Debug)]
 pub struct Choices<'a, T> {
     pub(crate) tile: &'a mut [T],
@@ -44,7 +45,8 @@ impl<T: Element> Kernel<T> for Choices<'_, T> {
 
     // The sweep, a node at a time.
     //
-    // With `l = log(1 + exp(-|x|))` the logarithms are `min(x, 0) - l` and `-max(x, 0) - l`: no digits are lost at either end.
+    // With `l = log(1 + exp(-|x|))` the logarithms are `min(x, 0) - l` and `-max(x, 0) - l`: no
+    // digits are lost at either end.
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(mut self) {
         let (rows, padded, stride) = (self.shape.rows, self.shape.padded(), self.shape.stride());
@@ -52,8 +54,8 @@ impl<T: Element> Kernel<T> for Choices<'_, T> {
         self.partial[..padded].fill(number(0.0));
         for class in 0..self.shape.classes {
             let [a, b] = self.weights.map(|weights| weights[class]);
-            // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every register lies in
-            // its slice.
+            // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the
+            // checks hold, so every register lies in its slice.
             let sum = unsafe {
                 let row_of = self.tile.as_mut_ptr().add(class * stride);
                 let (zero, one) = (V::splat(number(0.0)), V::splat(number(1.0)));

@@ -1,4 +1,5 @@
-//! Second sweep over a tile: from logits or exponentials to the gradient of the raw logits, in place.
+//! Second sweep over a tile: from logits or exponentials to the gradient of the raw logits, in
+//! place.
 
 use super::{ROW_MULTIPLE, Shape, Transform};
 use crate::element::Element;
@@ -15,8 +16,8 @@ pub enum TileState {
     Raw,
 }
 
-/// One sweep over one tile: `G_ci = (mass_i exp(z_ci - max_i) - spread_i w_c) f'`, where `f'` is the slope of the
-/// transform and the target's own term is missing: the caller subtracts it.
+/// One sweep over one tile: `G_ci = (mass_i exp(z_ci - max_i) - spread_i w_c) f'`, where `f'` is
+/// the slope of the transform and the target's own term is missing: the caller subtracts it.
 #[derive(Debug)]
 pub struct Gradient<'a, T> {
     pub(crate) tile: &'a mut [T],
@@ -54,13 +55,14 @@ impl<T: Element> Kernel<T> for Gradient<'_, T> {
         );
     }
 
-    // The sweep. Here a class's rows are walked in order, so that the bias's sum is made on the way.
+    // The sweep. Here a class's rows are walked in order, so that the bias's sum is made on the
+    // way.
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(mut self) {
         let (padded, stride) = (self.shape.padded(), self.shape.stride());
         for class in 0..self.shape.classes {
-            // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every
-            // register lies in its slice.
+            // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the
+            // checks hold, so every register lies in its slice.
             unsafe {
                 let row_of = self.tile.as_mut_ptr().add(class * stride);
                 let mut sum = V::splat(T::default());

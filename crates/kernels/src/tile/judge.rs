@@ -1,12 +1,13 @@
-//! Between the sweeps, where gradients are filtered: which classes of a tile does some row give any probability to speak of?
+//! Between the sweeps, where gradients are filtered: which classes of a tile does some row give any
+//! probability to speak of?
 
 use super::gradient::TileState;
 use super::{ROW_MULTIPLE, Shape, Transform};
 use crate::element::Element;
 use crate::simd::{Kernel, Vector};
 
-/// One look at one tile. Per class: whether some row's `p = share_i exp(z_ci - max_i)` is above `eps` (or not a number, which
-/// nothing may hide), and `sum_i p`. The tile stays as it is.
+/// One look at one tile. Per class: whether some row's `p = share_i exp(z_ci - max_i)` is above
+/// `eps` (or not a number, which nothing may hide), and `sum_i p`. The tile stays as it is.
 #[derive(Debug)]
 pub struct Judge<'a, T> {
     pub(crate) tile: &'a [T],
@@ -43,8 +44,8 @@ impl<T: Element> Kernel<T> for Judge<'_, T> {
     unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(self) {
         let (padded, stride) = (self.shape.padded(), self.shape.stride());
         for class in 0..self.shape.classes {
-            // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every
-            // register lies in its slice.
+            // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the
+            // checks hold, so every register lies in its slice.
             unsafe {
                 let row_of = self.tile.as_ptr().add(class * stride);
                 let mut largest = V::splat(T::default());

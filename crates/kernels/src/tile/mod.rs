@@ -1,9 +1,10 @@
 //! A tile: the logits of some rows against one block of classes, small enough for the cache.
 //!
-//! A tile lies **transposed**, `[classes, rows]`, each class padded to [`Shape::stride`] numbers. So a vector register
-//! holds the same class of neighbouring rows: maximum and sum need no reduction across lanes, a class's bias is one
-//! broadcast, and the products that make and use a tile reach the best rate of the `gemm` crate (for 512 classes by 128 or
-//! 256 rows 93 to 95 GFLOP/s against 86 to 92 for `[rows, classes]`, on one Zen 3 core).
+//! A tile lies **transposed**, `[classes, rows]`, each class padded to [`Shape::stride`] numbers.
+//! So a vector register holds the same class of neighbouring rows: maximum and sum need no
+//! reduction across lanes, a class's bias is one broadcast, and the products that make and use a
+//! tile reach the best rate of the `gemm` crate (for 512 classes by 128 or 256 rows 93 to 95
+//! GFLOP/s against 86 to 92 for `[rows, classes]`, on one Zen 3 core).
 
 pub(crate) mod choices;
 pub(crate) mod gradient;
@@ -17,7 +18,8 @@ use crate::element::Element;
 use crate::simd::Vector;
 use crate::transform::LogitTransform;
 
-/// Rows of a tile are padded to a multiple of this: one cache line of f32, and one register of AVX-512.
+/// Rows of a tile are padded to a multiple of this: one cache line of f32, and one register of
+/// AVX-512.
 pub(crate) const ROW_MULTIPLE: usize = 16;
 
 /// Size of a tile.
@@ -35,8 +37,8 @@ impl Shape {
         self.rows.next_multiple_of(ROW_MULTIPLE)
     }
 
-    /// Distance of neighbouring classes: an odd number of cache lines, so that walking down the classes of a few rows
-    /// uses every set of the first-level cache.
+    /// Distance of neighbouring classes: an odd number of cache lines, so that walking down the
+    /// classes of a few rows uses every set of the first-level cache.
     pub fn stride(self) -> usize {
         stride(self.rows)
     }
@@ -52,7 +54,8 @@ pub(crate) fn stride(rows: usize) -> usize {
     (rows.div_ceil(ROW_MULTIPLE) | 1) * ROW_MULTIPLE
 }
 
-/// Way from a raw logit `h . W_c` to the one that the softmax sees, `f((raw + bias) scale) + offset`.
+/// Way from a raw logit `h . W_c` to the one that the softmax sees,
+/// `f((raw + bias) scale) + offset`.
 ///
 /// Slices hold the classes of one block.
 #[derive(Debug, Clone, Copy)]
@@ -80,12 +83,14 @@ impl<'a, T: Element> Transform<'a, T> {
         }
     }
 
-    /// Whether raw logits stay as they are (the offset is added where a logit is used, and never stored).
+    /// Whether raw logits stay as they are (the offset is added where a logit is used, and never
+    /// stored).
     pub(crate) fn keeps_raw(&self) -> bool {
         self.bias.is_none() && self.scale == 1.0 && self.is_affine()
     }
 
-    /// Whether the gradient of a raw logit is that of the transformed one but for the scale, so that it need not be known.
+    /// Whether the gradient of a raw logit is that of the transformed one but for the scale, so
+    /// that it need not be known.
     pub(crate) fn is_affine(&self) -> bool {
         self.function.is_affine()
     }
@@ -98,7 +103,8 @@ impl<'a, T: Element> Transform<'a, T> {
     /// All but the offset, for one register of one class.
     ///
     /// # Safety
-    /// The processor has the instructions of `V`; `class` is in the block that [`Transform::check`] saw.
+    /// The processor has the instructions of `V`; `class` is in the block that [`Transform::check`]
+    /// saw.
     #[inline(always)]
     unsafe fn apply<V: Vector<Scalar = T>>(&self, raw: V, class: usize) -> V {
         // SAFETY: the caller has the instructions, and the class is in range.

@@ -1,4 +1,5 @@
-//! First sweep over a tile: transform the logits, largest of each row, sum of exponentials, logits of targets.
+//! First sweep over a tile: transform the logits, largest of each row, sum of exponentials, logits
+//! of targets.
 
 use super::{ROW_MULTIPLE, Shape, Transform};
 use crate::element::Element;
@@ -7,8 +8,8 @@ use crate::simd::{Kernel, Vector};
 /// A row without a target in this block.
 pub const NO_TARGET: u32 = u32::MAX;
 
-/// Classes whose exponentials are summed in one register before they are added to the rest: sums of sums keep f32's
-/// rounding error small.
+/// Classes whose exponentials are summed in one register before they are added to the rest: sums of
+/// sums keep f32's rounding error small.
 const PARTIAL_SUM: usize = 64;
 
 /// What the tile holds after the sweep.
@@ -20,8 +21,9 @@ pub enum Keep {
     Logits,
 }
 
-/// One sweep over one tile. Per row and for this tile: `max = max_c z_c`, `sum = sum_c exp(z_c - max)`, and, where class
-/// weights `w` are asked for, `weighted = sum_c w_c (z_c - max)`.
+/// One sweep over one tile. Per row and for this tile: `max = max_c z_c`,
+/// `sum = sum_c exp(z_c - max)`, and, where class weights `w` are asked for,
+/// `weighted = sum_c w_c (z_c - max)`.
 #[derive(Debug)]
 pub struct Normalise<'a, T> {
     pub(crate) tile: &'a mut [T],
@@ -34,7 +36,8 @@ pub struct Normalise<'a, T> {
     pub(crate) sum: &'a mut [T],
     /// `[padded]`, and the weights `[classes]` (one each where there are none).
     pub(crate) weighted: Option<(&'a mut [T], Option<&'a [T]>)>,
-    /// `[rows]`: the target's place in this block or [`NO_TARGET`]; its logit, with the offset, is written out.
+    /// `[rows]`: the target's place in this block or [`NO_TARGET`]; its logit, with the offset, is
+    /// written out.
     pub(crate) targets: Option<(&'a [u32], &'a mut [T])>,
 }
 
@@ -60,7 +63,8 @@ impl<T: Element> Kernel<T> for Normalise<'_, T> {
     unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(mut self) {
         let (classes, stride) = (self.shape.classes, self.shape.stride());
         for start in (0..self.shape.padded()).step_by(ROW_MULTIPLE) {
-            // SAFETY: `start + ROW_MULTIPLE <= padded <= stride`, and the checks hold, so every register lies in its slice.
+            // SAFETY: `start + ROW_MULTIPLE <= padded <= stride`, and the checks hold, so every
+            // register lies in its slice.
             unsafe {
                 let max = {
                     let strip = self.tile.as_mut_ptr().add(start);
@@ -127,7 +131,8 @@ unsafe fn largest<V: Vector<Scalar: Element>, const UNROLL: usize>(
     job: &Normalise<'_, V::Scalar>,
     at: impl Fn(usize, usize) -> *mut V::Scalar,
 ) -> [V; UNROLL] {
-    // SAFETY: as the caller. Starting from the lowest finite number keeps `z - max` defined where all are -infinity.
+    // SAFETY: as the caller. Starting from the lowest finite number keeps `z - max` defined where
+    // all are -infinity.
     unsafe {
         let mut max = [V::splat(V::Scalar::LOWEST); UNROLL];
         let keeps_raw = job.transform.keeps_raw();

@@ -10,7 +10,8 @@ pub(crate) struct Matrix<'a, T> {
     pub column: usize,
 }
 
-/// `out (+)= left right`, `out` row-major `[m, n]` with distance `stride` between rows; `left [m, k]`, `right [k, n]`.
+/// `out (+)= left right`, `out` row-major `[m, n]` with distance `stride` between rows;
+/// `left [m, k]`, `right [k, n]`.
 pub(crate) fn product<T: Element>(
     out: &mut [T],
     stride: usize,
@@ -26,8 +27,9 @@ pub(crate) fn product<T: Element>(
     assert!(left.data.len() > (m - 1) * left.row + (k - 1) * left.column);
     assert!(right.data.len() > (k - 1) * right.row + (n - 1) * right.column);
     let one = T::from_f64(1.0);
-    // SAFETY: the largest index of each matrix is inside its slice (checked above; no slice is longer than isize::MAX), `out`
-    // is borrowed mutably so nothing overlaps it, and rows of `out` do not overlap each other.
+    // SAFETY: the largest index of each matrix is inside its slice (checked above; no slice is
+    // longer than isize::MAX), `out` is borrowed mutably so nothing overlaps it, and rows of `out`
+    // do not overlap each other.
     unsafe {
         gemm::gemm(
             m,

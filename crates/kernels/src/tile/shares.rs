@@ -1,8 +1,9 @@
 //! Shares of a mixture's components in every class of a tile, which label smoothing looks at.
 //!
-//! The `K` components of a token are neighbouring rows. With `e_k = exp(z_kc - max_k)` and `j_k = pi_k / sum_c exp(z_kc - max_k)` a class
-//! has `p(c) = sum_k e_k j_k`, and component `k` the share `r_k(c) = e_k j_k / p(c)` in it. Where `p(c)` is too small to be divided by,
-//! shares and logarithm come from the logits in log space.
+//! The `K` components of a token are neighbouring rows. With `e_k = exp(z_kc - max_k)` and
+//! `j_k = pi_k / sum_c exp(z_kc - max_k)` a class has `p(c) = sum_k e_k j_k`, and component `k` the
+//! share `r_k(c) = e_k j_k / p(c)` in it. Where `p(c)` is too small to be divided by, shares and
+//! logarithm come from the logits in log space.
 
 use super::gradient::TileState;
 use super::{ROW_MULTIPLE, Shape, Transform};
@@ -49,7 +50,8 @@ pub enum Wanted<'a, T> {
         /// `sum_c w_c log p(c)`, one for each token.
         log_probs: &'a mut [f64],
     },
-    /// The tile becomes the gradient of the raw logits but for the target's own term, `(mass_k e_k - spread w_c r_k(c)) f'`.
+    /// The tile becomes the gradient of the raw logits but for the target's own term,
+    /// `(mass_k e_k - spread w_c r_k(c)) f'`.
     Gradient {
         /// `[padded]`, zero for padding.
         mass: &'a [T],
@@ -61,12 +63,14 @@ pub enum Wanted<'a, T> {
 }
 
 impl<T: Element> Shares<'_, T> {
-    /// Probabilities below this are taken from their logarithms: what they are made of may have lost digits.
+    /// Probabilities below this are taken from their logarithms: what they are made of may have
+    /// lost digits.
     fn least() -> f64 {
         if size_of::<T>() == size_of::<f32>() { 1e-30 } else { 1e-290 }
     }
 
-    /// Fills the shares of one class from its exponentials, and adds up `w log p` where it is asked for.
+    /// Fills the shares of one class from its exponentials, and adds up `w log p` where it is asked
+    /// for.
     #[inline(always)]
     fn share_out(&mut self, class: usize, weight: f64) {
         let (rows, start) = (self.shape.rows, class * self.shape.stride());
@@ -144,8 +148,8 @@ impl<T: Element> Kernel<T> for Shares<'_, T> {
         }
         for class in 0..self.shape.classes {
             let weight = self.weights.map_or(1.0, |weights| weights[class].to_f64());
-            // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the checks hold, so every register lies in
-            // its slice.
+            // SAFETY: `padded <= stride`, rows advance by `LANES` which divides `padded`, and the
+            // checks hold, so every register lies in its slice.
             unsafe {
                 let row_of = self.tile.as_mut_ptr().add(class * stride);
                 for row in (0..padded).step_by(V::LANES) {

@@ -1,8 +1,9 @@
 //! Every word of every class at once: what label smoothing comes to.
 //!
-//! `sum_w c_w log p(w) = sum_g C_g log p(g) + sum_g sum_(w in g) c_w log p(w | g)`, where `C_g` is the weight of class `g` with its words: a
-//! softmax over the classes and one over the words of each, all for all rows. Each is the smoothing of [`crate::linear_ce`] alone, with
-//! the target's part weighing nothing.
+//! `sum_w c_w log p(w) = sum_g C_g log p(g) + sum_g sum_(w in g) c_w log p(w |
+//! g)`, where `C_g` is the weight of class `g` with its words: a softmax over the classes and one
+//! over the words of each, all for all rows. Each is the smoothing of [`crate::linear_ce`] alone,
+//! with the target's part weighing nothing.
 
 use std::ops::Range;
 
@@ -18,14 +19,16 @@ use crate::{parts, pool};
 /// Any smoothing below one: what comes out is divided by it.
 const SMOOTHING: f64 = 0.5;
 
-/// `s_i = sum_w c_w log p_i(w)`, `[N]`, and the gradients of `sum_i upstream_i s_i`; those of the words are of all, `[V, D]` and `[V]`.
-/// Classes start at the words `starts` (`C + 1` numbers that rise from 0 to `V`); without weights `c` every word weighs one.
+/// `s_i = sum_w c_w log p_i(w)`, `[N]`, and the gradients of `sum_i upstream_i s_i`; those of the
+/// words are of all, `[V, D]` and `[V]`. Classes start at the words `starts` (`C + 1` numbers that
+/// rise from 0 to `V`); without weights `c` every word weighs one.
 ///
-/// Cost: `6 N D (C + V)` operations, `2 N D (C + V)` without `upstream`, where no gradient is made. Threads share the
-/// classes. Memory: the workspace, and twice the hidden states for each thread.
+/// Cost: `6 N D (C + V)` operations, `2 N D (C + V)` without `upstream`, where no gradient is made.
+/// Threads share the classes. Memory: the workspace, and twice the hidden states for each thread.
 ///
 /// # Errors
-/// Slices that do not fit; starts that do not rise from zero; a weight that is negative or not finite; gradients without `upstream`.
+/// Slices that do not fit; starts that do not rise from zero; a weight that is negative or not
+/// finite; gradients without `upstream`.
 ///
 /// ```
 /// use lexmax_kernels::linear_ce::Upstream;
@@ -224,7 +227,8 @@ impl<T: Element> Job<'_, '_, T> {
     }
 }
 
-/// The classes in at most so many shares of about as many words each; in one, which all threads work on, where one class has most words.
+/// The classes in at most so many shares of about as many words each; in one, which all threads
+/// work on, where one class has most words.
 fn equal_shares(classes: &[Range<usize>], shares: usize) -> Vec<&[Range<usize>]> {
     let vocab = classes.last().map_or(0, |words| words.end);
     let largest = classes.iter().map(ExactSizeIterator::len).max().unwrap_or(0);

@@ -6,7 +6,8 @@ use crate::error::{KernelError, Result};
 
 /// The rows of a batch sorted by the class of their target; rows of one class keep their order.
 ///
-/// Classes are ranges of consecutive words. Cost: `O(N log N)`. Memory: 20 bytes a row and 56 bytes a class that occurs.
+/// Classes are ranges of consecutive words. Cost: `O(N log N)`. Memory: 20 bytes a row and 56 bytes
+/// a class that occurs.
 #[derive(Debug, Clone)]
 pub struct Groups {
     /// Row of the batch at each position, `[N]`.
@@ -32,7 +33,8 @@ pub(super) struct Group {
 }
 
 impl Groups {
-    /// Groups `targets` `[N]` by classes that start at the words `starts` (`C + 1` numbers that rise from 0 to `V`).
+    /// Groups `targets` `[N]` by classes that start at the words `starts` (`C + 1` numbers that
+    /// rise from 0 to `V`).
     ///
     /// # Errors
     /// A target that names no word; starts that do not rise from zero.
@@ -86,7 +88,8 @@ impl Groups {
         self.order.len()
     }
 
-    /// The words of the classes that occur, rising: `R` in all. Gradients of the words have one row for each of these.
+    /// The words of the classes that occur, rising: `R` in all. Gradients of the words have one row
+    /// for each of these.
     pub fn words(&self) -> impl Iterator<Item = usize> + '_ {
         self.groups.iter().flat_map(|group| group.words.clone())
     }
@@ -111,8 +114,9 @@ impl Groups {
         group.positions.len() * (self.class_count + group.words.len())
     }
 
-    /// Groups of each of `threads` threads: neighbours, with about the same work each. One share of all groups where the largest group
-    /// is so much of the work that threads do better to share each group.
+    /// Groups of each of `threads` threads: neighbours, with about the same work each. One share of
+    /// all groups where the largest group is so much of the work that threads do better to share
+    /// each group.
     pub(super) fn shares(&self, threads: usize) -> Vec<Range<usize>> {
         let total: usize = self.groups.iter().map(|group| self.work(group)).sum();
         let largest = self.groups.iter().map(|group| self.work(group)).max().unwrap_or(0);
@@ -133,8 +137,9 @@ impl Groups {
     }
 }
 
-/// Whether threads do better to share each piece of work, one after the other, than to take pieces of their own: where the largest
-/// piece is more than one and a half of their equal shares. At two threads that is three quarters of all.
+/// Whether threads do better to share each piece of work, one after the other, than to take pieces
+/// of their own: where the largest piece is more than one and a half of their equal shares. At two
+/// threads that is three quarters of all.
 pub(super) fn one_by_one(largest: usize, total: usize, threads: usize) -> bool {
     threads < 2 || 2 * largest * threads > 3 * total
 }

@@ -1,17 +1,19 @@
-//! Log-probabilities of words in classes: one softmax over the classes, one over the words of the target's class, with the gradients of
-//! the words of those classes alone.
+//! Log-probabilities of words in classes: one softmax over the classes, one over the words of the
+//! target's class, with the gradients of the words of those classes alone.
 //!
-//! `log p(y_i) = log softmax(A h_i + a)_{c(y_i)} + log softmax(B_{c(y_i)} h_i + b_{c(y_i)})_{y_i}`, where classes are ranges of
-//! consecutive words and `B_c` is the part of `B` with the words of class `c` (Goodman 2001, "Classes for fast maximum entropy
-//! training", arXiv cs/0108006).
+//! `log p(y_i) = log softmax(A h_i + a)_{c(y_i)} + log softmax(B_{c(y_i)} h_i +
+//! b_{c(y_i)})_{y_i}`, where classes are ranges of consecutive words and `B_c` is the part of `B` with the words of class `c`
+//! (Goodman 2001, "Classes for fast maximum entropy training", arXiv cs/0108006).
 //!
-//! [`Groups::new`] sorts the rows by class. Both softmaxes are then the exact linear cross-entropy of [`crate::linear_ce`]: over all
-//! classes for the rows of a thread, and over the rows of `B` of one class for the rows of that class. Threads own groups; where
-//! one group is most of the work, all threads share each group.
+//! [`Groups::new`] sorts the rows by class. Both softmaxes are then the exact linear cross-entropy
+//! of [`crate::linear_ce`]: over all classes for the rows of a thread, and over the rows of `B` of
+//! one class for the rows of that class. Threads own groups; where one group is most of the work,
+//! all threads share each group.
 //!
 //! * [`log_prob`]: log-probabilities alone.
 //! * [`every_word`]: the sum over all words, weighed, with gradients: label smoothing.
-//! * [`log_prob_and_gradients`]: also the gradients of their weighted sum, of the words as rows: those of [`Groups::words`] only.
+//! * [`log_prob_and_gradients`]: also the gradients of their weighted sum, of the words as rows:
+//!   those of [`Groups::words`] only.
 
 mod every;
 mod groups;
@@ -31,7 +33,8 @@ use crate::linear_ce::Upstream;
 use crate::{parts, pool};
 use work::Job;
 
-/// `log p` of each row's target, `[N]`. Cost: `2 N D (C + S)` operations, where `S` is the mean size of the targets' classes.
+/// `log p` of each row's target, `[N]`. Cost: `2 N D (C + S)` operations, where `S` is the mean
+/// size of the targets' classes.
 ///
 /// # Errors
 /// Slices that do not fit, or not of as many rows, classes and words as the groups.
@@ -55,7 +58,8 @@ pub fn log_prob<T: Element>(
     run("two_level.log_prob", layer, groups, None, Gradients::default(), workspace)
 }
 
-/// `log p` of each row's target and the gradients of `sum_i upstream_i log p_i`. Cost: three times that of [`log_prob`].
+/// `log p` of each row's target and the gradients of `sum_i upstream_i log p_i`. Cost: three times
+/// that of [`log_prob`].
 ///
 /// # Errors
 /// As [`log_prob`], and gradients that do not fit.

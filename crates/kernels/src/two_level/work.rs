@@ -1,4 +1,5 @@
-//! What one thread does for its groups: the softmax over classes for all of their rows, then the words of each.
+//! What one thread does for its groups: the softmax over classes for all of their rows, then the
+//! words of each.
 
 use std::ops::Range;
 
@@ -43,7 +44,8 @@ pub(super) struct Sums<'g, T> {
 }
 
 impl<'g, T: Element> Sums<'g, T> {
-    /// Each gradient of the classes is wanted or not; the first worker gets the output, the others sums of their own.
+    /// Each gradient of the classes is wanted or not; the first worker gets the output, the others
+    /// sums of their own.
     pub fn of(
         worker: &'g mut Worker<T>,
         (weight_wanted, weight): (bool, Option<&'g mut [T]>),

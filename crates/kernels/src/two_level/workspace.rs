@@ -8,7 +8,8 @@ use crate::simd::Level;
 
 /// Threads and their buffers. Keep one for each layer.
 ///
-/// Results depend on the number of threads by rounding only; at a fixed number they are the same bits from run to run.
+/// Results depend on the number of threads by rounding only; at a fixed number they are the same
+/// bits from run to run.
 #[derive(Debug)]
 pub struct Workspace<T> {
     pub(super) threads: usize,
@@ -17,7 +18,8 @@ pub struct Workspace<T> {
     pub(super) workers: Vec<Worker<T>>,
     /// Threads of each worker's sweeps.
     inner_threads: usize,
-    /// By position: hidden states, factors, classes' and words' share of the gradient of the hidden states.
+    /// By position: hidden states, factors, classes' and words' share of the gradient of the hidden
+    /// states.
     pub(super) hidden: Vec<T>,
     pub(super) upstream: Vec<T>,
     pub(super) d_hidden: Vec<T>,
@@ -49,22 +51,25 @@ impl<T: Element> Workspace<T> {
         }
     }
 
-    /// Another limit in bytes of the sweeps of all threads together; [`default_memory_limit`] unless told otherwise.
+    /// Another limit in bytes of the sweeps of all threads together; [`default_memory_limit`]
+    /// unless told otherwise.
     pub fn with_memory_limit(mut self, bytes: usize) -> Self {
         self.memory_limit = bytes;
         self.workers.clear();
         self
     }
 
-    /// Other instructions than the best, for tests and measurements; one that the processor lacks runs as portable.
+    /// Other instructions than the best, for tests and measurements; one that the processor lacks
+    /// runs as portable.
     pub fn with_level(mut self, level: Level) -> Self {
         self.level = level;
         self.workers.clear();
         self
     }
 
-    /// Bytes held now. At most the memory limit for the sweeps of all threads together, twice the batch's hidden states, one group of
-    /// them for each thread, and the class weight for each thread but the first.
+    /// Bytes held now. At most the memory limit for the sweeps of all threads together, twice the
+    /// batch's hidden states, one group of them for each thread, and the class weight for each
+    /// thread but the first.
     pub fn bytes(&self) -> usize {
         self.held()
     }

@@ -22,7 +22,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Hidden states and weights are uniform; logits have a standard deviation of about `spread`. Numbers are exact in f32.
+    /// Hidden states and weights are uniform; logits have a standard deviation of about `spread`.
+    /// Numbers are exact in f32.
     pub fn new(seed: u64, rows: usize, size: usize, vocab_size: usize, spread: f64) -> Self {
         let mut rng = generator(seed, "kernel tests", 0);
         let scale = (3.0 * spread / (size as f64).sqrt()).sqrt();
@@ -109,8 +110,9 @@ pub struct Answer {
     pub d_hidden: Vec<f64>,
     pub d_weight: Vec<f64>,
     pub d_bias: Vec<f64>,
-    /// For the gradients of hidden states, weights and bias, the largest sum of magnitudes of the terms that one number of them
-    /// is made of. A gradient that cancels rounds by their measure, not by its own. Zeros where it is not known.
+    /// For the gradients of hidden states, weights and bias, the largest sum of magnitudes of the
+    /// terms that one number of them is made of. A gradient that cancels rounds by their measure,
+    /// not by its own. Zeros where it is not known.
     pub magnitudes: [f64; 3],
 }
 
@@ -233,8 +235,8 @@ macro_rules! naive {
 naive!(naive_f64, f64, transformed_f64);
 naive!(naive_f32, f32, transformed_f32);
 
-/// The problems' numbers are of order one. A result far below that, as the gradients of one class alone, is a difference of such
-/// numbers, and rounds by their measure.
+/// The problems' numbers are of order one. A result far below that, as the gradients of one class
+/// alone, is a difference of such numbers, and rounds by their measure.
 const ORDINARY: f64 = 0.1;
 
 /// Largest difference, relative to the largest exact number.

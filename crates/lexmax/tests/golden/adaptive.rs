@@ -1,4 +1,5 @@
-//! `adaptive_*`: PyTorch's `nn.AdaptiveLogSoftmaxWithLoss`. Its cluster `i` is `tail.i.0` (projection), `tail.i.1` (words).
+//! `adaptive_*`: PyTorch's `nn.AdaptiveLogSoftmaxWithLoss`. Its cluster `i` is `tail.i.0`
+//! (projection), `tail.i.1` (words).
 
 use serde_json::json;
 use tch::Tensor;

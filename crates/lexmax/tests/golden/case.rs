@@ -77,7 +77,8 @@ impl Golden {
         tch::no_grad(|| self.variable(name).copy_(value));
     }
 
-    /// Loss of the layer under a given upstream gradient; gradients are then in the variables and in `hidden`.
+    /// Loss of the layer under a given upstream gradient; gradients are then in the variables and
+    /// in `hidden`.
     pub fn backward(&mut self, hidden: &Tensor, targets: &Tensor, upstream: Option<&Tensor>) -> Tensor {
         let loss = self.layer.loss(hidden, targets, &mut generator(1, "negatives", 0)).unwrap();
         match upstream {

@@ -1,4 +1,5 @@
-//! `head_*`: transforms and losses on given logits. The layer sees them as hidden states under an identity weight.
+//! `head_*`: transforms and losses on given logits. The layer sees them as hidden states under an
+//! identity weight.
 
 use lexmax::output::WordCounts;
 use serde_json::json;

@@ -1,5 +1,6 @@
-//! Cases computed by PyTorch, TensorFlow and gensim: every file of `testdata/golden`, and of the folder that the
-//! variable LEXMAX_GOLDEN names, is read; the file's name says which layer answers, its options how it is built.
+//! Cases computed by PyTorch, TensorFlow and gensim: every file of `testdata/golden`, and of the
+//! folder that the variable LEXMAX_GOLDEN names, is read; the file's name says which layer answers,
+//! its options how it is built.
 #![allow(clippy::unwrap_used)]
 
 mod adaptive;

@@ -1,4 +1,5 @@
-//! `tf_*`: TensorFlow's `sampled_softmax_loss` and `nce_loss` with the classes it drew, and the one-vs-each formula.
+//! `tf_*`: TensorFlow's `sampled_softmax_loss` and `nce_loss` with the classes it drew, and the
+//! one-vs-each formula.
 
 use lexmax::sampled::objective::{Scored, loss_rows};
 use lexmax::sampled::{Negatives, Objective};
@@ -24,7 +25,8 @@ pub fn check(case: &Case) {
     case.assert_close("gradient of bias", &bias.grad(), &case.get("grad_bias"));
 }
 
-/// Given logits are seen as hidden states under an identity weight; every class is its own negative once.
+/// Given logits are seen as hidden states under an identity weight; every class is its own negative
+/// once.
 pub fn check_one_vs_each(case: &Case) {
     let logits = case.get("logits").set_requires_grad(true);
     let options = (Kind::Double, logits.device());

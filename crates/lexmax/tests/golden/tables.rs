@@ -1,4 +1,5 @@
-//! `huffman` (gensim's tree) and `log_uniform` (TensorFlow's sampler): tables without tensors to train.
+//! `huffman` (gensim's tree) and `log_uniform` (TensorFlow's sampler): tables without tensors to
+//! train.
 
 use lexmax::hierarchical::tree::CodeTree;
 use lexmax::output::WordCounts;
@@ -6,7 +7,8 @@ use lexmax::sampled::proposal::{LogUniform, Proposal};
 
 use crate::case::Case;
 
-/// Ties may be merged in another order, so lengths may differ, but the total of counts times lengths may not.
+/// Ties may be merged in another order, so lengths may differ, but the total of counts times
+/// lengths may not.
 pub fn check_huffman(case: &Case) {
     let mut counts = Vec::<i64>::try_from(&case.get("counts")).unwrap();
     counts.sort_by(|a, b| b.cmp(a));

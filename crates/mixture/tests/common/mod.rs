@@ -1,4 +1,5 @@
-//! Layers of this crate with parameters away from zero, and the slow, obvious f64 oracles of their distributions.
+//! Layers of this crate with parameters away from zero, and the slow, obvious f64 oracles of their
+//! distributions.
 #![allow(clippy::unwrap_used, dead_code)]
 
 use lexmax_conformance::Built;

@@ -66,7 +66,8 @@ pub fn png(drawing: &Drawing) -> Result<Vec<u8>, RenderError> {
     let mut encoder = png::Encoder::new(&mut file, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    // The slow levels make files of half the size and take seconds for each in an unoptimised build.
+    // The slow levels make files of half the size and take seconds for each in an unoptimised
+    // build.
     encoder.set_compression(png::Compression::Fast);
     encoder.set_adaptive_filter(png::AdaptiveFilterType::Adaptive);
     let mut writer = check(encoder.write_header())?;

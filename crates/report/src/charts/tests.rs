@@ -146,7 +146,8 @@ fn long_names_crowds_and_wild_values_stay_on_the_page() {
     }
     for chart in charts(records) {
         if chart.file == "pareto" {
-            continue; // Fourteen full-width names on one spot have no room; the next test has the crowd.
+            // Fourteen full-width names on one spot have no room; the next test has the crowd.
+            continue;
         }
         assert_legible(&chart);
     }

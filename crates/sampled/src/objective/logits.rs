@@ -17,8 +17,8 @@ pub struct Logits {
 }
 
 impl Logits {
-    /// `z = w . h + b` for targets and negatives. One gather of the weight rows serves both, so that its gradient is
-    /// scattered into one `[V, D]`, not two.
+    /// `z = w . h + b` for targets and negatives. One gather of the weight rows serves both, so
+    /// that its gradient is scattered into one `[V, D]`, not two.
     ///
     /// # Errors
     /// Shapes that do not fit.
@@ -73,8 +73,8 @@ impl Logits {
         })
     }
 
-    /// Gives the masked negatives, `[N, S]`, a logit so low that their weight is exactly zero. It is finite: an infinite one
-    /// turns to NaN as soon as something multiplies it by zero.
+    /// Gives the masked negatives, `[N, S]`, a logit so low that their weight is exactly zero. It
+    /// is finite: an infinite one turns to NaN as soon as something multiplies it by zero.
     ///
     /// # Errors
     /// Shapes that do not fit.
@@ -92,8 +92,8 @@ impl Logits {
     }
 }
 
-/// The negatives that rows leave out, `[N, S]`, bool: accidental hits where they are removed, and in-batch always the
-/// row's own target.
+/// The negatives that rows leave out, `[N, S]`, bool: accidental hits where they are removed, and
+/// in-batch always the row's own target.
 ///
 /// # Errors
 /// Shapes that do not fit.

@@ -1,8 +1,9 @@
 //! Objectives: the loss of each row from the logits of its target and of its negatives.
 //!
-//! All of them see the same logits `z = w . h + b` of the target and of `S` negatives ([`logits`]) and differ in what they
-//! make of them. An accidental hit is a negative that is the row's target; where hits are removed it has the weight zero. What that
-//! does to the optimum differs, and each objective says it.
+//! All of them see the same logits `z = w . h + b` of the target and of `S` negatives ([`logits`])
+//! and differ in what they make of them. An accidental hit is a negative that is the row's target;
+//! where hits are removed it has the weight zero. What that does to the optimum differs, and each
+//! objective says it.
 
 pub mod logits;
 pub mod nce;
@@ -24,11 +25,13 @@ pub enum Objective {
     /// Softmax over the target and its negatives, logits corrected by the log expected count.
     #[default]
     SampledSoftmax,
-    /// Noise-contrastive estimation: is a class the target or noise, logits corrected by the log expected count.
+    /// Noise-contrastive estimation: is a class the target or noise, logits corrected by the log
+    /// expected count.
     Nce,
     /// The same question without the correction, as word2vec asks it.
     NegativeSampling,
-    /// The pairwise bound: the target against each negative, weighed by one over its expected count.
+    /// The pairwise bound: the target against each negative, weighed by one over its expected
+    /// count.
     OneVsEach,
 }
 
@@ -85,11 +88,12 @@ impl Scored<'_> {
     }
 }
 
-/// Loss of each row, `[N]`, for given negatives: the whole computation of [`crate::Sampled`]'s training loss but for the
-/// drawing and the reduction.
+/// Loss of each row, `[N]`, for given negatives: the whole computation of [`crate::Sampled`]'s
+/// training loss but for the drawing and the reduction.
 ///
-/// Reads `N + S` rows of the weight (`N + N S` where every row has its own negatives, `N` in-batch); the gradient of the
-/// weight is zero in all others. In half precision the objective is computed in f32 from the product.
+/// Reads `N + S` rows of the weight (`N + N S` where every row has its own negatives, `N`
+/// in-batch); the gradient of the weight is zero in all others. In half precision the objective is
+/// computed in f32 from the product.
 ///
 /// ```
 /// use lexmax_sampled::objective::{Scored, loss_rows};
@@ -110,8 +114,8 @@ impl Scored<'_> {
 /// ```
 ///
 /// # Errors
-/// Shapes that do not fit; targets or negatives that are no classes of the weight; expected counts that are not finite numbers
-/// above zero.
+/// Shapes that do not fit; targets or negatives that are no classes of the weight; expected counts
+/// that are not finite numbers above zero.
 pub fn loss_rows(
     objective: Objective,
     scored: &Scored<'_>,

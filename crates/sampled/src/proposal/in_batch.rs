@@ -4,13 +4,13 @@ use lexmax_output::WordCounts;
 
 use super::entry;
 
-/// The other targets of the batch as negatives. They cost no draw and no extra rows of the weight; each is as probable as
-/// its class is in training, which the expected count corrects (Yi et al. 2019, "Sampling-Bias-Corrected Neural Modeling
-/// for Large Corpus Item Recommendations", RecSys).
+/// The other targets of the batch as negatives. They cost no draw and no extra rows of the weight;
+/// each is as probable as its class is in training, which the expected count corrects (Yi et al.
+/// 2019, "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys).
 ///
-/// `q_c = (n_c + 1) / (sum_j n_j + V)` from training counts `n`: add-one, so a target that training never saw has a
-/// correction too. Row `i` has the targets of the `N - 1` other rows; each class is expected `(N - 1) q_c` times. A batch
-/// of one row has no negatives: its sampled softmax is zero.
+/// `q_c = (n_c + 1) / (sum_j n_j + V)` from training counts `n`: add-one, so a target that training
+/// never saw has a correction too. Row `i` has the targets of the `N - 1` other rows; each class is
+/// expected `(N - 1) q_c` times. A batch of one row has no negatives: its sampled softmax is zero.
 ///
 /// ```
 /// use lexmax_output::WordCounts;

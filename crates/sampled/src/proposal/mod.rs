@@ -1,7 +1,9 @@
-//! Distributions that negatives are drawn from, each with the probability `q` that it declares for every class.
+//! Distributions that negatives are drawn from, each with the probability `q` that it declares for
+//! every class.
 //!
-//! Contract: `q_c > 0` for every class (a target with `q = 0` would have the logarithm of zero in its loss), the `q` sum
-//! to 1, and draws follow exactly them. [`crate::Sampler::new`] refuses a proposal that declares another `q`.
+//! Contract: `q_c > 0` for every class (a target with `q = 0` would have the logarithm of zero in
+//! its loss), the `q` sum to 1, and draws follow exactly them. [`crate::Sampler::new`] refuses a
+//! proposal that declares another `q`.
 
 mod in_batch;
 mod log_uniform;

@@ -9,11 +9,13 @@ use super::{Proposal, entry};
 
 /// Training counts with an exponent: `q_c = (n_c + 1)^alpha / sum_j (n_j + 1)^alpha`.
 ///
-/// The added one keeps `q` of a class that training never saw above zero, so it may be a target. `alpha = 0` is the
-/// uniform distribution, `alpha = 1` the (add-one) frequencies, `alpha = 0.75` the noise of word2vec (Mikolov et al.
-/// 2013, "Distributed Representations of Words and Phrases and their Compositionality", arXiv 1310.4546).
+/// The added one keeps `q` of a class that training never saw above zero, so it may be a target.
+/// `alpha = 0` is the uniform distribution, `alpha = 1` the (add-one) frequencies, `alpha = 0.75`
+/// the noise of word2vec (Mikolov et al. 2013, "Distributed Representations of Words and Phrases
+/// and their Compositionality", arXiv 1310.4546).
 ///
-/// Drawn from an alias table (Walker 1977): two random numbers a draw, `V` numbers of memory three times.
+/// Drawn from an alias table (Walker 1977): two random numbers a draw, `V` numbers of memory three
+/// times.
 ///
 /// ```
 /// use lexmax_output::WordCounts;

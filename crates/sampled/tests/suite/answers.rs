@@ -1,5 +1,5 @@
-//! What negative sampling answers: its logits and the expected counts that its optimum lacks, for every way of drawing, at the
-//! start and in half precision.
+//! What negative sampling answers: its logits and the expected counts that its optimum lacks, for
+//! every way of drawing, at the start and in half precision.
 
 use lexmax_kernels::seed::generator;
 use lexmax_output::fused::Compute;

@@ -1,5 +1,5 @@
-//! What the layer answers is the distribution that its objective trains: at the objective's optimum the exact perplexity is
-//! that of the data.
+//! What the layer answers is the distribution that its objective trains: at the objective's optimum
+//! the exact perplexity is that of the data.
 
 use lexmax_kernels::seed::generator;
 use lexmax_output::{BuildContext, OutputLayer, WordCounts};
@@ -8,8 +8,8 @@ use tch::{Device, Kind, Tensor, nn};
 
 const V: i64 = 12;
 
-/// Hidden states of zero: only the bias learns, and its optimum is known. Mean exact nats after training, and those of the
-/// unigram distribution itself.
+/// Hidden states of zero: only the bias learns, and its optimum is known. Mean exact nats after
+/// training, and those of the unigram distribution itself.
 fn trained(objective: Objective, steps: u64) -> (f64, f64) {
     let counts: Vec<u64> = (0..V as u64).map(|id| 400 / (id + 1)).collect();
     let words = WordCounts::new(counts.clone()).unwrap();

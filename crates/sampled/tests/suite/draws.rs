@@ -1,4 +1,5 @@
-//! Draws follow the distribution that the proposal declares; unique draws follow their expected counts.
+//! Draws follow the distribution that the proposal declares; unique draws follow their expected
+//! counts.
 
 use lexmax_kernels::seed::generator;
 use lexmax_sampled::proposal::{InBatch, LogUniform, Uniform, Unigram};
@@ -7,8 +8,8 @@ use rand::RngExt;
 
 use crate::fixture::counts;
 
-/// How far observed counts are from the declared probabilities, in standard deviations: the worse of Pearson's
-/// chi-square over all classes and the z-scores of classes 0 to 5.
+/// How far observed counts are from the declared probabilities, in standard deviations: the worse
+/// of Pearson's chi-square over all classes and the z-scores of classes 0 to 5.
 pub fn deviation(observed: &[f64], declared: impl Fn(i64) -> f64) -> f64 {
     let n: f64 = observed.iter().sum();
     let expected: Vec<f64> = (0..observed.len()).map(|id| n * declared(id as i64)).collect();
@@ -98,7 +99,8 @@ fn unique_draws_include_a_class_as_often_as_expected() {
                 });
             }
             for id in 0..60 {
-                // The count given T is an approximation (T knows something of the set), so a margin beside the noise.
+                // The count given T is an approximation (T knows something of the set), so a margin
+                // beside the noise.
                 let (got, want): (f64, f64) = (included[id], expected[id]);
                 let noise = 4.5 * (want * (1.0 - want) / rounds as f64).sqrt();
                 assert!(

@@ -1,4 +1,5 @@
-//! The sampled softmax as an estimator: the mean of its gradients tends to the gradient of the full softmax.
+//! The sampled softmax as an estimator: the mean of its gradients tends to the gradient of the full
+//! softmax.
 
 use lexmax_kernels::seed::generator;
 use lexmax_output::{BuildContext, OutputLayer, WordCounts};
@@ -14,7 +15,8 @@ use crate::fixture::{Given, normal};
 const V: i64 = 12;
 /// A class of probability 0.2, which draws with replacement hold many times.
 const TARGET: i64 = 4;
-/// Rows of one batch, all alike: with negatives of its own for each row, its mean gradient is a mean of estimates.
+/// Rows of one batch, all alike: with negatives of its own for each row, its mean gradient is a
+/// mean of estimates.
 const ROWS: i64 = 4000;
 
 fn weight() -> Tensor {
@@ -69,7 +71,8 @@ fn the_gradient_tends_to_the_full_one() {
         for remove_accidental_hits in [true, false] {
             for (unique, grid) in [(false, [3, 30, 150]), (true, [3, 8, 12])] {
                 if unique && !remove_accidental_hits {
-                    continue; // A target that is there twice is not the full softmax, however many are drawn.
+                    // A target that is there twice is not the full softmax, however many are drawn.
+                    continue;
                 }
                 let biases = grid.map(|samples| {
                     let samples = Some(samples);
@@ -130,13 +133,14 @@ fn a20_02_log_q_sign() {
     assert!(!tends_to_full(&wrong_sign), "the check does not see a wrong sign: {wrong_sign:?}");
     let uncorrected = biases_with(|_, _| 0.0, |_, _| 0.0);
     assert!(!tends_to_full(&uncorrected), "the check does not see a missing correction: {uncorrected:?}");
-    // What the target would be given if hits were kept: with hits removed its weight falls to zero as S grows.
+    // What the target would be given if hits were kept: with hits removed its weight falls to zero
+    // as S grows.
     let target_counted_often = biases_with(drawn, drawn);
     assert!(!tends_to_full(&target_counted_often), "{target_counted_often:?}");
 }
 
-/// With `q = softmax(z)` and hits kept, all corrected logits of a row are equal: the mean gradient is `S / (S + 1)` times
-/// the full one, for any `S`, so its direction has no bias.
+/// With `q = softmax(z)` and hits kept, all corrected logits of a row are equal: the mean gradient
+/// is `S / (S + 1)` times the full one, for any `S`, so its direction has no bias.
 #[test]
 fn the_exact_softmax_as_proposal_has_no_bias() {
     let probs = hidden_row().linear(&weight(), None::<&Tensor>).softmax(-1, None).view([-1]);

@@ -1,5 +1,6 @@
-//! NCE, negative sampling and one-vs-each as estimators: the mean of their gradients over draws is the gradient of the
-//! expected loss, `log(1 + exp(-u_y)) + sum_c E_c log(1 + exp(u_c))` and `sum_c log(1 + exp(z_c - z_y))`.
+//! NCE, negative sampling and one-vs-each as estimators: the mean of their gradients over draws is
+//! the gradient of the expected loss, `log(1 + exp(-u_y)) + sum_c E_c log(1 + exp(u_c))` and
+//! `sum_c log(1 + exp(z_c - z_y))`.
 
 use lexmax_kernels::seed::generator;
 use lexmax_output::{BuildContext, OutputLayer};
@@ -12,7 +13,8 @@ use crate::fixture::normal;
 const V: i64 = 12;
 /// A class of probability 0.09, so that there are hits.
 const TARGET: i64 = 4;
-/// Rows of one batch, all alike, each with negatives of its own: the mean gradient is a mean of as many estimates.
+/// Rows of one batch, all alike, each with negatives of its own: the mean gradient is a mean of as
+/// many estimates.
 const ROWS: i64 = 8000;
 
 const OBJECTIVES: [Objective; 3] = [Objective::Nce, Objective::NegativeSampling, Objective::OneVsEach];
@@ -88,7 +90,8 @@ fn with_replacement_the_mean_gradient_is_the_expected_one() {
                 };
                 let name = format!("{objective:?}, removed {remove}, S = {samples}");
                 assert!(of(1.0) < 0.03, "{name}: {}", of(1.0));
-                // One-vs-each divides by the count that it expects, so no factor is in its expectation.
+                // One-vs-each divides by the count that it expects, so no factor is in its
+                // expectation.
                 assert!(
                     objective == Objective::OneVsEach || of(1.3) > 0.05,
                     "{name}: the check sees nothing"
@@ -109,8 +112,8 @@ fn with_all_classes_every_gradient_is_the_expected_one() {
     }
 }
 
-/// Expected counts of unique draws are an approximation: NCE and negative sampling hardly notice, one-vs-each, which divides by
-/// them, does.
+/// Expected counts of unique draws are an approximation: NCE and negative sampling hardly notice,
+/// one-vs-each, which divides by them, does.
 #[test]
 fn with_unique_draws_one_vs_each_has_a_bias() {
     let proposal = LogUniform::new(V).unwrap();

@@ -22,7 +22,8 @@ pub fn normal(name: &str, shape: &[i64], scale: f64) -> Tensor {
     lexmax_conformance::normal(&mut generator(11, name, 0), shape, scale)
 }
 
-/// A layer, its variables and a batch with a repeated target, the most frequent class and one that was never seen.
+/// A layer, its variables and a batch with a repeated target, the most frequent class and one that
+/// was never seen.
 pub struct Fixture {
     pub layer: Sampled,
     pub store: nn::VarStore,

@@ -1,5 +1,6 @@
-//! Where each objective leads: at its documented optimum the gradient of its expected loss is zero, and what the layer
-//! answers there is the distribution of the data. Nothing is drawn: sets are all classes, or listed with their probabilities.
+//! Where each objective leads: at its documented optimum the gradient of its expected loss is zero,
+//! and what the layer answers there is the distribution of the data. Nothing is drawn: sets are all
+//! classes, or listed with their probabilities.
 
 use lexmax_kernels::seed::generator;
 use lexmax_output::fused::Compute;
@@ -27,8 +28,9 @@ pub fn largest(numbers: &Tensor) -> f64 {
     numbers.abs().max().double_value(&[])
 }
 
-/// The expected loss over targets from [`P`] and negatives with replacement from [`Q`], as a function of the logits: every
-/// multiset of `S` draws with its probability, counted as the layer counts.
+/// The expected loss over targets from [`P`] and negatives with replacement from [`Q`], as a
+/// function of the logits: every multiset of `S` draws with its probability, counted as the layer
+/// counts.
 struct Exact {
     objective: Objective,
     remove: bool,
@@ -136,7 +138,8 @@ fn with_replacement_the_optimum_is_the_documented_one() {
     }
 }
 
-/// The counts that depart from TensorFlow's: `1 - (1 - q)^S` of a target that is in the softmax once.
+/// The counts that depart from TensorFlow's: `1 - (1 - q)^S` of a target that is in the softmax
+/// once.
 #[test]
 fn sampled_softmax_without_hits_is_close_to_the_data_and_tensorflows_counts_are_not() {
     for samples in [2, 4] {

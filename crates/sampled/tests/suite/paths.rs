@@ -1,4 +1,5 @@
-//! The fused path against the reference one under every option of the layer, and the layout of its gradients.
+//! The fused path against the reference one under every option of the layer, and the layout of its
+//! gradients.
 
 use lexmax_conformance::dense_gradient;
 use lexmax_kernels::seed::generator;
@@ -90,7 +91,8 @@ fn all_configs() -> Vec<SampledConfig> {
 
 #[test]
 fn both_paths_agree_under_every_option() {
-    // The tensors are tiny: handing them to threads costs more than the work. (The kernel's own tests vary the threads.)
+    // The tensors are tiny: handing them to threads costs more than the work. (The kernel's own
+    // tests vary the threads.)
     tch::set_num_threads(1);
     for config in all_configs() {
         for (kind, allowed) in [(Kind::Double, 1e-13), (Kind::Float, 3e-5)] {

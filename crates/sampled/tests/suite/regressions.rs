@@ -1,5 +1,5 @@
-//! Defects that other libraries had. Each test names its row in `docs/DEFECTS.md`, and shows that the defect
-//! would be seen. Row 2 (the sign of the correction) is in [`crate::estimator`].
+//! Defects that other libraries had. Each test names its row in `docs/DEFECTS.md`, and shows that
+//! the defect would be seen. Row 2 (the sign of the correction) is in [`crate::estimator`].
 
 use lexmax_kernels::seed::{Generator, generator};
 use lexmax_output::{LossOptions, OutputLayer};
@@ -94,7 +94,8 @@ fn a20_04_removed_hits_stay_finite() {
             );
         }
     }
-    // Smoothing would multiply masked logits by a share; it is refused, and the masked logits survive a product by zero.
+    // Smoothing would multiply masked logits by a share; it is refused, and the masked logits
+    // survive a product by zero.
     let smoothing = LossOptions { label_smoothing: 0.1, ..LossOptions::default() };
     let error =
         Fixture::of_kind(&SampledConfig { loss: smoothing, ..SampledConfig::default() }, Kind::Double).err();
@@ -222,7 +223,8 @@ fn a20_20_cost_counts_the_sampled_rows() {
     let cost = |config: &SampledConfig| Fixture::new(config).layer.cost(100);
     let base = SampledConfig { samples: Some(4), ..SampledConfig::default() };
     let (d, v) = (D as f64, V as f64);
-    // Forward, then two products of gradients: 100 targets and 100 x 4 negatives, 2 D operations each.
+    // Forward, then two products of gradients: 100 targets and 100 x 4 negatives, 2 D operations
+    // each.
     assert_eq!(cost(&base).train.flops, 3.0 * (100.0 + 400.0) * 2.0 * d);
     assert_eq!(cost(&base).eval.flops, 100.0 * v * 2.0 * d);
     assert_eq!(cost(&base).parameters, (V * D + V) as u64);

@@ -37,7 +37,8 @@ fn a_few_steps_lower_the_loss_and_the_exact_one() {
             let (first, last) = (mean(&losses[..5]), mean(&losses[55..]));
             assert!(last < 0.7 * first, "{objective:?} {proposal:?}: {first} to {last}");
             let after = exact_nll(&fixture);
-            // In-batch never pushes down classes outside the batch, so only its own loss must fall that far.
+            // In-batch never pushes down classes outside the batch, so only its own loss must fall
+            // that far.
             assert!(
                 after < if drawn { 0.7 * before } else { before },
                 "{objective:?} {proposal:?}: {before} to {after}"
