@@ -34,10 +34,18 @@ impl Libtorch {
     /// # Errors
     /// No libtorch is there, or LIBTORCH_USE_PYTORCH is set and the active Python has no PyTorch.
     pub fn find() -> Result<Self, BuildError> {
-        let variable = |name: &str| {
+        Self::named_by(|name| {
             println!("cargo::rerun-if-env-changed={name}");
             std::env::var_os(name)
-        };
+        })
+    }
+
+    /// Finds the libtorch that the variables name, read through `variable`: the search of
+    /// [`Libtorch::find`] for programs that are no build script.
+    ///
+    /// # Errors
+    /// As [`Libtorch::find`].
+    pub fn named_by(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, BuildError> {
         Self::search(&variable, &ask_python, Path::new("/usr"))
     }
 

@@ -36,7 +36,7 @@ pub fn state(folder: &Path) -> Result<State> {
     if empty || folder.symlink_metadata().is_err() {
         return Ok(State::Missing);
     }
-    require_usable(folder, folder, false).with_context(|| {
+    require_usable(&folder.join("include"), &folder.join("lib"), false).with_context(|| {
         let shown = folder.display();
         format!(
             "`{shown}` was not made by `cargo xtask libtorch`; expected a folder that is missing or empty"
@@ -58,22 +58,22 @@ fn compare(folder: &Path, list: &str) -> Result<State> {
         let found = fs::metadata(folder.join(path)).with_context(|| path.clone())?.len();
         ensure!(found == *expected, "{path} has {found} bytes, expected {expected}");
     }
-    require_usable(folder, folder, false)?;
+    require_usable(&folder.join("include"), &folder.join("lib"), false)?;
     let size = megabytes(sizes.values().sum());
     Ok(State::Whole(format!("{} files, {size:.0} MB; every size is right", sizes.len())))
 }
 
 /// Looks at a libtorch, so that a wrong folder is told here and not by a linker minutes later.
-/// `include` and `lib` are the folders that have `include/` and `lib/`.
+/// `include` and `lib` are the folders of the headers and of the libraries.
 pub fn require_usable(include: &Path, lib: &Path, any_version: bool) -> Result<()> {
-    let header = include.join("include/torch/csrc/api/include/torch/torch.h");
+    let header = include.join("torch/csrc/api/include/torch/torch.h");
     ensure!(header.is_file(), "no libtorch {VERSION}: there is no `{}`", header.display());
     let names = ["libtorch_cpu.so", "libtorch_cpu.dylib", "torch_cpu.lib", "libtorch_cpu.a"];
-    if !names.iter().any(|name| lib.join("lib").join(name).is_file()) {
-        bail!("no libtorch {VERSION}: there is no libtorch_cpu in `{}`", lib.join("lib").display());
+    if !names.iter().any(|name| lib.join(name).is_file()) {
+        bail!("no libtorch {VERSION}: there is no libtorch_cpu in `{}`", lib.display());
     }
     // Without the local part: `2.13.0+cpu` is 2.13.0. A PyTorch of Python has no such file.
-    let text = fs::read_to_string(lib.join("build-version")).unwrap_or_else(|_| VERSION.to_owned());
+    let text = fs::read_to_string(lib.join("../build-version")).unwrap_or_else(|_| VERSION.to_owned());
     let version = text.trim().split('+').next().unwrap_or_default();
     ensure!(
         any_version || version == VERSION,
@@ -140,6 +140,6 @@ mod tests {
         usable(dir);
         write(dir, "build-version", "2.11.0");
         assert!(format!("{:#}", state(dir).unwrap_err()).contains("2.11.0, expected 2.13.0"));
-        assert!(require_usable(dir, dir, true).is_ok());
+        assert!(require_usable(&dir.join("include"), &dir.join("lib"), true).is_ok());
     }
 }

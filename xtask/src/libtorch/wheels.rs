@@ -3,16 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use super::{VERSION, megabytes};
+use super::VERSION;
 use crate::step;
 
 /// Downloads the wheels into `dest`; pip's temporary files go there too, to be on the same disk.
 pub fn download(dest: &Path) -> Result<Vec<PathBuf>> {
-    let start = Instant::now();
     let python = python_with_pip(&["python3", "python"])?;
     let mut pip = Command::new(python);
     pip.args(["-m", "pip", "download", "--no-deps", "--dest"]).arg(dest).env("TMPDIR", dest);
@@ -30,17 +28,9 @@ pub fn download(dest: &Path) -> Result<Vec<PathBuf>> {
              certificates. Is the package index in reach?"
         )
     })?;
-    let (mut wheels, mut bytes) = (Vec::new(), 0);
-    for entry in fs::read_dir(dest).with_context(|| format!("cannot read `{}`", dest.display()))? {
-        let entry = entry?;
-        bytes += entry.metadata()?.len();
-        wheels.push(entry.path());
-    }
-    wheels.retain(|path| path.extension().is_some_and(|extension| extension == "whl"));
-    let (size, time) = (megabytes(bytes), start.elapsed());
-    let speed = size / time.as_secs_f64().max(1e-3);
-    eprintln!("    {} wheels, {size:.1} MB in {time:.1?} ({speed:.1} MB/s)", wheels.len());
-    Ok(wheels)
+    let entries = fs::read_dir(dest).with_context(|| format!("cannot read `{}`", dest.display()))?;
+    let files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    Ok(files.into_iter().filter(|path| path.extension().is_some_and(|it| it == "whl")).collect())
 }
 
 /// The first of `names` that starts as a Python with pip.
