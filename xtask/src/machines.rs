@@ -1,10 +1,11 @@
 //! Checks that stand in for other machines: fewer vector instructions, other numbers of threads,
 //! another architecture.
 
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use crate::step;
 
@@ -13,26 +14,50 @@ const AARCH64: &str = "aarch64-unknown-linux-gnu";
 /// Runs the kernels' suite at every level of vector instructions that this processor has, and with
 /// 1 and 3 threads the layers that use the kernels most.
 pub fn levels(root: &Path) -> Result<()> {
+    let programs = test_programs(root)?;
     for level in available_levels() {
-        eprintln!("    LEXMAX_LEVEL={level}");
-        let mut command = step::cargo(root);
-        command.env("LEXMAX_LEVEL", level);
-        step::run(command.args(["test", "--quiet", "--package", "lexmax-kernels", "--tests"]))?;
+        run(&programs, &["kernels"], ("LEXMAX_LEVEL", level))?;
     }
     for threads in ["1", "3"] {
-        eprintln!("    OMP_NUM_THREADS={threads}");
-        let mut command = step::cargo(root);
-        command.env("OMP_NUM_THREADS", threads);
-        step::run(command.args([
-            "test",
-            "--quiet",
-            "--package",
-            "lexmax-full",
-            "--package",
-            "lexmax-output",
-        ]))?;
+        run(&programs, &["full", "output"], ("OMP_NUM_THREADS", threads))?;
     }
     Ok(())
+}
+
+/// Runs the test programs of these crates, each in the folder of its crate, with a variable set.
+fn run(programs: &[Program], crates: &[&str], (name, value): (&str, &str)) -> Result<()> {
+    eprintln!("    {name}={value}");
+    for Program { folder, executable } in programs {
+        if crates.iter().any(|name| folder.ends_with(format!("crates/{name}"))) {
+            step::run(Command::new(executable).arg("--quiet").current_dir(folder).env(name, value))?;
+        }
+    }
+    Ok(())
+}
+
+/// A test program that cargo built, and the folder of its package.
+struct Program {
+    folder: PathBuf,
+    executable: PathBuf,
+}
+
+/// The programs of the whole suite: a choice of packages would build their dependencies anew, with
+/// fewer features.
+fn test_programs(root: &Path) -> Result<Vec<Program>> {
+    let mut command = step::cargo(root);
+    command.args(["test", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"]);
+    let output = command.stderr(Stdio::inherit()).output().context("cannot start `cargo test`")?;
+    ensure!(output.status.success(), "`cargo test --no-run` ended with {}", output.status);
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let messages = messages.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+    let program = |message: &Value| {
+        let folder = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
+        Some(Program { folder, executable: message["executable"].as_str()?.into() })
+    };
+    let programs: Vec<_> =
+        messages.iter().filter(|message| message["profile"]["test"] == true).filter_map(program).collect();
+    ensure!(!programs.is_empty(), "`cargo test --no-run` names no test program");
+    Ok(programs)
 }
 
 /// The levels by the names that lexmax-kernels gives them, slowest first.
@@ -61,16 +86,9 @@ pub fn aarch64(root: &Path) -> Result<()> {
     }
     let mut command = step::cargo(root);
     command.args(["check", "--target", AARCH64, "--lib"]);
-    command.args([
-        "--package",
-        "lexmax-kernels",
-        "--package",
-        "lexmax-corpus",
-        "--package",
-        "lexmax-records",
-    ]);
+    command.args(["--package=lexmax-kernels", "--package=lexmax-corpus", "--package=lexmax-records"]);
     if step::answers("aarch64-linux-gnu-gcc", &["--version"]) {
-        command.args(["--package", "lexmax-report"]);
+        command.arg("--package=lexmax-report");
     } else {
         // A check links nothing, so the compiler of this machine serves for C, though not for the
         // assembler in dependencies of the report.

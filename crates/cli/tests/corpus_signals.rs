@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,16 @@ fn wait_until_building(project: &Project) {
 fn signal(process: &Child, name: &str) {
     let kill = Command::new("kill").args(["-s", name, &process.id().to_string()]).status().unwrap();
     assert!(kill.success());
+}
+
+/// Reads what a build says until it waits for another one; gives the text so far.
+fn read_until_waiting(process: &mut Child) -> String {
+    let mut err = String::new();
+    let mut lines = BufReader::new(process.stderr.as_mut().unwrap());
+    while !err.contains("another process is making it") {
+        assert!(lines.read_line(&mut err).unwrap() > 0, "it never waited: {err}");
+    }
+    err
 }
 
 fn interrupted_by(name: &str, status: i32) {
@@ -81,8 +92,8 @@ fn build_that_waits_goes_on_when_the_first_is_killed() {
     let project = Project::new(SMALL);
     let mut first = start(&project, &ENDLESS);
     wait_until_building(&project);
-    let second = start(&project, &FEW);
-    std::thread::sleep(Duration::from_millis(300));
+    let mut second = start(&project, &FEW);
+    read_until_waiting(&mut second);
     signal(&first, "KILL");
     first.wait().unwrap();
     let output = second.wait_with_output().unwrap();
@@ -96,12 +107,12 @@ fn build_that_waits_can_be_ended() {
     let project = Project::new(SMALL);
     let mut first = start(&project, &ENDLESS);
     wait_until_building(&project);
-    let second = start(&project, &FEW);
-    std::thread::sleep(Duration::from_millis(700));
+    let mut second = start(&project, &FEW);
+    read_until_waiting(&mut second);
     signal(&second, "TERM");
     let output = second.wait_with_output().unwrap();
     let err = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(143) && err.contains("another process is making it"), "{err}");
+    assert_eq!(output.status.code(), Some(143), "{err}");
     assert!(project.path("data/.big.lexmax.tmp/corpus").exists(), "the first build lost its folder");
     signal(&first, "TERM");
     first.wait().unwrap();
