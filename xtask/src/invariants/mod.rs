@@ -1,5 +1,5 @@
 //! The invariants of ARCHITECTURE.md that a program can see in the source tree. Each file here
-//! holds one kind and tells a violation in one line: where, what, and what was expected.
+//! holds one of them and prints a violation in one line: place, finding, and expectation.
 
 mod dependencies;
 mod files;
