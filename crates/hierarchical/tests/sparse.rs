@@ -110,7 +110,7 @@ fn layouts_and_paths_agree() {
 }
 
 #[test]
-fn gradients_of_two_batches_add_up_and_a_kept_graph_repeats_them() {
+fn gradients_of_two_batches_add_up_and_a_kept_graph_repeats() {
     for tree in TREES {
         let mut made = make_in(
             Kind::Double,

@@ -83,8 +83,11 @@ fn main() {
         let upstream = Upstream::Same(1.0 / rows as f64);
         loss_and_gradients(linear, &targets, &options, upstream, wanted, workspace).unwrap()
     };
-    let new =
-        || GradientBuffers { hidden: vec![0.0; hidden.len()], weight: vec![0.0; weight.len()], bias: vec![0.0; vocab] };
+    let new = || GradientBuffers {
+        hidden: vec![0.0; hidden.len()],
+        weight: vec![0.0; weight.len()],
+        bias: vec![0.0; vocab],
+    };
     let (mut exact, mut made) = (new(), new());
     let losses = run(None, &mut exact, &mut workspace);
     let perplexity = (losses.loss.iter().sum::<f64>() / rows as f64).exp();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use lexmax_corpus::Split;
 use lexmax_records::CurvePoint;
 
-use super::{Event, MeanLoss, EVENT_INTERVAL, Observer, Trainer, Used};
+use super::{EVENT_INTERVAL, Event, MeanLoss, Observer, Trainer, Used};
 use crate::evaluate::{Score, Text, score};
 use crate::{LabError, Result};
 
