@@ -42,7 +42,7 @@ fn must<T>(result: anyhow::Result<T>) -> T {
 fn compare(criterion: &mut Criterion, task: Task) {
     lexmax_lab::allocator::keep_freed_memory();
     // Where the system does not tell, nothing is skipped for want of memory.
-    let room = lexmax_lab::machine::environment(None, 1, "cpu", "f32").memory_bytes.unwrap_or(u64::MAX);
+    let memory = lexmax_lab::machine::environment(None, 1, "cpu", "f32").memory_bytes.unwrap_or(u64::MAX);
     let mut group = criterion.benchmark_group(task.name());
     group.sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
     for sizes in sizes() {
@@ -64,13 +64,13 @@ fn compare(criterion: &mut Criterion, task: Task) {
             for (path, compute) in [("fused", Compute::Fastest), ("reference", Compute::Reference)] {
                 let id = BenchmarkId::new(format!("{} {path}", layer.name()), &label);
                 let needs = memory::plain_bytes(layer, sizes);
-                if compute == Compute::Reference && needs > room {
+                if compute == Compute::Reference && needs > memory {
                     eprintln!(
                         "skipped: {} {} {path} {label} takes about {} GiB, the machine has {}",
                         task.name(),
                         layer.name(),
                         needs >> 30,
-                        room >> 30
+                        memory >> 30
                     );
                     continue;
                 }

@@ -6,9 +6,9 @@ use anyhow::Result;
 
 /// A case is repeated at least so often, while its limit allows.
 const LEAST: usize = 7;
-/// And so often whatever the limit says: a median of fewer says nothing of their spread.
+/// Least repetitions whatever the limit says: a median of fewer says nothing of their spread.
 const LEAST_OF_ALL: usize = 3;
-/// And at most so often.
+/// Most repetitions.
 const MOST: usize = 300;
 /// The limit of a case, in budgets: a case whose repetitions take long ends there with fewer of
 /// them.

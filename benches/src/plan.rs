@@ -13,9 +13,9 @@ use crate::{Layer, Sizes, Task, Work};
 pub struct Case {
     /// The name that `cargo xtask peers --only` chooses by.
     pub group: String,
-    /// Who does it: `lexmax`, `pytorch` or `tensorflow`.
+    /// Package that runs the case: `lexmax`, `pytorch` or `tensorflow`.
     pub side: String,
-    /// How it is done, by the side's own name for it.
+    /// Variant, by the package's own name for it.
     pub variant: String,
     /// Work that is done.
     #[serde(flatten)]
@@ -186,12 +186,12 @@ mod tests {
     }
 
     #[test]
-    fn every_target_of_the_report_is_measured_and_no_case_runs_twice() {
+    fn plan_measures_every_target_and_no_case_twice() {
         let cases = cases(false);
         let lines: Vec<Line> = cases.iter().map(line).collect();
         let found = pairs(&lines);
-        let judged = found.iter().filter(|comparison| comparison.has_target()).count();
-        assert_eq!(judged, TARGETS.len() + GROWTH.len());
+        let measured = found.iter().filter(|comparison| comparison.has_target()).count();
+        assert_eq!(measured, TARGETS.len() + GROWTH.len());
         for (i, line) in lines.iter().enumerate() {
             assert!(!lines[..i].contains(line), "{line:?} twice");
         }

@@ -132,7 +132,7 @@ pub struct Work {
     /// Task of the layer.
     #[arg(long)]
     pub task: Task,
-    /// On which sizes.
+    /// Sizes of the case.
     #[command(flatten)]
     #[serde(flatten)]
     pub sizes: Sizes,

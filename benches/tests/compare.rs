@@ -72,7 +72,7 @@ fn the_plan_is_printed() {
 }
 
 #[test]
-fn what_cannot_be_timed_is_refused() {
+fn case_that_cannot_be_timed_is_refused() {
     let (well, _, error) = run("mos", "products", "train");
     assert!(!well && error.contains("--variant products") && error.contains("mos train"), "{error}");
     let (well, _, error) = run("full", "eager", "train");

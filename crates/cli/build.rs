@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-/// What the binary is made of.
+/// Paths whose last commit is the binary's.
 const SOURCES: [&str; 3] = ["crates", "Cargo.toml", "Cargo.lock"];
 
 fn main() {

@@ -72,14 +72,6 @@ enum Task {
     /// Run the kernels' tests under AddressSanitizer, where a nightly toolchain is installed.
     #[command(after_help = "Example: cargo xtask sanitize")]
     Sanitize,
-    /// Print every place that breaks the prose rule, also in packages that the check does not hold
-    /// to it yet.
-    #[command(after_help = "Examples:\n  cargo xtask prose\n  cargo xtask prose crates/kernels")]
-    Prose {
-        /// Only files below this folder, as written from the root of the workspace.
-        #[arg(value_name = "FOLDER", default_value = "")]
-        folder: String,
-    },
     /// Time lexmax beside PyTorch and TensorFlow on this machine.
     #[command(after_help = "Example: cargo xtask peers --quick")]
     Peers {
@@ -109,7 +101,6 @@ fn perform(task: Task) -> Result<()> {
         Task::Check { only } => check::check(&root, &only),
         Task::Fuzz { targets, seconds } => fuzz::fuzz(&root, &targets, seconds),
         Task::Sanitize => sanitize::sanitize(&root),
-        Task::Prose { folder } => invariants::print_prose(&root, &folder),
         Task::Peers { args } => peers(&root, &args),
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace;
 
-/// Where the property tests (proptest) read the seed of their cases.
+/// Environment variable from which the property tests (proptest) read the seed of their cases.
 const CASES_SEED: &str = "PROPTEST_RNG_SEED";
 
 /// Runs one step: prints its name, then how long it took; an error says which step failed, and ends

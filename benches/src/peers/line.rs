@@ -48,7 +48,7 @@ pub struct Line {
     /// Commit of the lexmax that the line was timed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// Why there is no result.
+    /// Error in place of a result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

@@ -1,5 +1,4 @@
-//! Which machine times: lines of one processor never stand beside those of another, so each has a
-//! folder of its own.
+//! Folder of the machine that times: lines of one processor never stand beside those of another.
 
 use lexmax_records::Environment;
 
@@ -50,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn another_processor_or_another_number_of_cores_is_another_folder() {
+    fn folder_differs_by_processor_instructions_and_cores() {
         let one = folder_of("A 1", "avx2", 2);
         for other in [folder_of("A 2", "avx2", 2), folder_of("A 1", "avx512", 2), folder_of("A 1", "avx2", 4)]
         {

@@ -1,4 +1,4 @@
-//! Which lines are set against each other, and how the targets are met.
+//! Pairs of lines that are compared, and the targets that they meet.
 
 use lexmax_report::parts::whole;
 
@@ -47,7 +47,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Whether a line is what lexmax is judged by.
+/// Whether a line is a case that lexmax is measured against.
 fn is_ours(line: &Line) -> bool {
     line.side == "lexmax" && line.variant == "fused"
 }

@@ -1,4 +1,4 @@
-//! The targets that lexmax is judged by: ratios of medians and extra memory, at the sizes of
+//! Targets that lexmax is measured against: ratios of medians and extra memory, at the sizes of
 //! [`crate::plan`].
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -6,7 +6,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 /// A limit on the extra memory of lexmax.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum MemoryLimit {
-    /// In bytes.
+    /// Limit in bytes.
     Bytes(f64),
     /// Share of the other's.
     Share(f64),

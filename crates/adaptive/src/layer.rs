@@ -69,7 +69,7 @@ pub struct Adaptive {
     pub(crate) loss: Loss,
     pub(crate) head_weight: Tensor,
     pub(crate) head_bias: Option<Tensor>,
-    /// Where the fused kernels are taken.
+    /// Fused kernels; `None` on the reference path.
     pub(crate) fused: Option<Fused>,
     /// Expected share of the targets in each cluster, for the cost.
     shares: Vec<f64>,
@@ -99,7 +99,7 @@ impl Adaptive {
         Ok(Self { partition, tails, loss, head_weight, head_bias, fused, shares })
     }
 
-    /// What the fused path reads of the layer.
+    /// Parameters and partition that the fused path reads.
     fn parts(&self) -> Parts<'_> {
         Parts {
             partition: &self.partition,

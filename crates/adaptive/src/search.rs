@@ -65,8 +65,9 @@ impl Adaptive {
         Ok((words, head.f_narrow(1, shortlist, clusters)?))
     }
 
-    /// The same by one sweep: among the best `k + m` entries of the head are the best `k` words,
-    /// and the sweep's normaliser makes log-probabilities of the clusters' logits.
+    /// Best words and cluster log-probabilities of the head by one sweep: among its best `k + m`
+    /// entries are the best `k` words, and the sweep's normaliser makes log-probabilities of the
+    /// clusters' logits.
     fn best_of_head_fused(&self, hidden: &Tensor, k: i64, scratch: &Scratch) -> Result<(TopK, Tensor)> {
         let (shortlist, clusters) = (self.partition.shortlist, self.tails.len() as i64);
         let entries = (k + clusters).min(shortlist + clusters);

@@ -165,7 +165,7 @@ fn a20_16_widths_are_never_below_one() {
     assert!(!fits(&quotients.collect::<Vec<_>>()));
 }
 
-/// Row 17: half precision met a buffer of another element type.
+/// Row 17: half precision met a buffer of another dtype.
 #[test]
 fn a20_17_every_element_type_trains() {
     let targets = [0_i64, 4, 8, 17, 13];
@@ -189,7 +189,7 @@ fn a20_17_every_element_type_trains() {
             assert!(error.double_value(&[]) <= 32.0 * roundoff * scale.double_value(&[]), "{kind:?}");
         }
     }
-    // The defect: an accumulator of a fixed element type, which libtorch refuses.
+    // The defect: an accumulator of a fixed dtype, which libtorch refuses.
     let accumulator = Tensor::zeros([5], (Kind::Float, Device::Cpu));
     let rows = hidden.to_kind(Kind::BFloat16).select(1, 0);
     let index = Tensor::arange(5, (Kind::Int64, Device::Cpu));

@@ -1,11 +1,12 @@
-//! What a function sees of the call: inputs, gradients, and the tensors it saves in between.
+//! Contexts of a function's forward and backward pass: inputs, gradients, and the tensors saved in
+//! between.
 
 use tch::Tensor;
 
 use crate::AutogradError;
 use crate::ffi::Call;
 
-/// The call, as `forward` sees it.
+/// Context of a forward pass.
 pub struct ForwardContext<'a> {
     pub(crate) inputs: &'a [Option<&'a Tensor>],
     pub(crate) recording: bool,
@@ -15,7 +16,7 @@ pub struct ForwardContext<'a> {
 }
 
 impl<'a> ForwardContext<'a> {
-    /// How many inputs `apply` was given, undefined ones included.
+    /// Number of inputs of `apply`, undefined ones included.
     pub fn n_inputs(&self) -> usize {
         self.inputs.len()
     }
@@ -55,7 +56,7 @@ impl<'a> ForwardContext<'a> {
         self.n_saved - 1
     }
 
-    /// Declares that an output has no gradient though its kind could have one. It never requires
+    /// Declares that an output has no gradient though its dtype could have one. It never requires
     /// one, and `backward` finds its gradient undefined.
     pub fn set_non_differentiable(&mut self, output: usize) {
         self.non_differentiable.push(output);
@@ -69,12 +70,12 @@ pub struct BackwardContext<'a> {
 }
 
 impl BackwardContext<'_> {
-    /// How many outputs `forward` returned.
+    /// Number of outputs that `forward` returned.
     pub fn n_outputs(&self) -> usize {
         self.grad_outputs.len()
     }
 
-    /// How many inputs `apply` was given, and so how many gradients are expected.
+    /// Number of inputs of `apply`, which is the number of gradients expected.
     pub fn n_inputs(&self) -> usize {
         self.call.n_inputs()
     }
@@ -100,7 +101,7 @@ impl BackwardContext<'_> {
         index < self.n_inputs() && self.call.needs_input_grad(index)
     }
 
-    /// How many tensors `forward` saved.
+    /// Number of tensors that `forward` saved.
     pub fn n_saved(&self) -> usize {
         self.call.n_saved()
     }

@@ -4,7 +4,7 @@ use tch::{Kind, Tensor, kind};
 
 use crate::{AutogradError, ffi};
 
-/// Why a tensor cannot be seen as a slice.
+/// Error of viewing a tensor as a slice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{given}, expected {expected:?}, dense and contiguous, on the CPU")]
 pub struct NotASlice {
@@ -20,9 +20,9 @@ pub struct NotASlice {
 /// promise. It is kept where the slice is an input of one kernel that writes to tensors of its own.
 ///
 /// # Errors
-/// Another kind than `T`, another device than the CPU; an undefined tensor; one that is not strided
-/// (sparse, MKL-DNN, nested), not contiguous, whose negative or conjugate bit is set (resolve it
-/// first), or without memory.
+/// Another dtype than `T`, another device than the CPU; an undefined tensor; one that is not
+/// strided (sparse, MKL-DNN, nested), not contiguous, whose negative or conjugate bit is set
+/// (resolve it first), or without memory.
 ///
 /// ```
 /// use lexmax_autograd::cpu::slice;
@@ -102,10 +102,10 @@ pub fn mark_changed(tensor: &mut Tensor) -> Result<(), AutogradError> {
     ffi::bump_version(tensor)
 }
 
-/// Where the numbers begin, and how many there are.
+/// Address of the first element and number of elements.
 fn numbers<T: kind::Element>(tensor: &Tensor, write: bool) -> Result<(*mut T, usize), NotASlice> {
     let expected = T::KIND;
-    // The kind comes second: tch may not ask an undefined tensor for it.
+    // The dtype comes second: tch may not ask an undefined tensor for it.
     let (data, length) = ffi::numbers(tensor, write).map_err(|given| NotASlice { given, expected })?;
     match tensor.f_kind() {
         Ok(kind) if kind == expected => Ok((data.cast::<T>(), length)),

@@ -1,17 +1,17 @@
-//! What can go wrong when a custom function is applied.
+//! Errors of applying a custom function.
 
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Any error of a custom function's own: what `?` makes of `tch::TchError`, of a `String`, of an
-/// error of yours.
+/// Error of a custom function: `?` converts `tch::TchError`, a `String` or any error of yours to
+/// it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What the methods of a [`Function`](crate::Function) return.
+/// Result of the methods of a [`Function`](crate::Function).
 pub type Result<T> = std::result::Result<T, BoxError>;
 
-/// Why [`apply`](crate::apply) has no result. Errors of a backward pass have the same texts, and
-/// come out of tch's `f_backward` as `tch::TchError::Torch`.
+/// Error of [`apply`](crate::apply). Errors of a backward pass have the same texts, and come out of
+/// tch's `f_backward` as `tch::TchError::Torch`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AutogradError {
@@ -20,7 +20,7 @@ pub enum AutogradError {
     Forward {
         /// Name of the function.
         function: &'static str,
-        /// What it returned.
+        /// Error that `forward` returned.
         source: BoxError,
     },
     /// The function's `forward` panicked.
@@ -34,13 +34,13 @@ pub enum AutogradError {
     /// An input, a gradient or a saved tensor was asked for that is not there.
     #[error("{what} {index} is {state}, expected a tensor ({count} {what}s are there)")]
     Missing {
-        /// `input`, `grad_output` or `saved tensor`.
+        /// Role of the tensor: `input`, `grad_output` or `saved tensor`.
         what: &'static str,
-        /// Which one.
+        /// Index of the tensor.
         index: usize,
-        /// `undefined` or `out of range`.
+        /// State of the tensor: `undefined` or `out of range`.
         state: &'static str,
-        /// How many of them the call has.
+        /// Number of these tensors in the call.
         count: usize,
     },
     /// `forward` returned an undefined tensor.
@@ -48,7 +48,7 @@ pub enum AutogradError {
     UndefinedOutput {
         /// Name of the function.
         function: &'static str,
-        /// Which output.
+        /// Index of the output.
         output: usize,
     },
     /// `forward` declared an output non-differentiable that it did not return.
@@ -58,17 +58,17 @@ pub enum AutogradError {
     NoSuchOutput {
         /// Name of the function.
         function: &'static str,
-        /// Which output.
+        /// Index of the output.
         output: usize,
-        /// How many there are.
+        /// Number of outputs.
         count: usize,
     },
     /// `backward` returned too many or too few gradients.
     #[error("backward returned {given} gradients, expected one for each of the {expected} inputs")]
     GradientCount {
-        /// How many it returned.
+        /// Number of gradients returned.
         given: usize,
-        /// How many inputs the function was applied to.
+        /// Number of inputs that the function was applied to.
         expected: usize,
     },
     /// An argument of an operation does not fit the others.
@@ -78,17 +78,17 @@ pub enum AutogradError {
         operation: &'static str,
         /// The argument.
         name: &'static str,
-        /// What it is, in words.
+        /// Description of the value given.
         given: String,
-        /// What fits, in words.
+        /// Description of the values that fit.
         expected: String,
     },
     /// libtorch refused.
     #[error("{operation}: {message}")]
     Torch {
-        /// What was attempted.
+        /// Operation that failed.
         operation: String,
-        /// What libtorch said.
+        /// Message of libtorch.
         message: String,
     },
 }

@@ -21,7 +21,7 @@ use crate::{BackwardContext, ForwardContext, Result};
 pub trait Function: Send + 'static {
     /// Computes the outputs, any number of them, with gradients off.
     ///
-    /// Outputs of integer or boolean kind have no gradient, nor have those that
+    /// Outputs of integer or boolean dtype have no gradient, nor have those that
     /// [`set_non_differentiable`](ForwardContext::set_non_differentiable) names. An output that
     /// shares memory with an input is copied (a change in place of either would otherwise change
     /// the other behind the graph's back), so returning `input.shallow_clone()` is right but costs

@@ -35,7 +35,7 @@
 //! # What holds
 //!
 //! - Any number of inputs and outputs; inputs and gradients may be undefined (`None`); outputs may
-//!   be of any kind, those of integers have no gradient; a gradient may be sparse (COO).
+//!   be of any dtype, those of integers have no gradient; a gradient may be sparse (COO).
 //! - Errors and panics of `forward` are [`AutogradError`]s of [`apply`]; those of `backward` are
 //!   `tch::TchError`s of `f_backward`, with the function's name and its message. None crosses into
 //!   C++, and no C++ exception into Rust.

@@ -27,8 +27,8 @@ pub fn for_each_index(count: usize, work: &(dyn Fn(usize) + Sync)) -> Result<(),
     ffi::parallel(count, work)
 }
 
-/// How many threads [`for_each_index`] and libtorch's operations use: `tch::get_num_threads`, at
-/// least one.
+/// Number of threads that [`for_each_index`] and libtorch's operations use: `tch::get_num_threads`,
+/// at least one.
 ///
 /// ```
 /// tch::set_num_threads(2);

@@ -13,7 +13,7 @@ use crate::{AutogradError, ffi};
 /// Costs one look at `R` numbers, on the CPU: rows of another device are brought there for it.
 ///
 /// # Errors
-/// Rows of another kind or shape, out of order, twice or out of range; values of another shape or
+/// Rows of another dtype or shape, out of order, twice or out of range; values of another shape or
 /// device; libtorch refused.
 ///
 /// ```
@@ -84,7 +84,8 @@ fn refused(error: impl ToString) -> AutogradError {
 /// use tch::Tensor;
 ///
 /// let tensor = Tensor::from_slice(&[0.0, 1.0]);
-/// assert!(is_strided(&tensor) && !is_strided(&tensor.to_sparse_sparse_dim(1)) && !is_strided(&Tensor::new()));
+/// assert!(is_strided(&tensor) && !is_strided(&tensor.to_sparse_sparse_dim(1)) &&
+/// !is_strided(&Tensor::new()));
 /// ```
 pub fn is_strided(tensor: &Tensor) -> bool {
     ffi::is_strided(tensor)

@@ -45,7 +45,7 @@ fn forward_errors() {
         |_| Ok(vec![None]),
     );
     let error = apply(function, &[Some(&x)]).unwrap_err();
-    assert!(error.to_string().starts_with("Made: forward failed: "), "{error}");
+    assert!(error.to_string().starts_with("Closures: forward failed: "), "{error}");
     assert!(error.to_string().contains("[7, 7]"), "{error}");
     assert!(error.source().unwrap().downcast_ref::<tch::TchError>().is_some());
     assert_eq!(alive.count(), 0);
@@ -65,7 +65,7 @@ fn forward_panics() {
     );
     let error = apply(function, &[Some(&x)]).unwrap_err();
     assert!(matches!(&error, AutogradError::Panicked { message, .. } if message == "row 7 of none"));
-    assert_eq!(error.to_string(), "Made: forward panicked: row 7 of none");
+    assert_eq!(error.to_string(), "Closures: forward panicked: row 7 of none");
     assert_eq!(alive.count(), 0);
     assert!((&x * 2.0).requires_grad(), "gradients are on again");
 }
@@ -75,7 +75,7 @@ fn undefined_and_missing_outputs() {
     let x = leaf(&[1.0]);
     let function = made(|_| Ok(vec![Tensor::from(1.0), Tensor::new()]), |_| Ok(vec![None]));
     let error = apply(function, &[Some(&x)]).unwrap_err().to_string();
-    assert_eq!(error, "Made: output 1 of forward is undefined, expected tensors only");
+    assert_eq!(error, "Closures: output 1 of forward is undefined, expected tensors only");
     let function = made(
         |context| {
             context.set_non_differentiable(1);
@@ -84,15 +84,15 @@ fn undefined_and_missing_outputs() {
         |_| Ok(vec![None]),
     );
     let error = apply(function, &[Some(&x)]).unwrap_err().to_string();
-    assert_eq!(error, "Made: output 1 is declared non-differentiable, but forward returned 1 outputs");
+    assert_eq!(error, "Closures: output 1 is declared non-differentiable, but forward returned 1 outputs");
 }
 
 #[test]
 fn backward_errors() {
     let error = fails_with(|_| Err("the table is empty".into()));
-    assert_eq!(error, "Internal torch error: Made: backward failed: the table is empty");
+    assert_eq!(error, "Internal torch error: Closures: backward failed: the table is empty");
     let error = fails_with(|context| Ok(vec![Some(context.grad_output(0)?.f_reshape([5, 5])?)]));
-    assert!(error.contains("Made: backward failed: ") && error.contains("[5, 5]"), "{error}");
+    assert!(error.contains("Closures: backward failed: ") && error.contains("[5, 5]"), "{error}");
     let error = fails_with(|context| Ok(vec![Some(context.grad_output(1)?.shallow_clone())]));
     assert!(error.ends_with("grad_output 1 is out of range, expected a tensor (1 grad_outputs are there)"));
     let error = fails_with(|context| Ok(vec![Some(context.saved(0)?)]));
@@ -105,15 +105,15 @@ fn backward_errors_tell_their_causes() {
         let cause = std::io::Error::other("disk gone");
         Err(AutogradError::Forward { function: "Inner", source: cause.into() }.into())
     });
-    assert_eq!(error, "Internal torch error: Made: backward failed: Inner: forward failed: disk gone");
+    assert_eq!(error, "Internal torch error: Closures: backward failed: Inner: forward failed: disk gone");
 }
 
 #[test]
 fn backward_panics() {
     let error = fails_with(|_| panic!("bug at {}", 42));
-    assert_eq!(error, "Internal torch error: Made: backward panicked: bug at 42");
+    assert_eq!(error, "Internal torch error: Closures: backward panicked: bug at 42");
     let error = fails_with(|_| std::panic::panic_any(42));
-    assert_eq!(error, "Internal torch error: Made: backward panicked: a value that is no text");
+    assert_eq!(error, "Internal torch error: Closures: backward panicked: a value that is no text");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_second_pass_needs_the_graph_kept() {
     y.backward();
     assert_eq!(alive.count(), 0, "the pass that does not keep the graph drops the function");
     let error = backward_error(&y);
-    assert!(error.contains("Made: backward ran a second time"), "{error}");
+    assert!(error.contains("Closures: backward ran a second time"), "{error}");
 }
 
 #[test]
@@ -209,21 +209,21 @@ fn panics_of_an_error_itself_stay_in_rust() {
     let error = |text, cause, bomb: bool| {
         fails_with(move |_| Err(Unspeakable { text, cause, _drop: bomb.then(|| Bomb) }.into()))
     };
-    let panicked = "Internal torch error: Made: backward failed with an error whose text panicked: ";
+    let panicked = "Internal torch error: Closures: backward failed with an error whose text panicked: ";
     for bomb in [false, true] {
         assert_eq!(error(true, false, bomb), format!("{panicked}no words"));
         assert_eq!(error(false, true, bomb), format!("{panicked}no cause"));
-        assert_eq!(error(false, false, bomb), "Internal torch error: Made: backward failed: words");
+        assert_eq!(error(false, false, bomb), "Internal torch error: Closures: backward failed: words");
     }
 }
 
 #[test]
 fn panics_of_a_payload_stay_where_they_are() {
     let error = fails_with(|_| std::panic::panic_any(Bomb));
-    assert_eq!(error, "Internal torch error: Made: backward panicked: a value that is no text");
+    assert_eq!(error, "Internal torch error: Closures: backward panicked: a value that is no text");
     let function = made(|_| std::panic::panic_any(Bomb), |_| Ok(vec![None]));
     let error = apply(function, &[Some(&leaf(&[1.0]))]).unwrap_err().to_string();
-    assert_eq!(error, "Made: forward panicked: a value that is no text");
+    assert_eq!(error, "Closures: forward panicked: a value that is no text");
 }
 
 /// Panics when it is dropped.

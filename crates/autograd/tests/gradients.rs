@@ -311,7 +311,7 @@ fn differentiating_twice_is_refused() {
     let gradient = Tensor::run_backward(&[&y], &[&x], true, true).remove(0);
     assert_eq!(values(&gradient), [6.0]);
     assert!(gradient.requires_grad());
-    let expected = "Made cannot be differentiated twice: lexmax-autograd gives first derivatives only";
+    let expected = "Closures cannot be differentiated twice: lexmax-autograd gives first derivatives only";
     let error = backward_error(&gradient);
     assert!(error.contains(expected), "{error}");
     // Also where one of the leaves is asked for: no silent zero, neither for x nor through the

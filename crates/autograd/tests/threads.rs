@@ -24,7 +24,7 @@ fn an_error_on_another_thread() {
     let function = made(|context| Ok(vec![context.input(0)?.f_exp()?]), |_| panic!("over there"));
     let y = apply(function, &[Some(&x)]).unwrap().remove(0);
     let error = std::thread::spawn(move || y.f_backward().unwrap_err().to_string()).join().unwrap();
-    assert!(error.ends_with("Made: backward panicked: over there"), "{error}");
+    assert!(error.ends_with("Closures: backward panicked: over there"), "{error}");
 }
 
 #[test]

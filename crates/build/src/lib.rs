@@ -48,7 +48,7 @@ pub fn docs_rs() -> bool {
     std::env::var_os("DOCS_RS").is_some()
 }
 
-/// Why libtorch was not found, or C++ did not compile against it.
+/// Error of finding libtorch, or of compiling C++ against it.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// No variable names a libtorch, and none is installed with the system.

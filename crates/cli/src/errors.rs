@@ -1,4 +1,4 @@
-//! How errors are shown.
+//! Text of errors on the terminal.
 
 use std::io::Write;
 

@@ -70,7 +70,7 @@ fn wait_until_busy(process: u32) {
 }
 
 #[test]
-fn ctrl_c_leaves_a_checkpoint_from_which_the_same_result_is_reached() {
+fn ctrl_c_leaves_a_checkpoint_that_resumes_to_the_same_result() {
     until_caught(|project| {
         let child = start(project);
         wait_until_busy(run_process(&child));
@@ -100,7 +100,7 @@ fn ctrl_c_leaves_a_checkpoint_from_which_the_same_result_is_reached() {
 }
 
 #[test]
-fn a_run_whose_process_is_killed_is_a_failed_row_and_the_next_one_runs() {
+fn killed_run_is_a_failed_row_and_the_next_run_starts() {
     let project = Project::new(&SMALL.replace("tokens = 1600", ENDLESS));
     let child = start(&project);
     let first = run_process(&child);
@@ -139,14 +139,14 @@ fn a_run_that_is_done_again_and_breaks_leaves_its_result() {
     });
 }
 
-/// What lies in `data`, hidden names too.
+/// Names of the files in `data`, hidden ones included.
 fn in_data(project: &Project) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(project.path("data")) else { return Vec::new() };
     entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
 }
 
 #[test]
-fn an_interrupted_corpus_leaves_nothing_and_a_killed_one_goes_with_the_next() {
+fn interrupted_or_killed_corpus_build_leaves_no_files() {
     // Minutes of work.
     let many = "1000000000";
     let project = Project::new(&SMALL.replace("train_tokens = 4000", &format!("train_tokens = {many}")));

@@ -80,7 +80,7 @@ fn damaged_and_foreign_files_hinder_neither_runs_nor_reports() {
 
 /// A binary that lies in or works in somebody else's repository must not sign with their commit.
 #[test]
-fn the_commit_is_that_of_the_build_whatever_repository_the_run_is_in() {
+fn recorded_commit_is_that_of_the_build_in_any_repository() {
     let project = Project::new(&SMALL.replace("seeds = [1, 2]", "seeds = [1]"));
     let git = |arguments: &[&str]| {
         let mut command = std::process::Command::new("git");

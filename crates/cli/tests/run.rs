@@ -8,7 +8,7 @@ use common::{Project, SMALL};
 const RUN: [&str; 2] = ["run", "experiments/small.toml"];
 
 #[test]
-fn an_experiment_runs_records_is_skipped_when_finished_and_is_reported() {
+fn experiment_is_run_once_recorded_and_reported() {
     let project = Project::new(SMALL);
     let answer = project.lexmax(&RUN).good();
     assert!(answer.out().contains("4 finished, 0 failed, 0 finished before, 0 left"), "{}", answer.out());
@@ -185,7 +185,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
 }
 
 #[test]
-fn outputs_that_are_the_same_are_refused_and_another_name_is_taken_over() {
+fn equal_outputs_are_refused_and_a_new_name_keeps_the_record() {
     let twin = "\n[[outputs]]\nname = \"twin\"\nlayer = \"full\"\n";
     let text = Project::new(&format!("{SMALL}{twin}")).lexmax(&RUN).refused();
     assert!(text.contains("output `twin`") && text.contains("the same as `full`"), "{text}");

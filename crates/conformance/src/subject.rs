@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor, nn};
 
 use crate::normal;
 
-/// How a layer is built for a case.
+/// Builder of a layer for a case.
 pub type Builder<'a> = dyn Fn(&BuildContext<'_>, LossOptions) -> Result<Box<dyn OutputLayer>> + 'a;
 
 /// One row of the conformance table: a layer with fixed options of its own, tested under every
@@ -108,7 +108,7 @@ impl Trial<'_> {
         options: LossOptions,
     ) -> Result<Subject> {
         let mut store = nn::VarStore::new(Device::Cpu);
-        // Drawn in f64 first and cast, so that every element type sees the same numbers.
+        // Drawn in f64 first and cast, so that every dtype sees the same numbers.
         store.set_kind(kind);
         let counts = self.counts();
         let mut context = BuildContext::new(store.root(), self.vocab_size, self.hidden_size, seed);

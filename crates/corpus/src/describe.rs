@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{Corpus, Split, Vocab};
 
-/// Ranks at which coverage is told.
+/// Ranks at which coverage is reported.
 const RANKS: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
 /// Ranks (from 1) between which the Zipf exponent is fitted: the first few words and the tail of
 /// words seen once or twice bend away from a straight line.
@@ -62,7 +62,7 @@ pub struct SplitDescription {
 /// Share of the tokens that the most frequent words make up.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Coverage {
-    /// How many of the most frequent training words.
+    /// Number of the most frequent training words.
     pub rank: u64,
     /// Share of the tokens of train, valid and test that these words are, 0 to 1; none for an empty
     /// split.
@@ -94,7 +94,7 @@ pub fn describe(corpus: &Corpus) -> Description {
     }
 }
 
-/// How often each id occurs.
+/// Counts of the ids.
 fn count(tokens: &[u32], vocab_size: usize) -> Vec<u64> {
     let mut counts = vec![0; vocab_size];
     for &id in tokens {

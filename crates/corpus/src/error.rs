@@ -264,7 +264,7 @@ pub enum CorpusError {
     IdOutOfRange {
         /// The file.
         path: PathBuf,
-        /// Which token, counted from 0.
+        /// Index of the token, counted from 0.
         position: u64,
         /// Its id.
         id: u32,
@@ -276,7 +276,7 @@ pub enum CorpusError {
     LogProb {
         /// The file.
         path: PathBuf,
-        /// Which token, counted from 0.
+        /// Index of the token, counted from 0.
         position: u64,
         /// The number.
         value: f64,
@@ -296,15 +296,15 @@ pub enum CorpusError {
 }
 
 impl CorpusError {
-    /// For `map_err`: an I/O error with what was tried and where; a missing file is
+    /// Converter for `map_err`: an I/O error with the operation and the path; a missing file is
     /// [`CorpusError::Missing`].
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> CorpusError {
         let path = path.to_path_buf();
         move |source| CorpusError::Io { action, path, source }
     }
 
-    /// For `map_err`: like [`CorpusError::io`], with a name for what should have been there when it
-    /// is missing.
+    /// Converter for `map_err`: like [`CorpusError::io`], with a name for the file that should have
+    /// been there when it is missing.
     pub(crate) fn open(path: &Path, expected: &'static str) -> impl FnOnce(std::io::Error) -> CorpusError {
         let path = path.to_path_buf();
         move |source| match source.kind() {

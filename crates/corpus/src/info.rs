@@ -28,7 +28,7 @@ pub struct CorpusInfo {
     pub splits: Splits,
     /// Origin of the tokens.
     pub origin: Origin,
-    /// How text became tokens; none for a synthetic language.
+    /// Division of text into tokens; `None` for a synthetic language.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<TokenizerInfo>,
     /// Facts about a synthetic language; none for text.
@@ -64,7 +64,7 @@ pub struct SplitInfo {
 pub enum Origin {
     /// Text files.
     Text {
-        /// How one list of files became three splits; none where the splits were given.
+        /// Division of one list of files into three splits; `None` where the splits were given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ratio: Option<RatioInfo>,
         /// The files, in the order read.
@@ -150,7 +150,7 @@ impl SourceFile {
     }
 }
 
-/// How text became tokens.
+/// Division of text into tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenizerInfo {

@@ -25,7 +25,7 @@ unsafe impl Number for f64 {}
 /// A file of little-endian numbers, mapped. The pages are read when they are first touched.
 #[derive(Debug)]
 pub(crate) struct Mapped<T> {
-    /// None for an empty file, which cannot be mapped everywhere.
+    /// Mapped bytes; `None` for an empty file, which cannot be mapped everywhere.
     map: Option<Mmap>,
     numbers: PhantomData<T>,
 }

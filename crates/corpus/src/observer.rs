@@ -1,4 +1,4 @@
-//! Progress of a corpus in the making, told to an observer that may stop it.
+//! Progress of a corpus in the making, reported to an observer that may stop it.
 
 use std::path::Path;
 
@@ -73,7 +73,7 @@ pub(crate) struct Progress<'a> {
     pass: &'static str,
     unit: Unit,
     total: u64,
-    told: u64,
+    reported: u64,
 }
 
 impl<'a> Progress<'a> {
@@ -82,14 +82,14 @@ impl<'a> Progress<'a> {
 
     pub(crate) fn new(observer: &'a mut dyn Observer, pass: &'static str, unit: Unit, total: u64) -> Self {
         observer.tell(Event::Pass { pass, unit, done: 0, total });
-        Progress { observer, pass, unit, total, told: 0 }
+        Progress { observer, pass, unit, total, reported: 0 }
     }
 
     /// Tells that `done` units are passed; an error where the build is to stop.
     pub(crate) fn at(&mut self, done: u64) -> Result<(), CorpusError> {
         check(self.observer)?;
-        if done != self.told {
-            self.told = done;
+        if done != self.reported {
+            self.reported = done;
             self.tell(done);
         }
         Ok(())

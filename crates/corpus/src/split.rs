@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 pub enum Split {
     /// Text that the model learns from; the vocabulary and its counts come from here alone.
     Train,
-    /// For choices made during training.
+    /// Validation split, for choices made during training.
     Valid,
-    /// For the final number.
+    /// Test split, for the final figure.
     Test,
 }
 

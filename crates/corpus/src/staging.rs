@@ -27,7 +27,7 @@ const WAIT: Duration = Duration::from_millis(50);
 // One value a build: its size is of no account.
 #[allow(clippy::large_enum_variant)]
 pub(crate) enum Start {
-    /// Nothing is there: build it here.
+    /// No corpus is there: build it here.
     Build(Staging),
     /// The corpus asked for is there.
     Found(Corpus),
@@ -40,7 +40,7 @@ pub(crate) struct Staging {
     shell: PathBuf,
     dir: PathBuf,
     out: PathBuf,
-    /// None on a file system without locks.
+    /// Lock of the folder; `None` on a file system without locks.
     lock: Option<File>,
 }
 

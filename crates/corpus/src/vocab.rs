@@ -25,8 +25,8 @@ pub struct Vocab {
 }
 
 impl Vocab {
-    /// From words by falling count, as `corpus.toml` and `vocab.tsv` give them. Errors name the
-    /// entry (from 0).
+    /// Vocabulary of words by falling count, as `corpus.toml` and `vocab.tsv` give them. Errors
+    /// name the entry (from 0).
     pub(crate) fn new(
         words: Vec<Arc<str>>,
         counts: Vec<u64>,

@@ -116,7 +116,7 @@ fn lines_that_suffice_are_dealt_out_in_lines() {
 }
 
 #[test]
-fn blocks_that_are_too_large_are_refused_with_the_largest_that_serve() {
+fn blocks_too_large_are_refused_with_the_largest_that_serves() {
     let folder = Folder::new();
     let path = folder.file("text.txt", "a b\n".repeat(40));
     let refused = by_ratio(vec![path.clone()], 0.05, 0.05, 100);

@@ -128,7 +128,7 @@ fn nul_byte_in_a_held_out_split_is_refused() {
 }
 
 #[test]
-fn text_of_two_bytes_a_character_without_latin_letters_is_refused() {
+fn utf16_text_without_latin_letters_is_refused() {
     // No high byte is 0 but those of blanks and line ends.
     let units: Vec<u8> = "日本 語\n本\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let message = refusal("japanese.txt", &units);

@@ -77,7 +77,7 @@ fn ids_fall_in_count_and_log_probs_stand_beside_the_tokens() {
 }
 
 #[test]
-fn the_stored_truth_beats_the_unigram_and_matches_the_entropy_rate() {
+fn stored_truth_beats_the_unigram_and_matches_the_entropy_rate() {
     let folder = Folder::new();
     let corpus = synthesize(&small(), &folder.path("corpus")).unwrap();
     let synthetic = corpus.info().synthetic.as_ref().unwrap();

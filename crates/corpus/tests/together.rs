@@ -46,7 +46,7 @@ fn builders_of_the_same_corpus_all_open_it() {
 }
 
 #[test]
-fn builders_of_different_corpora_at_one_place_leave_one_of_them_whole() {
+fn builders_of_different_corpora_at_one_place_leave_one_whole() {
     let folder = Folder::new();
     let out = folder.path("corpus");
     let option = |thread: usize| SynthOptions { seed: 1 + thread as u64 % 2, ..small() };
@@ -91,7 +91,7 @@ fn corpus_with_the_same_options_is_opened_and_not_made_anew() {
 }
 
 #[test]
-fn corpus_with_other_options_is_refused_with_the_first_difference() {
+fn corpus_of_other_options_is_refused_with_first_difference() {
     let folder = Folder::new();
     let train = folder.file("train.txt", "a b c\na b\n");
     let other = folder.file("other.txt", "a b c\na c\n");

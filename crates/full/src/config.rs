@@ -30,8 +30,8 @@ pub struct FullConfig {
     /// probability above this; the loss stays exact, targets are always kept, and
     /// [`lexmax_output::OutputLayer::left_out`] tells the mass that was dropped. `None` is exact
     /// gradients. Fused path only: where a layer computes in plain ATen (`compute = "reference"`,
-    /// other devices and kinds) the key is refused, since nothing would be filtered there. Not with
-    /// label smoothing. (Cut Cross-Entropy, Wijmans et al. 2025, arXiv 2411.09009.)
+    /// other devices and dtypes) the key is refused, since nothing would be filtered there. Not
+    /// with label smoothing. (Cut Cross-Entropy, Wijmans et al. 2025, arXiv 2411.09009.)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradient_filter: Option<f64>,
     /// Whether the filter also applies to the gradients of weight and bias; `false` keeps these
@@ -147,7 +147,7 @@ impl Temperature {
     }
 }
 
-/// What a divisor must be.
+/// Values that a divisor may have, in words.
 const USABLE: &str = "a number above zero within the range of f32";
 
 impl FullConfig {

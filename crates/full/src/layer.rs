@@ -48,12 +48,12 @@ pub struct Full {
     weight: Tensor,
     bias: Option<Tensor>,
     config: FullConfig,
-    /// `tau log prior`, where the loss is logit-adjusted.
+    /// Logit offset `tau log prior` of a logit-adjusted loss, `[V]`.
     adjustment: Option<Tensor>,
     loss: Loss,
-    /// Where the fused kernels are taken: their workspace.
+    /// Workspace of the fused kernels; `None` on the reference path.
     scratch: Option<Scratch>,
-    /// Where gradients are filtered: the rule.
+    /// Rule of the gradient filter; `None` for exact gradients.
     filter: Option<GradientFilter>,
 }
 

@@ -1,4 +1,4 @@
-//! What a configuration refuses, and how it says so.
+//! Refusals of configurations, and their texts.
 #![allow(clippy::unwrap_used)]
 
 use lexmax_full::{FullConfig, SigsoftmaxConfig};
@@ -25,7 +25,7 @@ fn a_temperature_that_is_no_number_is_told_what_words_there_are() {
 }
 
 #[test]
-fn transform_by_name_is_read_written_and_left_out_where_it_is_the_identity() {
+fn named_transform_is_read_and_written_unless_the_identity() {
     let config: FullConfig = toml::from_str("transform = \"sigsoftmax\"").unwrap();
     config.validate(100).unwrap();
     assert_eq!(config.logit_transform(), LogitTransform::Sigsoftmax);
@@ -36,7 +36,7 @@ fn transform_by_name_is_read_written_and_left_out_where_it_is_the_identity() {
 }
 
 #[test]
-fn transform_of_unknown_name_is_refused_with_the_names_there_are() {
+fn transform_of_unknown_name_is_refused_with_known_names() {
     let text = toml::from_str::<FullConfig>("transform = \"sigmoid\"").unwrap_err().to_string();
     assert!(text.contains("unknown transform `sigmoid`, expected one of"), "{text}");
     assert!(

@@ -93,7 +93,7 @@ fn the_loss_is_exact_and_the_gradients_are_near() {
 }
 
 #[test]
-fn what_cannot_be_filtered_is_refused_by_name() {
+fn filter_that_cannot_apply_is_refused_by_name() {
     let build = |config: &FullConfig, compute, kind| {
         let mut store = nn::VarStore::new(Device::Cpu);
         store.set_kind(kind);

@@ -86,7 +86,7 @@ proptest! {
 
 /// Row 10 of `docs/DEFECTS.md`: the sigmoid underflows long before its logarithm does.
 #[test]
-fn a20_10_sigsoftmax_takes_the_logarithm_of_the_sigmoid_directly() {
+fn a20_10_sigsoftmax_computes_log_sigmoid_directly() {
     let transform = LogitTransform::Sigsoftmax;
     for kind in [Kind::Double, Kind::Float] {
         let built =

@@ -24,14 +24,14 @@ use tch::{Device, Kind, Tensor, nn};
 const LEARNING_RATE: f32 = 0.05;
 
 /// One layer with its variables.
-struct Made {
+struct Built {
     layer: Box<dyn OutputLayer>,
     store: nn::VarStore,
     /// Forgets gradients, so that each step hands over its own.
     optimizer: nn::Optimizer,
 }
 
-impl Made {
+impl Built {
     fn new(
         counts: &WordCounts,
         config: &HierarchicalConfig,
@@ -166,7 +166,7 @@ fn main() {
         let kept = if vocab > 200_000 { 1 } else { paths.len() };
         let mut made: Vec<_> = paths[..kept]
             .iter()
-            .map(|(compute, sparse)| Made::new(&counts, &config, size, *compute, *sparse))
+            .map(|(compute, sparse)| Built::new(&counts, &config, size, *compute, *sparse))
             .collect();
         let mut times = vec![vec![]; kept];
         let mut operations = 0.0;
@@ -215,7 +215,7 @@ fn smoothed(config: HierarchicalConfig, rows: i64, size: i64) {
     let hidden = Tensor::rand([rows, size], (Kind::Float, Device::Cpu)) - 0.5;
     let targets = zipf(&mut generator(7, "step example", 0), &counts, rows);
     let mut best = [Compute::Fastest, Compute::Reference]
-        .map(|compute| (Made::new(&counts, &config, size, compute, false), f64::INFINITY));
+        .map(|compute| (Built::new(&counts, &config, size, compute, false), f64::INFINITY));
     for _ in 0..5 {
         let losses = best.each_mut().map(|(made, best)| {
             let (parts, loss) = made.step(&hidden, &targets);

@@ -45,7 +45,7 @@ fn counts_are_asked_for_where_they_are_needed() {
 }
 
 #[test]
-fn counts_of_another_vocabulary_are_refused_even_where_they_only_give_the_cost() {
+fn counts_of_another_vocabulary_are_refused_in_every_tree() {
     let counts = WordCounts::new(vec![3, 2, 1]).unwrap();
     for tree in [TreeKind::Huffman, TreeKind::Balanced, TreeKind::TwoLevel] {
         let config = HierarchicalConfig { tree, ..HierarchicalConfig::default() };

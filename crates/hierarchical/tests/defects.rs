@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Made, every_tree, make};
+use common::{Fixture, every_tree, make};
 use lexmax_conformance::uniform;
 use lexmax_hierarchical::tree::CodeTree;
 use lexmax_hierarchical::{Bins, HierarchicalConfig, TreeKind};
@@ -53,7 +53,7 @@ fn a20_12_no_probability_exceeds_one() {
 }
 
 /// Losses of plain gradient descent on one batch, with the layer's loss times `sign`.
-fn descend(made: &mut Made, sign: f64) -> Vec<f64> {
+fn descend(made: &mut Fixture, sign: f64) -> Vec<f64> {
     let hidden = uniform(&mut made.rng, &[12, HIDDEN], 1.0);
     let targets = spread_targets(12, VOCAB);
     let mut losses = vec![];
@@ -127,7 +127,7 @@ fn a20_15_smoothing_is_over_all_words_whatever_the_classes() {
     }
 }
 
-/// Whether a loss has the kind of the parameters and is right to the rounding of that kind.
+/// Whether a loss has the dtype of the parameters and is right to the rounding of that dtype.
 fn right_in_kind(loss: &Tensor, kind: Kind, truth: f64) -> bool {
     let epsilon = match kind {
         Kind::BFloat16 => 2_f64.powi(-7),
@@ -228,7 +228,7 @@ fn a20_20_a_loss_touches_the_paths_of_its_targets_and_no_more() {
 
 /// Row 20 for two levels: only words of the targets' classes.
 #[test]
-fn a20_20_a_two_level_loss_touches_the_classes_of_its_targets_and_no_more() {
+fn a20_20_two_level_loss_touches_only_its_targets_classes() {
     let config = HierarchicalConfig {
         tree: TreeKind::TwoLevel,
         classes: Some(20),

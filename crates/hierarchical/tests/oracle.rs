@@ -141,7 +141,7 @@ proptest! {
 }
 
 #[test]
-fn with_one_word_its_probability_is_one_and_the_loss_is_zero_but_connected() {
+fn single_word_has_probability_one_and_a_zero_loss_in_the_graph() {
     for config in
         common::every_tree(&lexmax_output::LossOptions { label_smoothing: 0.1, ..Default::default() })
     {

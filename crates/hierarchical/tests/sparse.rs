@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Made, counts, make_in};
+use common::{Fixture, counts, make_in};
 use lexmax_conformance::{dense_gradient, uniform};
 use lexmax_hierarchical::tree::CodeTree;
 use lexmax_hierarchical::{Bins, HierarchicalConfig, TreeKind};
@@ -39,7 +39,7 @@ fn after_a_batch(
     kind: Kind,
     compute: Compute,
     sparse: bool,
-) -> (Made, Tensor, Tensor) {
+) -> (Fixture, Tensor, Tensor) {
     let mut made = make_in(kind, VOCAB, HIDDEN, config, compute, sparse);
     let hidden = uniform(&mut made.rng, &[6, HIDDEN], 1.0).to_kind(kind).set_requires_grad(true);
     let targets = Tensor::from_slice(&TARGETS);
@@ -110,7 +110,7 @@ fn layouts_and_paths_agree() {
 }
 
 #[test]
-fn gradients_of_two_batches_add_up_and_a_kept_graph_gives_them_again() {
+fn gradients_of_two_batches_add_up_and_a_kept_graph_repeats() {
     for tree in TREES {
         let mut made = make_in(
             Kind::Double,
@@ -164,7 +164,7 @@ fn frozen_parameters_get_no_gradient_and_change_no_other() {
 }
 
 #[test]
-fn the_same_bits_at_every_run_and_rounding_alone_between_numbers_of_threads() {
+fn run_repeats_its_bits_and_thread_count_changes_rounding_only() {
     for tree in TREES {
         let run = |threads: i32| {
             tch::set_num_threads(threads);

@@ -34,7 +34,7 @@ fn numbers<T, const BYTES: usize>(
 }
 
 /// Gradients of one setting.
-struct Made {
+struct GradientBuffers {
     hidden: Vec<f32>,
     weight: Vec<f32>,
     bias: Vec<f32>,
@@ -72,7 +72,7 @@ fn main() {
         settings.extend(EPS.map(of));
     }
     let mut workspace = Workspace::new(threads).with_memory_limit(memory);
-    let run = |filter, made: &mut Made, workspace: &mut Workspace<f32>| -> RowLosses {
+    let run = |filter, made: &mut GradientBuffers, workspace: &mut Workspace<f32>| -> RowLosses {
         let options = Options { filter, ..Options::default() };
         let wanted = Gradients {
             hidden: Some(&mut made.hidden),
@@ -83,8 +83,11 @@ fn main() {
         let upstream = Upstream::Same(1.0 / rows as f64);
         loss_and_gradients(linear, &targets, &options, upstream, wanted, workspace).unwrap()
     };
-    let new =
-        || Made { hidden: vec![0.0; hidden.len()], weight: vec![0.0; weight.len()], bias: vec![0.0; vocab] };
+    let new = || GradientBuffers {
+        hidden: vec![0.0; hidden.len()],
+        weight: vec![0.0; weight.len()],
+        bias: vec![0.0; vocab],
+    };
     let (mut exact, mut made) = (new(), new());
     let losses = run(None, &mut exact, &mut workspace);
     let perplexity = (losses.loss.iter().sum::<f64>() / rows as f64).exp();

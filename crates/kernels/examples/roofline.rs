@@ -1,4 +1,4 @@
-//! What this machine can do, and the sweep beside what that predicts.
+//! Rates of this machine, and the time of the sweep beside the prediction from them.
 //!
 //! `cargo run --release -p lexmax-kernels --example roofline -- [ROWS HIDDEN VOCAB]...`
 //!

@@ -1,4 +1,4 @@
-//! Memory that is reused from call to call, and what it takes.
+//! Buffers that are reused from call to call, and the bytes they hold.
 
 /// Bytes that buffers hold.
 pub(crate) trait Held {
@@ -32,7 +32,7 @@ macro_rules! held {
 }
 pub(crate) use held;
 
-/// Makes a buffer exactly so many zeros; a smaller one is replaced, not copied.
+/// Makes a buffer exactly `len` zeros; a smaller one is replaced, not copied.
 pub(crate) fn refill<N: Copy + Default>(buffer: &mut Vec<N>, len: usize) {
     if buffer.capacity() < len {
         *buffer = Vec::new();
@@ -41,9 +41,9 @@ pub(crate) fn refill<N: Copy + Default>(buffer: &mut Vec<N>, len: usize) {
     buffer.resize(len, N::default());
 }
 
-/// Room for `len` numbers in a buffer; what they are is left open. A smaller one is replaced, not
+/// First `len` elements of a buffer, with unspecified values. A smaller buffer is replaced, not
 /// copied.
-pub(crate) fn room<N: Copy + Default>(buffer: &mut Vec<N>, len: usize) -> &mut [N] {
+pub(crate) fn sized<N: Copy + Default>(buffer: &mut Vec<N>, len: usize) -> &mut [N] {
     if buffer.len() < len {
         *buffer = Vec::new();
         *buffer = vec![N::default(); len];
@@ -51,7 +51,7 @@ pub(crate) fn room<N: Copy + Default>(buffer: &mut Vec<N>, len: usize) -> &mut [
     &mut buffer[..len]
 }
 
-/// Numbers from a 64-byte boundary on.
+/// Buffer that starts on a 64-byte boundary.
 #[derive(Debug, Default)]
 pub(crate) struct Aligned<T> {
     storage: Vec<T>,
@@ -60,11 +60,10 @@ pub(crate) struct Aligned<T> {
 }
 
 impl<T: Copy + Default> Aligned<T> {
-    /// Numbers that the allocation takes beyond its content, at most.
+    /// Most bytes that the allocation takes beyond its content.
     pub const SLACK_BYTES: usize = 64;
 
-    /// Makes room for `len` numbers; what was there before may or may not remain, new numbers are
-    /// zero.
+    /// Sizes the buffer for `len` elements; earlier ones may or may not remain, new ones are zero.
     pub fn resize(&mut self, len: usize) {
         let slack = Self::SLACK_BYTES / size_of::<T>();
         if self.storage.len() < len + slack {
@@ -93,11 +92,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_keeps_the_memory_of_its_buffer() {
+    fn sized_buffer_keeps_its_memory() {
         let mut buffer = vec![];
-        room(&mut buffer, 10).fill(1);
-        assert_eq!(room(&mut buffer, 3), [1; 3]);
-        assert_eq!(room(&mut buffer, 12), [0; 12]);
+        sized(&mut buffer, 10).fill(1);
+        assert_eq!(sized(&mut buffer, 3), [1; 3]);
+        assert_eq!(sized(&mut buffer, 12), [0; 12]);
         assert_eq!(buffer.capacity(), 12);
     }
 

@@ -1,6 +1,6 @@
-//! What the kernels refuse, with the operation, what was given and what was expected.
+//! Errors of the kernels: each names the operation, the value given and the values expected.
 
-/// Input that a kernel cannot compute on. Nothing was written when one of these comes back.
+/// Input that a kernel refuses. Outputs are untouched when one of these is returned.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum KernelError {
     /// A slice whose length does not fit the others.

@@ -2,7 +2,7 @@
 //!
 //! * [`linear_ce`]: exact linear cross-entropy, loss and all gradients, in tiles that stay in the
 //!   cache; never `[N, V]`.
-//! * [`projection`]: some rows of the hidden states at another width, with gradients.
+//! * [`projection`]: some rows of the hidden states projected to another width, with gradients.
 //! * [`paths`]: words reached by two-way choices in a tree; gradients of the nodes on the paths
 //!   only.
 //! * [`two_level`]: a class, then a word of that class, by two sweeps of linear cross-entropy;
@@ -12,7 +12,7 @@
 //!   rows alone.
 //! * [`rows`]: optimizer steps on the rows of a table, and rows of one id added up.
 //! * [`seed`]: one root seed, a generator of its own for every component.
-//! * [`measure`]: doors for measuring a machine beside what the plan counts with.
+//! * [`measure`]: measurement hooks for the figures that the plan counts with.
 //! * [`mask`]: masks of dropout.
 //! * [`logspace`]: sums of probabilities that are given by their logarithms, in f64.
 //!

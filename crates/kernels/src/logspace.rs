@@ -29,7 +29,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_not_a_number_is_not_hidden() {
+    fn nan_term_makes_the_sum_nan() {
         for terms in
             [vec![f64::NAN], vec![f64::NAN, 1.0], vec![1.0, f64::NAN], vec![f64::NEG_INFINITY, f64::NAN]]
         {

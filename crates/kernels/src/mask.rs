@@ -52,7 +52,8 @@ fn fill_from(rng: &mut Generator, threshold: u16, scale: f32, mask: &mut [f32]) 
     }
 }
 
-/// How many of `threads` have enough to do: some two numbers are drawn a nanosecond.
+/// Number of threads, at most `threads`, that have enough to do: some two elements are drawn a
+/// nanosecond.
 fn worth(threads: usize, numbers: usize) -> usize {
     let numbers_per_thread = if has_runner() { 1 << 13 } else { 1 << 17 };
     threads.min(numbers / numbers_per_thread).max(1)

@@ -1,5 +1,5 @@
-//! Doors for measuring a machine: the parts of which a sweep's time is made, each alone, and what
-//! the plan counts with.
+//! Measurement hooks: the parts of a sweep's time, each alone, and the figures that the plan counts
+//! with.
 //!
 //! `examples/roofline.rs` reads them; nothing that computes goes through here.
 
@@ -28,7 +28,7 @@ pub fn phase(threads: usize, work: impl Fn(usize) + Sync) {
     pool::on_each(&mut workers, |thread| work(*thread));
 }
 
-/// How loss and gradients of one problem are cut, and what the plan counts for it.
+/// Partition of loss and gradients of one problem, and the cost that the plan counts for it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cut {
     /// Threads that are used.

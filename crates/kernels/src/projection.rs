@@ -20,13 +20,13 @@ const OPERATIONS_PER_THREAD: usize = 4_000_000;
 /// `Z = H_r P^T`: rows `r` of hidden `[N, D]`, projected by `[W, D]` to `[M, W]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Projection<'a, T> {
-    /// `[N, D]`.
+    /// Hidden states, `[N, D]`.
     pub hidden: &'a [T],
-    /// `D`.
+    /// Size of a hidden state, `D`.
     pub hidden_size: usize,
     /// The `M` rows, strictly rising; `None`: all `N`.
     pub rows: Option<&'a [usize]>,
-    /// `P`, `[W, D]`.
+    /// Projection matrix `P`, `[W, D]`.
     pub weight: &'a [T],
 }
 
@@ -36,7 +36,7 @@ impl<T: Element> Projection<'_, T> {
         self.rows.map_or(self.hidden.len() / self.hidden_size.max(1), <[usize]>::len)
     }
 
-    /// `W`.
+    /// Width of a projected row, `W`.
     pub fn width(&self) -> usize {
         self.weight.len() / self.hidden_size.max(1)
     }
@@ -153,7 +153,7 @@ impl<T: Element> Projection<'_, T> {
         }
     }
 
-    /// Where the `index`th projected row lies in the hidden states.
+    /// Index in the hidden states of the `index`th projected row.
     fn row(&self, index: usize) -> usize {
         self.rows.map_or(index, |rows| rows[index])
     }

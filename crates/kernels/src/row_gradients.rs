@@ -1,4 +1,4 @@
-//! Where gradients of a few rows of a weight go.
+//! Output buffers of row-sparse gradients: the rows of a weight that a batch touches.
 
 use crate::element::Element;
 use crate::error::{KernelError, Result};
@@ -11,7 +11,7 @@ pub struct RowGradients<'a, T> {
     pub hidden: Option<&'a mut [T]>,
     /// Gradients of the touched rows of the weight, `[R, D]`.
     pub weight: Option<&'a mut [T]>,
-    /// Gradients of the touched numbers of the bias, `[R]`; sums over rows are made in f64.
+    /// Gradients of the touched elements of the bias, `[R]`; sums over rows are made in f64.
     pub bias: Option<&'a mut [T]>,
 }
 

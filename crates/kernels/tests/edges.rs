@@ -139,7 +139,7 @@ fn masked_classes_cost_nothing_where_they_weigh_nothing() {
 }
 
 #[test]
-fn what_is_not_a_number_is_in_every_answer() {
+fn nan_in_a_hidden_state_reaches_loss_gradients_and_top_k() {
     for (second, label_smoothing) in [(1.0, 0.0), (1.0, 0.1), (f32::NAN, 0.0), (f32::NAN, 0.1)] {
         let linear =
             Linear { hidden: &[f32::NAN, second], weight: &[0.5, 0.25, -0.5], bias: None, hidden_size: 1 };
@@ -201,7 +201,7 @@ fn certainty_allows_for_the_rounding_of_large_logits() {
 }
 
 #[test]
-fn what_would_become_silence_is_refused() {
+fn arguments_that_would_give_silent_nan_or_zero_are_refused() {
     let negatives = |log_expected: Vec<f64>, of_target: f64| Negatives {
         sets: Sets::Shared,
         ids: vec![3; log_expected.len()],

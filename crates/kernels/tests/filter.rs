@@ -47,7 +47,7 @@ fn run<T: Element + Into<f64>>(
     (answer, filtered)
 }
 
-/// Gradients to be overwritten: what is there at first must not show.
+/// Output buffers, pre-filled with 7 to catch partial overwrites.
 struct Buffers<T> {
     hidden: Vec<T>,
     weight: Vec<T>,
@@ -168,7 +168,7 @@ fn zipfian(seed: u64, rows: usize, size: usize, vocab: usize) -> Problem {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
-    fn kept_entries_are_right_dropped_ones_are_zero_and_the_mass_is_theirs(
+    fn filter_keeps_exact_entries_and_counts_the_dropped_mass(
         bits: [bool; 7], exact_weight: bool, again: bool, seed: u64, rows in 1..60_usize, size in 1..24_usize,
         vocab in 1..1800_usize, threads in 1..4_usize, eps in prop::sample::select(vec![1e-7, 1e-5, 1e-4, 1e-3, 0.03]),
         short_of_memory: bool,
@@ -272,7 +272,7 @@ proptest! {
     }
 }
 
-/// Where the whole sweep runs and drops nothing, its bits are those of the plain one, too.
+/// A filtered sweep that drops nothing has the bits of the plain one.
 #[test]
 fn a_filter_that_keeps_all_gives_the_same_bits() {
     let problem = Problem::new(11, 90, 16, 1900, 1.0);
@@ -293,7 +293,7 @@ fn a_filter_that_keeps_all_gives_the_same_bits() {
 }
 
 #[test]
-fn the_same_bits_at_every_run_and_whichever_gradients_are_wanted() {
+fn filtered_gradients_are_the_same_bits_at_every_run() {
     let problem = zipfian(12, 300, 16, 3000);
     let rounded = Rounded::of(&problem);
     let linear = rounded.linear();
@@ -324,7 +324,7 @@ fn the_same_bits_at_every_run_and_whichever_gradients_are_wanted() {
 }
 
 #[test]
-fn what_is_there_is_added_to() {
+fn filtered_gradients_accumulate_into_weight_and_bias() {
     let problem = zipfian(13, 40, 8, 2000);
     let filter = Some(Filter { eps: 1e-3, exact_weight: false });
     let options = Options { ignore_index: Some(-100), filter, ..Options::default() };

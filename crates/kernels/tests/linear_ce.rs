@@ -153,7 +153,7 @@ fn equals_the_obvious_computation(
 
 /// The gradients are zero, as the difference of terms of order one that f32 need not cancel.
 #[test]
-fn single_class_with_smoothing_has_gradients_of_the_rounding_of_their_terms() {
+fn single_class_with_smoothing_has_gradients_within_rounding() {
     let only =
         |smoothing, class_weights| Switches { bias: true, smoothing, class_weights, ..Switches::default() };
     for (seed, level) in [0, 1, 2].into_iter().flat_map(|seed| Level::ALL.map(|level| (seed, level))) {

@@ -180,7 +180,7 @@ fn workspace_of_many_sizes_stays_within_its_limit() {
 }
 
 /// Chunks of few rows read the weight again and again: whatever the number of threads, the default
-/// leaves room for long ones.
+/// leaves space for long ones.
 #[test]
 fn default_limit_has_room_for_every_thread() {
     let _alone = COUNTED.lock().unwrap();

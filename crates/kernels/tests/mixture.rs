@@ -150,7 +150,7 @@ fn compare(got: &Answer, exact: &Answer, limit: f64) -> Result<(), TestCaseError
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
-    fn it_is_the_mixture_of_the_definition(
+    fn mixture_loss_and_gradients_equal_the_definition(
         seed: u64, tokens in 1..24_usize, components in 1..12_usize, size in 1..40_usize, vocab in 1..1400_usize,
         [bias, weighted, ignore, warm, smoothed] in any::<[bool; 5]>(),
         [by_row, part, offset, accumulate] in any::<[bool; 4]>(), threads in 1..4_usize,
@@ -301,7 +301,7 @@ fn far_apart_components_keep_their_digits() {
 }
 
 #[test]
-fn a_target_without_probability_costs_infinity_and_has_finite_gradients() {
+fn impossible_target_costs_infinity_with_finite_gradients() {
     let mut problem = Problem::new(6, 6, 8, 900, 1.0);
     problem.bias.as_mut().unwrap()[3] = f64::NEG_INFINITY;
     let prior = log_prior(&problem, 3);

@@ -204,7 +204,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn it_is_the_sum_over_the_paths(
+    fn log_probs_and_gradients_equal_sums_over_the_paths(
         seed: u64, rows in 0..150_usize, size in 1..70_usize, vocab in 2..200_usize, shape in shapes(), bias: bool,
         level in prop::sample::select(Level::ALL.to_vec()),
     ) {
@@ -231,7 +231,7 @@ proptest! {
 
     /// Large enough for three threads: more rows than a block, nodes that all threads visit.
     #[test]
-    fn threads_change_nothing_but_rounding_and_the_same_number_gives_the_same_bits(
+    fn thread_count_changes_rounding_only_and_fixes_the_bits(
         seed: u64, rows in 100..250_usize, vocab in 2..400_usize, shape in shapes(),
     ) {
         let vocab = if shape == Shape::Chain { vocab.min(100) } else { vocab };
@@ -249,7 +249,7 @@ proptest! {
 }
 
 #[test]
-fn probabilities_next_to_one_keep_their_digits_and_far_ones_stay_finite() {
+fn log_prob_keeps_its_digits_near_one_and_is_finite_far_off() {
     let tree = Tree { offsets: vec![0, 1, 2], steps: vec![0, 1], nodes: 1 };
     for (logit, allowed) in [(36.0, 1e-14), (300.0, 1e-14), (-36.0, 1e-15), (-800.0, 0.0)] {
         let linear = Linear { hidden: &[1.0], weight: &[logit], bias: None, hidden_size: 1 };

@@ -176,7 +176,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     /// Whatever is called certain is the sorted head of the mixture; what is not is at most that.
     #[test]
-    fn what_is_certain_of_a_mixture_is_its_sorted_head(
+    fn mixture_top_k_that_is_certain_is_the_sorted_head(
         seed: u64, tokens in 1..20_usize, components in 1..6_usize, vocab in 1..1500_usize, k in 1..9_usize,
         spread in 0.5..8.0_f64, threads in 1..4_usize, level in prop::sample::select(Level::ALL.to_vec()),
     ) {
@@ -218,7 +218,7 @@ proptest! {
 }
 
 #[test]
-fn bounds_decide_where_components_agree_and_not_where_they_do_not() {
+fn bounds_decide_a_mixture_only_where_its_components_agree() {
     // Components with the same state are one softmax.
     let mut problem = Problem::new(5, 6, 24, 1500, 4.0);
     let state = problem.hidden[..24].to_vec();

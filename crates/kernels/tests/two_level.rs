@@ -209,7 +209,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn it_is_a_softmax_over_classes_and_one_over_words(
+    fn two_level_equals_softmax_over_classes_times_over_words(
         seed: u64, rows in 0..90_usize, size in 1..40_usize, sizes in prop::collection::vec(1..40_usize, 1..25),
         threads in 1..4_usize, bias: bool, level in prop::sample::select(Level::ALL.to_vec()),
     ) {

@@ -25,7 +25,7 @@ pub(crate) fn check_corpus(corpus: &Corpus) -> Result<()> {
     Ok(())
 }
 
-/// Why a run is certain to fail; `None` where nothing speaks against it.
+/// Reason why a run is certain to fail; `None` where none is known.
 pub(crate) fn refusal_of(config: &RunConfig, corpus: &Corpus, device: Device) -> Option<String> {
     check(config, corpus, device).err()
 }

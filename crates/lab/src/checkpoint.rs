@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_saved_comes_back_and_belongs_to_its_run() {
+    fn saved_checkpoint_loads_unchanged_and_for_its_run_only() {
         let folder = tempfile::tempdir().unwrap();
         let saved = checkpoint();
         let file = path(folder.path(), &saved.progress.id);

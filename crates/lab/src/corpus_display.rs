@@ -19,7 +19,7 @@ pub struct CorpusDisplay {
 }
 
 impl CorpusDisplay {
-    /// Nothing shown yet.
+    /// Display before the first progress.
     pub fn new() -> Self {
         Self::default()
     }

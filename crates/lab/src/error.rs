@@ -131,7 +131,7 @@ pub enum LabError {
 }
 
 impl LabError {
-    /// For `map_err`: an I/O error with what was tried and where.
+    /// Converter for `map_err`: an I/O error with the operation and the path.
     pub(crate) fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }

@@ -4,7 +4,7 @@
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
-/// How often the end was asked for: 1 ends the run in good order, more end it at once.
+/// Number of requests to end: 1 ends the run in good order, more end it at once.
 static ASKED: AtomicUsize = AtomicUsize::new(0);
 /// The first signal, 0 before.
 static FIRST: AtomicI32 = AtomicI32::new(0);
@@ -26,7 +26,7 @@ pub fn catch_interrupts() {
     CAUGHT.call_once(listen);
 }
 
-/// How often the end was asked for.
+/// Number of requests to end.
 pub(crate) fn asked() -> &'static AtomicUsize {
     &ASKED
 }

@@ -23,7 +23,7 @@ pub struct RunConfig {
     pub backbone: BackboneConfig,
     /// The output layer.
     pub output: OutputConfig,
-    /// How it is trained and scored. The seeds are those of the run alone.
+    /// Training and evaluation of the run. The seeds are those of the run alone.
     pub training: TrainingConfig,
     /// Root seed.
     pub seed: u64,
@@ -42,7 +42,7 @@ pub struct RunSpec {
     pub config: RunConfig,
     /// Resolved configuration as JSON, as it is recorded.
     pub json: serde_json::Value,
-    /// Why the run is certain to fail, where that follows from file and corpus.
+    /// Reason why the run is certain to fail, where that follows from file and corpus.
     pub refusal: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! One run from start to record, in a process of its own: the job on standard input, news on
+//! One run from start to record, in a process of its own: the job on standard input, progress on
 //! standard output.
 
 use std::io::{BufRead, Write};
@@ -55,7 +55,7 @@ pub fn run_worker() -> Result<()> {
     Ok(())
 }
 
-/// News as lines of JSON on standard output.
+/// Progress events as lines of JSON on standard output.
 struct Pipe {
     /// Whether the parent wants no more of the run.
     unwanted: Arc<AtomicBool>,

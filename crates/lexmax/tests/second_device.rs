@@ -164,7 +164,7 @@ fn bad_input_is_found_there_too() {
 }
 
 #[test]
-fn what_lies_elsewhere_is_refused_by_name() {
+fn tensor_on_another_device_is_refused_by_name() {
     let Some(device) = there() else { return };
     for layer in LAYERS {
         let mut subject = build(layer, device, Kind::Float).unwrap();

@@ -1,4 +1,5 @@
-//! The fused path of a mixture: its loss as a node of libtorch's graph, and its likeliest classes.
+//! The fused path of a mixture: its loss as a node of libtorch's graph, and its most probable
+//! classes.
 
 use lexmax_autograd::cpu::slice;
 use lexmax_kernels::linear_ce::mixture::{Mixture, MixtureGradients, loss_and_gradients};
@@ -34,7 +35,7 @@ pub(crate) fn loss(batch: &Batch<'_>, given: Given<'_>, scratch: &Scratch) -> Re
     Ok(TrainingLoss::exact(batch.loss_from_node(&output)?))
 }
 
-/// The `k` likeliest classes of each row as far as bounds show them, and the rows where they do
+/// The `k` most probable classes of each row as far as bounds show them, and the rows where they do
 /// not, `[R]`.
 pub(crate) fn top_k(given: Given<'_>, k: i64, scratch: &Scratch) -> Result<(TopK, Tensor)> {
     let detached = given.map(|tensor| tensor.map(Tensor::f_detach).transpose());

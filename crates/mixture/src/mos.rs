@@ -56,7 +56,7 @@ pub struct Mixture {
     latent_bias: Tensor,
     pub(crate) weight: Tensor,
     pub(crate) bias: Option<Tensor>,
-    /// Where the fused kernels are taken: their workspace.
+    /// Workspace of the fused kernels; `None` on the reference path.
     pub(crate) scratch: Option<Scratch>,
     components: i64,
     latent_size: i64,
@@ -89,7 +89,7 @@ impl Mixture {
         })
     }
 
-    /// What all components need of hidden states `[N, D]`.
+    /// Latent states and log mixture weights of hidden states `[N, D]`.
     pub(crate) fn states(&self, hidden: &Tensor) -> Result<States> {
         let log_prior = match &self.prior {
             None => None,
@@ -167,7 +167,7 @@ impl States {
         })
     }
 
-    /// The same for all components, `[N, K]`.
+    /// Joint log-probabilities of all components, `log pi_k + log_probs`, `[N, K]`.
     fn of_all(&self, log_probs: Tensor) -> Result<Tensor> {
         Ok(match &self.log_prior {
             None => log_probs,

@@ -1,4 +1,4 @@
-//! The likeliest classes of a mixture: by bounds where these decide, dense where they do not.
+//! Most probable classes of a mixture: by bounds where these decide, dense where they do not.
 
 use lexmax_output::fused::Scratch;
 use lexmax_output::{Result, TopK, top_k_of};
@@ -15,7 +15,7 @@ const DENSE_TENSORS: i64 = 4;
 const PROBED: i64 = 32;
 
 impl Mixture {
-    /// The `k` likeliest classes of each row, and the number of rows that were made dense.
+    /// The `k` most probable classes of each row, and the number of rows that were made dense.
     pub(crate) fn search(&self, hidden: &Tensor, k: i64) -> Result<(TopK, i64)> {
         let rows = hidden.size()[0];
         let Some(scratch) = &self.scratch else { return Ok((self.dense(hidden, k)?, rows)) };
@@ -29,7 +29,7 @@ impl Mixture {
         Ok((joined([top, rest])?, open + dense))
     }
 
-    /// By bounds, dense where these do not decide, and the number of such rows.
+    /// Best classes by bounds, dense where these do not decide, and the number of such rows.
     fn by_bounds(&self, hidden: &Tensor, k: i64, scratch: &Scratch) -> Result<(TopK, i64)> {
         let states = self.states(hidden)?;
         let latent = self.rows(&states)?;
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_decide_uneven_rows_and_a_probe_spares_flat_ones_the_search() {
+    fn bounds_decide_uneven_rows_and_a_probe_skips_flat_ones() {
         assert!(dense_rows(1e-3, 4) > 60, "flat");
         assert!(dense_rows(100.0, 4) < 8, "uneven");
         assert_eq!(dense_rows(1e-3, 1), 0, "one component is a softmax");

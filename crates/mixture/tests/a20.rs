@@ -101,7 +101,7 @@ fn a20_10_mixture_has_no_floor_under_the_logarithm() {
 
 /// Row 15: the smoothing was spread over the classes at hand, not over all `V`.
 #[test]
-fn a20_15_smoothing_is_over_all_classes_of_the_mixed_distribution() {
+fn a20_15_smoothing_is_over_all_classes_of_the_mixture() {
     let smoothing = 0.2;
     for head in Head::all(&LossOptions { label_smoothing: smoothing, ..by_rows() }) {
         let mut built = head.build(20, 6, Kind::Double);
@@ -121,7 +121,7 @@ fn a20_15_smoothing_is_over_all_classes_of_the_mixed_distribution() {
     }
 }
 
-/// Row 17: half precision met a buffer of another element type.
+/// Row 17: half precision met a buffer of another dtype.
 #[test]
 fn a20_17_every_element_type_trains() {
     let targets = [0_i64, 4, 8, 17, 13];

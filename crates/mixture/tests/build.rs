@@ -16,7 +16,7 @@ fn error(config: &MixtureConfig) -> String {
 }
 
 #[test]
-fn there_must_be_a_component() {
+fn components_below_one_are_refused() {
     for components in [0, -3] {
         let text = error(&MixtureConfig { components, ..MixtureConfig::default() });
         assert!(
@@ -27,7 +27,7 @@ fn there_must_be_a_component() {
 }
 
 #[test]
-fn the_latent_states_must_have_a_width() {
+fn latent_size_below_one_is_refused() {
     for size in [0, -1] {
         let text = error(&MixtureConfig { latent_size: Some(size), ..MixtureConfig::default() });
         assert!(text.contains(&format!("latent_size is {size}")) && text.contains("at least 1"), "{text}");

@@ -1,4 +1,4 @@
-//! What row-sparse steps cost, beside libtorch's own operations:
+//! Times of row-sparse steps beside libtorch's own operations:
 //! `cargo run --release -p lexmax-optim --example rows`.
 
 use std::time::Instant;

@@ -9,7 +9,7 @@ use crate::places::Places;
 use crate::sparse::RowGradient;
 use crate::threads::threads;
 
-/// How many numbers of bf16 are turned to `f64` at a time: 512 KiB, which stay in a core's cache.
+/// Elements of bf16 converted to `f64` at a time: 512 KiB, which stay in a core's cache.
 const BLOCK: i64 = 1 << 16;
 
 /// Scales all gradients so that their joint L2 norm is at most `max` (Pascanu, Mikolov, Bengio, "On
@@ -72,9 +72,9 @@ pub fn grad_norm(parameters: &[(String, Tensor)]) -> Result<f64> {
     norm(&values(parameters)?)
 }
 
-/// What gradients of a joint norm are multiplied by so that they are no longer than `max`:
-/// `max / (norm + 1e-6)`, at most 1. For a norm that is not finite it is 1, as [`clip_grad_norm`]
-/// scales nothing then.
+/// Clip factor of gradients with a joint norm, `max / (norm + 1e-6)`, at most 1: times it their
+/// norm is at most `max`. For a norm that is not finite it is 1, as [`clip_grad_norm`] scales
+/// nothing then.
 ///
 /// # Errors
 /// `max` must be above 0 (infinity clips nothing), where PyTorch goes on: 0 would erase every

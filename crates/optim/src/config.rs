@@ -1,4 +1,4 @@
-//! Which optimizer, with which constants: what a configuration file holds.
+//! Configuration of an optimizer: the rule and its constants.
 
 use lexmax_kernels::rows::Rule;
 use serde::{Deserialize, Serialize};
@@ -81,7 +81,7 @@ pub struct SgdConfig {
 pub struct AdagradConfig {
     /// Added to the root; at least the smallest normal `f32`, so that a zero gradient is never 0/0.
     pub eps: f64,
-    /// Where every sum of squares starts, `>= 0`.
+    /// Initial value of every sum of squares, `>= 0`.
     pub initial_accumulator: f64,
     /// L2 penalty `w >= 0`, added to the gradient.
     pub weight_decay: f64,
@@ -206,8 +206,8 @@ impl OptimizerConfig {
     }
 }
 
-/// What files said before there was the key stays as it was, and so do the names of runs that are
-/// made from it.
+/// Whether a key is left out when written: files without it, and the run ids made from them, stay
+/// as they were before the key existed.
 fn is_false(value: &bool) -> bool {
     !value
 }

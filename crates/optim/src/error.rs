@@ -6,7 +6,7 @@ use tch::{Kind, TchError};
 /// Result with an [`OptimError`].
 pub type Result<T> = std::result::Result<T, OptimError>;
 
-/// What can go wrong when an optimizer is built, stepped or restored.
+/// Error of building, stepping or restoring an optimizer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptimError {
@@ -47,14 +47,14 @@ pub enum OptimError {
         /// Its name.
         name: String,
     },
-    /// A parameter or an entry of a state has another element type than it must have.
+    /// A parameter or an entry of a state has another dtype than it must have.
     #[error("{name} has kind {given:?}, expected {expected}")]
     Kind {
         /// The parameter or the entry.
         name: String,
-        /// Its kind.
+        /// Dtype given.
         given: Kind,
-        /// The kind that fits, in words.
+        /// Description of the dtypes that fit.
         expected: String,
     },
     /// The gradient of a parameter is sparse, but not by rows.

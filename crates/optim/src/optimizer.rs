@@ -41,8 +41,9 @@ impl Optimizer {
     ///
     /// # Errors
     /// A constant of `config` out of its range; a name given twice; one tensor under two names; a
-    /// tensor that is not dense, not a leaf, or not of kind `Float`, `Double` or `BFloat16`. `Half`
-    /// is refused: `eps` and second moments are below its range, so steps would divide by zero.
+    /// tensor that is not dense, not a leaf, or not of dtype `Float`, `Double` or `BFloat16`.
+    /// `Half` is refused: `eps` and second moments are below its range, so steps would divide by
+    /// zero.
     pub fn new(parameters: Vec<(String, Tensor)>, config: &OptimizerConfig) -> Result<Self> {
         config.validate()?;
         let mut names = HashSet::new();
@@ -89,8 +90,8 @@ impl Optimizer {
         self.step_scaled(learning_rate, 1.0)
     }
 
-    /// As [`Optimizer::step`], with `scale` times every gradient, in the same pass: with the factor
-    /// of [`clip_factor`](crate::clip_factor) it does what
+    /// One step with `scale` times every gradient, in the pass of [`Optimizer::step`]: with the
+    /// factor of [`clip_factor`](crate::clip_factor) it does what
     /// [`clip_grad_norm`](crate::clip_grad_norm) and a step do, to the last bit on the CPU in f32
     /// and f64, and spares a pass that writes the gradients.
     ///
@@ -145,7 +146,7 @@ impl Optimizer {
     /// configuration: the run goes on bit for bit. Nothing changes on an error.
     ///
     /// # Errors
-    /// An entry that is missing, unknown, or of another shape or kind, by its name.
+    /// An entry that is missing, unknown, or of another shape or dtype, by its name.
     pub fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<()> {
         let given: HashMap<&str, &Tensor> =
             state.iter().map(|(name, entry)| (name.as_str(), entry)).collect();

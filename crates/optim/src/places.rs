@@ -1,4 +1,4 @@
-//! Tensors told apart by where they lie.
+//! Tensors identified by their address.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use tch::Tensor;
 
 use crate::error::{OptimError, Result};
 
-/// Where the parameters seen so far begin in memory, with their names.
+/// Addresses of the parameters seen so far, with their names.
 #[derive(Debug, Default)]
 pub(crate) struct Places(HashMap<usize, String>);
 

@@ -9,13 +9,13 @@ use crate::error::{Result, check};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PlateauConfig {
-    /// What the rate is multiplied by, in `(0, 1)`.
+    /// Factor of the rate at each reduction, in `(0, 1)`.
     pub factor: f64,
-    /// How many validations in a row may be no better before the rate falls.
+    /// Number of successive validations that may be no better before the rate falls.
     pub patience: u32,
-    /// By how many nats a validation must undercut the best to count as better, `>= 0`.
+    /// Nats by which a validation must undercut the best to count as better, `>= 0`.
     pub threshold: f64,
-    /// The rate never falls below this, `>= 0`.
+    /// Least rate, `>= 0`.
     pub min_lr: f64,
 }
 

@@ -14,9 +14,9 @@ use crate::threads::threads;
 /// memory.
 #[derive(Debug)]
 pub(crate) struct RowGradient {
-    /// `[R]`, i64, rising, each once.
+    /// Row ids, `[R]`, i64, strictly rising.
     pub rows: Tensor,
-    /// `[R, ..]`.
+    /// Gradient of each of these rows, `[R, ..]`.
     pub values: Tensor,
 }
 
@@ -73,7 +73,8 @@ fn coalesce(gradient: &mut Tensor) -> Result<()> {
 /// use lexmax_optim::row_gradient;
 /// use tch::Tensor;
 ///
-/// let (ids, values) = (Tensor::from_slice(&[4_i64, 1, 4]), Tensor::from_slice(&[1.0_f32, 2.0, 3.0]).view([3, 1]));
+/// let (ids, values) = (Tensor::from_slice(&[4_i64, 1, 4]), Tensor::from_slice(&[1.0_f32, 2.0,
+/// 3.0]).view([3, 1]));
 /// let gradient = row_gradient(&ids, &values, &[1_000_000, 1])?;
 /// assert_eq!(gradient.indices(), Tensor::from_slice(&[1_i64, 4]).view([1, 2]));
 /// assert_eq!(gradient.values(), Tensor::from_slice(&[2.0_f32, 4.0]).view([2, 1]));
@@ -111,8 +112,8 @@ fn merged<T: Element + kind::Element>(ids: &Tensor, values: &Tensor, size: &[i64
     Ok(rows_of(&Tensor::f_from_slice(merge.ids())?, &sums, size)?)
 }
 
-/// What the kernels check on their way: libtorch makes a sparse tensor of any ids, and reads and
-/// writes out of bounds later.
+/// Checks ids on the reference path as the kernels do on theirs: libtorch makes a sparse tensor of
+/// any ids, and reads and writes out of bounds later.
 fn check_ids(ids: &Tensor, values: &Tensor, size: &[i64]) -> Result<()> {
     let (height, row) = size.split_first().map_or((0, size), |(&height, row)| (height, row));
     let given = (ids.size(), ids.f_kind()?);

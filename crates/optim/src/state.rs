@@ -1,4 +1,4 @@
-//! What an optimizer keeps of one parameter: tables of its shape, and Adam's count of steps.
+//! State of an optimizer for one parameter: tables of its shape, and Adam's step count.
 
 use lexmax_kernels::rows::Rule;
 use tch::{Device, Kind, Tensor};

@@ -1,4 +1,4 @@
-//! The rules in tensor operations: any device, any floating kind, any strides.
+//! The rules in tensor operations: any device, any floating dtype, any strides.
 
 use lexmax_kernels::rows::{Others, Rule};
 use tch::{Kind, Tensor};
@@ -98,7 +98,7 @@ pub(crate) fn update_rows(
     Ok(())
 }
 
-/// `g + w p`.
+/// Gradient with weight decay, `g + w p`.
 fn penalised(gradient: &Tensor, parameter: &Tensor, weight_decay: f64) -> Result<Tensor> {
     if weight_decay == 0.0 {
         return Ok(gradient.shallow_clone());
@@ -119,9 +119,9 @@ fn add(tensor: &mut Tensor, other: &Tensor, factor: f64) -> Result<()> {
     Ok(())
 }
 
-/// `factor` times a tensor of bf16, in f32: a 0-d factor has the kind of the tensor, and a learning
-/// rate in bf16 is off by up to a quarter of a percent, in the same direction at every step. The
-/// sum with the product is rounded once.
+/// `factor` times a tensor of bf16, in f32: a 0-d factor has the dtype of the tensor, and a
+/// learning rate in bf16 is off by up to a quarter of a percent, in the same direction at every
+/// step. The sum with the product is rounded once.
 fn scaled_in_single(tensor: &Tensor, factor: f64) -> Result<Option<Tensor>> {
     if tensor.f_kind()? != Kind::BFloat16 {
         return Ok(None);

@@ -1,9 +1,9 @@
-//! Where the row kernels run.
+//! Threads of the row kernels: those of libtorch.
 
 use lexmax_autograd::for_each_index;
 use lexmax_kernels::set_runner;
 
-/// How many threads a kernel may use: as many as libtorch does. Every call of a kernel asks, so
+/// Number of threads that a kernel may use, which is libtorch's. Every call of a kernel asks, so
 /// this is also where the kernels are given libtorch's threads, which are awake from the backward
 /// pass: threads of their own would fight with these for the cores.
 pub(crate) fn threads() -> usize {

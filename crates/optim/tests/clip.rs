@@ -88,7 +88,7 @@ fn a_norm_that_is_not_finite_comes_back_and_nothing_is_scaled() {
 }
 
 #[test]
-fn a_norm_that_is_not_finite_scales_nothing_in_a_scaled_step_either() {
+fn norm_that_is_not_finite_has_clip_factor_one() {
     for norm in [f64::NAN, f64::INFINITY] {
         assert_eq!(clip_factor(norm, 1.0).unwrap(), 1.0);
         assert_eq!(clip_factor(norm, f64::INFINITY).unwrap(), 1.0);

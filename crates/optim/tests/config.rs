@@ -10,7 +10,7 @@ fn parse(text: &str) -> Result<OptimizerConfig, String> {
 }
 
 #[test]
-fn what_is_left_out_has_the_default() {
+fn missing_key_has_its_default() {
     let sgd = SgdConfig { momentum: 0.0, nesterov: false, weight_decay: 0.0, lazy: false };
     let adagrad = AdagradConfig { eps: 1e-10, initial_accumulator: 0.0, weight_decay: 0.0, lazy: false };
     let adam =
@@ -74,7 +74,7 @@ fn constants_out_of_range_are_errors_by_name() {
 }
 
 #[test]
-fn the_default_plateau_quarters_the_rate_at_every_validation_no_better_than_the_best() {
+fn default_plateau_quarters_the_rate_unless_the_best_improves() {
     let mut schedule = Plateau::new(20.0, PlateauConfig::default()).unwrap();
     let seen = [6.0, 5.5, 5.5, 5.4, 5.6, 5.45, 5.3].map(|nll| schedule.observe(nll));
     assert_eq!(seen, [20.0, 20.0, 5.0, 5.0, 1.25, 0.3125, 0.3125]);

@@ -84,7 +84,7 @@ fn the_state_is_a_copy_with_full_names() {
 }
 
 #[test]
-fn a_state_that_does_not_fit_is_refused_by_name_and_changes_nothing() {
+fn state_that_does_not_fit_is_refused_and_changes_nothing() {
     let named = parameters();
     let mut optimizer = Optimizer::new(clones(&named), &momentum()).unwrap();
     train(&mut optimizer, &named, 0..2);

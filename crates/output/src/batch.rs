@@ -27,7 +27,7 @@ impl Loss {
     /// Checks hidden states `[N, D]` and targets `[N]` and drops the ignored rows.
     ///
     /// # Errors
-    /// Shapes, kinds or devices that do not fit, a target that names no class, a hidden state that
+    /// Shapes, dtypes or devices that do not fit, a target that names no class, a hidden state that
     /// is not finite in a row that counts: each with the row.
     pub fn batch(&self, op: &'static str, hidden: &Tensor, targets: &Tensor) -> Result<Batch<'_>> {
         check_shapes(op, hidden, Some(targets), self)?;

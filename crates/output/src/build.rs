@@ -1,4 +1,4 @@
-//! What a layer is built from, and how its parameters are made.
+//! Context of building a layer, and the initial values of its parameters.
 
 use lexmax_kernels::seed::{Generator, generator};
 use rand_distr::{Distribution, Uniform};
@@ -8,11 +8,12 @@ use crate::fused::{Compute, Scratch};
 use crate::sizes::{INIT_RANGE, LayerSizes, TIED, check_elements, check_init_range};
 use crate::{Loss, LossOptions, OutputError, Result, WordCounts};
 
-/// Sizes, variables, counts and seed for building a layer. Element type and device are those of the
+/// Sizes, variables, counts and seed for building a layer. Dtype and device are those of the
 /// variable store.
 #[derive(Debug)]
 pub struct BuildContext<'a> {
-    /// Where the parameters are registered; their names there are part of the saved format.
+    /// Path of the parameters in the variable store; their names there are part of the saved
+    /// format.
     pub path: nn::Path<'a>,
     /// Number of classes, `V`.
     pub vocab_size: i64,
@@ -146,7 +147,7 @@ impl<'a> BuildContext<'a> {
     /// elsewhere.
     ///
     /// # Errors
-    /// Tied, and there is no embedding of that shape, of the parameters' kind and on their device.
+    /// Tied, and there is no embedding of that shape, of the parameters' dtype and on their device.
     pub fn class_weight(&self, layer: &'static str, tied: bool, width: i64) -> Result<Tensor> {
         if !tied {
             return self.weight("weight", self.vocab_size, width);

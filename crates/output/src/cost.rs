@@ -1,4 +1,4 @@
-//! What a layer costs, counted from its sizes.
+//! Cost of a layer, counted from its sizes.
 
 use serde::{Deserialize, Serialize};
 

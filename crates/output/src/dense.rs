@@ -62,7 +62,7 @@ pub fn wide(tensor: &Tensor) -> Result<Tensor> {
     Ok(if own == wide { tensor.shallow_clone() } else { tensor.f_to_kind(wide)? })
 }
 
-/// The kind that probabilities are computed in: f32 for half precision, any other as it is.
+/// Dtype that probabilities are computed in: f32 for half precision, any other as it is.
 pub fn wide_kind(kind: Kind) -> Kind {
     match kind {
         Kind::Half | Kind::BFloat16 => Kind::Float,

@@ -7,7 +7,7 @@ use tch::TchError;
 /// Result with an [`OutputError`].
 pub type Result<T> = std::result::Result<T, OutputError>;
 
-/// What can go wrong when an output layer is built or called.
+/// Error of building or calling an output layer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputError {
@@ -23,16 +23,16 @@ pub enum OutputError {
         /// The shape that fits, in words.
         expected: String,
     },
-    /// A tensor has another element type than the operation takes.
+    /// A tensor has another dtype than the operation takes.
     #[error("{op}: {what} has kind {given:?}, expected {expected}")]
     Kind {
         /// The operation.
         op: &'static str,
         /// The tensor.
         what: &'static str,
-        /// Its kind.
+        /// Dtype of the tensor.
         given: tch::Kind,
-        /// The kind that fits, in words.
+        /// Description of the dtypes that fit.
         expected: String,
     },
     /// A tensor lies on another device than the layer.
@@ -58,7 +58,7 @@ pub enum OutputError {
         given: i64,
         /// Number of classes.
         vocab_size: i64,
-        /// ` or the ignored <index>`, where one is set.
+        /// Text ` or the ignored <index>`, where one is set.
         or_ignored: String,
     },
     /// NaN or infinity where a finite number must be.

@@ -20,8 +20,8 @@ use crate::{LayerCost, LogProb, Result, TopK, TrainingLoss};
 /// * bad input is an error that names the operation, the value and what was expected, never a
 ///   panic.
 ///
-/// Log-probabilities have the kind of the parameters; where that is of half precision they are f32,
-/// the loss is not.
+/// Log-probabilities have the dtype of the parameters; where that is of half precision they are
+/// f32, the loss is not.
 ///
 /// Ids are ranks of falling frequency: class 0 is the most frequent one.
 pub trait OutputLayer: std::fmt::Debug {
@@ -74,8 +74,7 @@ pub trait OutputLayer: std::fmt::Debug {
         Ok(())
     }
 
-    /// What the gradients of the last step left out, for a layer that filters them; `None` where
-    /// gradients are exact.
+    /// Entries that the gradient filter dropped in the last step; `None` where gradients are exact.
     fn left_out(&self) -> Option<Filtered> {
         None
     }

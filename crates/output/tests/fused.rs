@@ -67,7 +67,7 @@ fn a_change_between_the_passes_is_refused() {
     }
 }
 
-/// What does not fit is an error on the fused path as on the other.
+/// Shapes that do not fit are an error on the fused path too.
 #[test]
 fn shapes_that_do_not_fit_are_refused() {
     let (scratch, targets) = (Scratch::default(), Tensor::from_slice(&[0_i64, 1, 2, 3]));
@@ -87,9 +87,9 @@ fn shapes_that_do_not_fit_are_refused() {
     }
 }
 
-/// Less memory: the sweep holds less at once, and comes to the same.
+/// A lower limit makes shorter chunks, and the same loss and gradients.
 #[test]
-fn a_memory_limit_bounds_the_workspace_and_changes_rounding_only() {
+fn memory_limit_bounds_the_workspace_with_the_same_gradients() {
     let (rows, size, classes) = (64, 16, 40_000);
     let inputs = [wave(&[rows, size], 0.1), wave(&[classes, size], 0.2)].map(|x| x.set_requires_grad(true));
     let [hidden, weight] = &inputs;

@@ -62,7 +62,7 @@ pub enum RecordError {
 }
 
 impl RecordError {
-    /// Why a file counts for nothing, in words that follow its name.
+    /// Reason why a file is no record, in words that follow its name.
     pub fn reason(&self) -> String {
         match self {
             Self::Io { action, source, .. } => format!("cannot {action} it: {source}"),

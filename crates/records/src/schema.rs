@@ -49,7 +49,7 @@ pub struct RunRecord {
     pub curve: Vec<CurvePoint>,
 }
 
-/// How a run ended.
+/// End of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunStatus {
     /// The budget was used and the test set scored.

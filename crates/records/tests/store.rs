@@ -20,7 +20,7 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn finished_and_failed_records_come_back_as_they_were_and_in_order() {
+fn written_records_are_read_back_unchanged_and_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let store = RunStore::open(folder.path());
     let mut failed = record("nce", 1);
@@ -62,7 +62,7 @@ fn an_absent_store_is_empty_and_reading_makes_no_folder() {
 }
 
 #[test]
-fn a_second_write_replaces_the_file_in_one_step_and_leaves_nothing_else() {
+fn second_write_replaces_the_file_atomically() {
     let folder = tempfile::tempdir().unwrap();
     let store = RunStore::open(folder.path());
     let mut run = record("full", 1);

@@ -52,7 +52,7 @@ pub enum Get {
     Output(fn(&OutputSummary) -> Value, fn(&OutputSummary) -> String),
 }
 
-/// One cell of a data frame; the kind is that of its whole column.
+/// One cell of a data frame; all cells of a column are of one type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// A word or sentence.
@@ -65,12 +65,12 @@ pub enum Value {
     Flag(Option<bool>),
 }
 
-/// How a mean is written.
+/// Format of a mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Show {
-    /// With half the width of its interval, to this many digits.
+    /// Mean with half the width of its interval, to this many digits.
     Interval(u32),
-    /// To this many digits.
+    /// Mean alone, to this many digits.
     Digits(u32),
     /// Rounded to a whole number.
     Whole,

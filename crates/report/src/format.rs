@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_has_no_interval_and_no_verdict() {
+    fn estimate_that_is_not_finite_has_no_interval_or_verdict() {
         for half_width in [None, Some(f64::NAN), Some(f64::INFINITY), Some(1.0)] {
             let of = |mean| estimate(&Estimate { mean, half_width, count: 2 }, 4);
             assert_eq!((of(f64::INFINITY), of(f64::NAN)), ("∞".into(), "not a number".into()));

@@ -1,4 +1,4 @@
-//! Which tokens a loss is the mean over. A perplexity of other tokens is another quantity: two are
+//! Tokens over which a loss is the mean. A perplexity of other tokens is another quantity: two are
 //! set side by side only where they are of the same ones.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -190,7 +190,7 @@ impl Summary {
         finished.filter(|output| !self.is_ranked(output)).map(|output| output.name.as_str()).collect()
     }
 
-    /// Why there is nothing to compare to; `None` where there is a reference with a finite
+    /// Reason why there is no reference; `None` where there is a reference with a finite
     /// perplexity.
     pub fn without_reference(&self) -> Option<String> {
         match (self.reference, &self.asked) {

@@ -99,7 +99,7 @@ pub fn outputs(summary: &Summary) -> PolarsResult<DataFrame> {
     DataFrame::new_infer_height(columns)
 }
 
-/// A column of the kind that its cells have; where no cell tells one, nulls.
+/// Column of its cells' type; nulls where no cell has a type.
 fn typed(key: &str, cells: Vec<Option<Value>>) -> Column {
     macro_rules! column {
         ($variant:ident) => {

@@ -191,7 +191,7 @@ fn one_output_with_one_seed_and_no_full_softmax_is_a_report() {
 }
 
 #[test]
-fn where_every_run_failed_the_report_says_so_and_earlier_charts_go() {
+fn report_of_failed_runs_says_so_and_removes_earlier_charts() {
     let results = tempfile::tempdir().unwrap();
     let record = run(OUTPUTS[0], 1);
     write(results.path(), std::slice::from_ref(&record));

@@ -1,5 +1,5 @@
-//! Where the time of a training step goes: the whole step at several vocabulary sizes, its parts,
-//! and the bare products.
+//! Times of a training step: the whole step at several vocabulary sizes, its parts, and the bare
+//! products.
 //!
 //! `cargo run --release -p lexmax-sampled --example sampled_step -- [ROWS HIDDEN SAMPLES
 //! [REPEATS]]`

@@ -11,9 +11,9 @@ use crate::source::check_batch;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, remote = "Self")]
 pub struct SampledConfig {
-    /// What is computed from the target and its negatives.
+    /// Loss over the target and its negatives.
     pub objective: Objective,
-    /// Where the negatives come from.
+    /// Distribution of the negatives.
     pub proposal: ProposalKind,
     /// Exponent `alpha`, `0 <= alpha <= 1`, of the proposal `unigram`; [`SampledConfig::POWER`]
     /// where it is not given.
@@ -42,8 +42,8 @@ pub struct SampledConfig {
     pub loss: LossOptions,
 }
 
-/// What is written says what is done with hits: a record does not leave it to the defaults of
-/// another version.
+/// Writes the treatment of hits even where it is the default, so that a record does not depend on
+/// the defaults of another version.
 impl Serialize for SampledConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let remove_accidental_hits = Some(self.remove_accidental_hits());
@@ -57,13 +57,13 @@ impl<'de> Deserialize<'de> for SampledConfig {
     }
 }
 
-/// Where negatives come from; [`crate::proposal`] has the formulas.
+/// Distribution of negatives; [`crate::proposal`] has the formulas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProposalKind {
     /// Every class alike.
     Uniform,
-    /// By rank alone, close to Zipf's law.
+    /// Log-uniform in the rank, close to Zipf's law.
     #[default]
     LogUniform,
     /// Add-one training counts to the power `alpha`.

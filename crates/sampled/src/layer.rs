@@ -92,9 +92,10 @@ pub struct Sampled {
     config: SampledConfig,
     source: Source,
     loss: Loss,
-    /// `log E`, `[V]`, at least in f32, where the objective leaves it out of the logits.
+    /// Log expected counts `log E`, `[V]`, at least in f32, where the objective leaves them out of
+    /// the logits.
     log_expected: Option<Tensor>,
-    /// Where the fused kernels are taken.
+    /// Fused kernels; `None` on the reference path.
     fused: Option<Fused>,
 }
 
@@ -130,7 +131,8 @@ impl Sampled {
         self.fused.as_ref().map(|fused| &fused.queries)
     }
 
-    /// What the exact queries add to the logits, `[V]`.
+    /// Bias of the exact queries, `[V]`: the layer's, plus the log expected counts where the
+    /// objective leaves them out of the logits.
     fn query_bias(&self) -> Result<Option<Tensor>> {
         Ok(match (&self.bias, &self.log_expected) {
             (Some(bias), Some(log_expected)) => Some(bias.f_add(log_expected)?),
@@ -139,7 +141,7 @@ impl Sampled {
     }
 
     /// Corrected logits of all classes, `[N, V]`, where the parameters are too coarse to add the
-    /// correction in their kind: bf16 would round a `log E` of -9 by up to 0.03.
+    /// correction in their dtype: bf16 would round a `log E` of -9 by up to 0.03.
     fn logits_of_coarse(&self, hidden: &Tensor) -> Result<Option<Tensor>> {
         let kind = dense::wide_kind(self.weight.kind());
         match &self.log_expected {

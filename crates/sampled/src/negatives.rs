@@ -54,7 +54,8 @@ impl Negatives {
     /// let sampler = Sampler::new(Box::new(LogUniform::new(1000)?), 50, true)?;
     /// let drawn = sampler.draw(&mut generator(1, "negatives", 0));
     /// let targets = Tensor::from_slice(&[3_i64, 700]);
-    /// let negatives = Negatives::of_set(drawn, sampler.proposal(), &targets, Objective::Nce, false)?;
+    /// let negatives = Negatives::of_set(drawn, sampler.proposal(), &targets, Objective::Nce,
+    /// false)?;
     /// assert_eq!(negatives.log_expected_count.size(), [50]);
     /// assert_eq!(negatives.target_log_expected_count.size(), [2]);
     /// # Ok(())
@@ -62,7 +63,7 @@ impl Negatives {
     /// ```
     ///
     /// # Errors
-    /// Targets that are not `[N]` of kind i64; a class outside the proposal's.
+    /// Targets that are not `[N]` of dtype i64; a class outside the proposal's.
     pub fn of_set(
         drawn: sampler::Drawn,
         proposal: &dyn Proposal,
@@ -80,7 +81,7 @@ impl Negatives {
         Self::of(drawn, targets, Kind::Double)
     }
 
-    /// Negatives as they were drawn for targets `[N]`, logarithms of the given kind.
+    /// Negatives as they were drawn for targets `[N]`, logarithms of the given dtype.
     pub(crate) fn of(drawn: Drawn, targets: &Tensor, kind: Kind) -> Result<Self> {
         let (rows, device) = (targets.size()[0], targets.device());
         let ids = match drawn.sets {

@@ -49,7 +49,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_knows_what_it_has_seen(classes in prop::collection::vec(prop_oneof![0..40_i64, Just(i64::MAX), 0..i64::MAX], 1..400)) {
+        fn seen_set_equals_a_hash_set(classes in prop::collection::vec(prop_oneof![0..40_i64, Just(i64::MAX), 0..i64::MAX], 1..400)) {
             let (mut seen, mut truth) = (Seen::new(classes.len()), HashSet::new());
             for class in classes {
                 prop_assert_eq!(seen.insert(class), truth.insert(class));

@@ -1,4 +1,4 @@
-//! Where a layer's negatives come from, and how it counts them.
+//! Source of a layer's negatives, and their expected counts.
 
 use lexmax_kernels::gathered::{Negatives as Drawn, Sets};
 use lexmax_kernels::seed::Generator;
@@ -10,7 +10,7 @@ use crate::objective::Objective;
 use crate::proposal::{InBatch, LogUniform, Proposal, Uniform, Unigram};
 use crate::sampler::{self, MAX_SAMPLES, Sampler};
 
-/// Where a layer's negatives come from.
+/// Source of a layer's negatives.
 #[derive(Debug)]
 pub(crate) enum Source {
     Drawn { sampler: Sampler, per_row: bool },

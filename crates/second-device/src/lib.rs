@@ -30,7 +30,7 @@ use tch::Device;
 // Linked for its libtorch: the device's code calls it.
 use torch_sys as _;
 
-/// Why there is no second device.
+/// Error of setting up the second device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoSecondDevice {

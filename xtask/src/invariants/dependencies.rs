@@ -1,4 +1,4 @@
-//! Which crate may depend on which, by what `cargo metadata` says.
+//! Rules of the crates' dependencies, by what `cargo metadata` says.
 
 use std::path::Path;
 
@@ -69,7 +69,7 @@ struct Package {
 #[derive(Deserialize)]
 struct Dependency {
     name: String,
-    /// `dev`, `build` or none.
+    /// Kind of the dependency: `dev`, `build`, or `None` for a normal one.
     kind: Option<String>,
 }
 

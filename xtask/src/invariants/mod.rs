@@ -1,5 +1,5 @@
 //! The invariants of ARCHITECTURE.md that a program can see in the source tree. Each file here
-//! holds one kind and tells a violation in one line: where, what, and what was expected.
+//! holds one of them and prints a violation in one line: place, finding, and expectation.
 
 mod dependencies;
 mod files;
@@ -8,7 +8,6 @@ mod paths;
 mod prose;
 mod tree;
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -29,9 +28,9 @@ pub fn violations(root: &Path) -> Result<Vec<String>> {
         found.extend(lints::check(file));
         if file.is_rust() {
             found.extend(files::check(file));
+            found.extend(prose::check(file));
         }
     }
-    found.extend(prose::check(&tree));
     Ok(found)
 }
 
@@ -44,27 +43,6 @@ pub fn require(root: &Path) -> Result<()> {
     match found.len() {
         0 => Ok(()),
         n => bail!("violations of the architecture's invariants, printed above: {n}"),
-    }
-}
-
-/// Prints the violations of the prose rule below `folder`, in pending packages too, and their
-/// number in each package; any is an error.
-pub fn print_prose(root: &Path, folder: &str) -> Result<()> {
-    let mut counts: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
-    for (lint, violation) in prose::findings(&tree::text_files(root)?) {
-        if violation.starts_with(folder) {
-            println!("{violation}");
-            *counts.entry(prose::package(&violation).to_owned()).or_default().entry(lint).or_default() += 1;
-        }
-    }
-    println!();
-    for (package, lints) in &counts {
-        let lints: Vec<_> = lints.iter().map(|(lint, count)| format!("{count} {lint}")).collect();
-        println!("{package}: {}", lints.join(", "));
-    }
-    match counts.values().flat_map(BTreeMap::values).sum() {
-        0 => Ok(()),
-        n => bail!("violations of the prose rule, printed above: {n}"),
     }
 }
 

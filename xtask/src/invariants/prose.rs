@@ -3,23 +3,14 @@
 use super::tree::SourceFile;
 use super::violation;
 
-/// Packages that are not held to the rule yet. Take off the list what `cargo xtask prose` does not
-/// name.
-#[rustfmt::skip]
-pub const PENDING: &[&str] = &[
-    "benches", "crates/adaptive", "crates/autograd", "crates/cli", "crates/corpus", "crates/full",
-    "crates/hierarchical", "crates/kernels", "crates/lab", "crates/lexmax", "crates/mixture", "crates/optim",
-    "crates/output", "crates/records", "crates/report", "crates/sampled", "fuzz", "xtask",
-];
-
-/// A lint: its name, what it expects, and the lines of a text that are otherwise.
-type Lint = (&'static str, &'static str, fn(&str) -> Vec<(usize, String)>);
+/// A lint: the expectation, and a function that finds the lines of a text that break it.
+type Lint = (&'static str, fn(&str) -> Vec<(usize, String)>);
 
 const LINTS: [Lint; 4] = [
-    ("width", "at most 100 columns", width),
-    ("first word", "a first sentence that names its subject", first_word),
-    ("test name", "subject_condition_result in at most 60 characters", test_name),
-    ("prelude", "a name that the prelude does not have", prelude),
+    ("at most 100 columns", width),
+    ("a first sentence that names its subject", first_word),
+    ("subject_condition_result in at most 60 characters", test_name),
+    ("a name that the prelude does not have", prelude),
 ];
 
 /// First words of a doc comment that lean on a neighbour: in a hover the text stands alone.
@@ -32,30 +23,16 @@ const PRELUDE: &str = "AsMut AsRef Box Clone Copy Debug Default DoubleEndedItera
     Extend Fn FnMut FnOnce From FromIterator Hash Into IntoIterator Iterator Option Ord PartialEq PartialOrd \
     Result Send Sized String Sync ToOwned ToString TryFrom TryInto Unpin Vec";
 
-/// Holds the packages to the rule that are not pending.
-pub fn check(tree: &[SourceFile]) -> Vec<String> {
-    let held = findings(tree).into_iter().filter(|(_, found)| !PENDING.contains(&package(found)));
-    held.map(|(_, found)| found).collect()
-}
-
-/// Finds every violation in the Rust files of `tree`, each with the name of its lint.
-pub fn findings(tree: &[SourceFile]) -> Vec<(&'static str, String)> {
-    let mut findings = Vec::new();
-    for file in tree.iter().filter(|file| file.is_rust()) {
-        for (name, expected, lint) in LINTS {
-            for (number, found) in lint(&file.text) {
-                findings.push((name, violation(format!("{}:{number}", file.path), found, expected)));
-            }
-        }
+/// Finds the places of a Rust file that break the rule.
+pub fn check(file: &SourceFile) -> Vec<String> {
+    let mut found = Vec::new();
+    for (expected, lint) in LINTS {
+        let places = lint(&file.text).into_iter();
+        found.extend(
+            places.map(|(number, what)| violation(format!("{}:{number}", file.path), what, expected)),
+        );
     }
-    findings
-}
-
-/// The folder of the package that a violation is in.
-pub fn package(violation: &str) -> &str {
-    let names = if violation.starts_with("crates/") { 2 } else { 1 };
-    let path = violation.split(':').next().unwrap_or_default();
-    path.match_indices('/').nth(names - 1).map_or(path, |(at, _)| &path[..at])
+    found
 }
 
 /// Finds wide comments. Addresses, tables and examples of a doc comment cannot be wrapped.
@@ -200,18 +177,5 @@ mod tests {
         for text in ["impl From<A> for B {", "pub type Result<T> = X;", "// enum From", "enum FromTile {"] {
             assert!(prelude(text).is_empty(), "{text}");
         }
-    }
-
-    #[test]
-    fn pending_package_is_left_out_of_the_check() {
-        let file =
-            |path: &str| SourceFile { path: path.to_owned(), text: "/// Of rows.\nenum Vec {}\n".to_owned() };
-        let tree = [file(&format!("{}/src/a.rs", PENDING[2])), file("loose/src/b.rs"), file("notes.md")];
-        assert_eq!(
-            findings(&tree).iter().map(|(lint, _)| *lint).collect::<Vec<_>>(),
-            ["first word", "prelude"].repeat(2)
-        );
-        let held = check(&tree);
-        assert!(held.len() == 2 && held.iter().all(|line| line.starts_with("loose/src/b.rs:")), "{held:?}");
     }
 }

@@ -18,7 +18,7 @@ pub type Sizes = BTreeMap<String, u64>;
 /// The state of a libtorch folder.
 #[derive(Debug, PartialEq, Eq)]
 pub enum State {
-    /// Nothing is there.
+    /// No folder or an empty one.
     Missing,
     /// A libtorch of the right version; the text says how that was seen.
     Whole(String),

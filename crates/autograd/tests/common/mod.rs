@@ -1,4 +1,4 @@
-//! What several test files share: a function made of closures.
+//! A function made of two closures, shared by the tests.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use lexmax_autograd::{BackwardContext, ForwardContext, Function, Result};
 use tch::{Device, Kind, Tensor};
 
-/// A function made of closures, so that each test states its own in place.
-pub struct Made<F, B> {
+/// Function whose two passes are closures, so that each test states its own in place.
+pub struct Closures<F, B> {
     pub forward: F,
     pub backward: B,
 }
 
-impl<F, B> Function for Made<F, B>
+impl<F, B> Function for Closures<F, B>
 where
     F: FnMut(&mut ForwardContext<'_>) -> Result<Vec<Tensor>> + Send + 'static,
     B: FnMut(&BackwardContext<'_>) -> Result<Vec<Option<Tensor>>> + Send + 'static,
@@ -27,16 +27,16 @@ where
     }
 
     fn name() -> &'static str {
-        "Made"
+        "Closures"
     }
 }
 
-pub fn made<F, B>(forward: F, backward: B) -> Made<F, B>
+pub fn made<F, B>(forward: F, backward: B) -> Closures<F, B>
 where
     F: FnMut(&mut ForwardContext<'_>) -> Result<Vec<Tensor>> + Send + 'static,
     B: FnMut(&BackwardContext<'_>) -> Result<Vec<Option<Tensor>>> + Send + 'static,
 {
-    Made { forward, backward }
+    Closures { forward, backward }
 }
 
 /// Counts how many copies of it are alive, the first one not included.

@@ -67,7 +67,7 @@ impl Project {
         self.lexmax_into(arguments, Stdio::piped())
     }
 
-    /// As `lexmax`, with its standard output led elsewhere.
+    /// Runs `lexmax` with its standard output redirected.
     pub fn lexmax_into(&self, arguments: &[&str], out: Stdio) -> Answer {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lexmax"));
         Answer(command.current_dir(self.folder.path()).args(arguments).stdout(out).output().unwrap())
@@ -86,7 +86,7 @@ pub fn read_records(folder: &Path) -> Vec<serde_json::Value> {
     files.iter().map(|file| serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()).collect()
 }
 
-/// What the binary answered.
+/// Exit status and output of the binary.
 pub struct Answer(pub Output);
 
 impl Answer {

@@ -1,5 +1,5 @@
-//! Laws of the element types: f32 is as close to f64 as a plain f32 softmax of the same size is,
-//! bf16 trains.
+//! Laws of the dtypes: f32 is as close to f64 as a plain f32 softmax of the same size is, bf16
+//! trains.
 
 use tch::{Kind, Tensor};
 
@@ -46,7 +46,7 @@ fn log_prob(subject: &Subject) -> Tensor {
     subject.layer.log_prob(&subject.hidden, &subject.targets).unwrap().into_tensor()
 }
 
-/// Error of the textbook computation with products of some kind on logits of this case's size: the
+/// Error of the textbook computation with products of some dtype on logits of this case's size: the
 /// yardstick.
 fn plain_error(trial: &Trial<'_>, kind: Kind) -> f64 {
     let mut rng = generator(9, "yardstick", 0);

@@ -1,4 +1,4 @@
-//! What is known exactly about a synthetic language: stationary contexts, entropy rate, unigrams.
+//! Exact statistics of a synthetic language: stationary contexts, entropy rate, unigrams.
 
 use super::draw::Sampler;
 use super::language::Language;
@@ -8,11 +8,11 @@ use crate::CorpusError;
 const TOLERANCE: f64 = 1e-14;
 const MOST_STEPS: usize = 100_000;
 
-/// Exact facts, in f64.
+/// Exact statistics of a language, in f64.
 pub(crate) struct Facts {
-    /// pi, `[C]`: share of the tokens drawn in each context.
+    /// Stationary distribution of the contexts, `pi`, `[C]`: share of the tokens drawn in each.
     pub(crate) stationary: Vec<f64>,
-    /// sum_c pi_c H_c, nats.
+    /// Entropy rate, `sum_c pi_c H_c`, nats a token.
     pub(crate) entropy_rate: f64,
     /// Entropy of the stationary unigrams, nats.
     pub(crate) unigram_entropy: f64,
@@ -80,18 +80,18 @@ mod tests {
     use crate::observer::Unobserved;
     use crate::{Split, SynthOptions};
 
-    struct Made {
+    struct Fixture {
         language: Language,
         sampler: Sampler,
         facts: Facts,
     }
 
-    fn make(options: SynthOptions) -> Made {
+    fn make(options: SynthOptions) -> Fixture {
         options.validate().unwrap();
         let language = Language::new(&options);
         let sampler = Sampler::new(&language, &mut Unobserved).unwrap();
         let facts = Facts::of(&language, &sampler).unwrap();
-        Made { language, sampler, facts }
+        Fixture { language, sampler, facts }
     }
 
     fn small(order: usize) -> SynthOptions {
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn the_stationary_distribution_is_kept_by_a_step() {
         for order in [1, 2] {
-            let Made { language, sampler, facts } = make(small(order));
+            let Fixture { language, sampler, facts } = make(small(order));
             let mut next = vec![0.0; language.contexts()];
             // Word by word, not by class: an independent sum.
             for (context, share) in facts.stationary.iter().enumerate() {
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn mean_log_probability_tends_to_minus_the_entropy_rate() {
         for order in [1, 2] {
-            let Made { language, sampler, facts } = make(small(order));
+            let Fixture { language, sampler, facts } = make(small(order));
             let mut words = sampler.draw(&language, &facts.stationary, Split::Train).unwrap();
             // Means of batches are nearly independent, though neighbouring tokens are not.
             let (batches, batch) = (100, 2000);
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn drawn_words_follow_the_stationary_unigrams() {
-        let Made { language, sampler, facts } = make(small(2));
+        let Fixture { language, sampler, facts } = make(small(2));
         let expected = unigrams(&language, &sampler, &facts.stationary);
         assert!((expected.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         let draws = 200_000;
@@ -160,16 +160,16 @@ mod tests {
 
     #[test]
     fn without_strength_the_entropy_rate_is_the_unigram_entropy() {
-        let Made { facts, .. } = make(SynthOptions { strength: 0.0, ..small(2) });
+        let Fixture { facts, .. } = make(SynthOptions { strength: 0.0, ..small(2) });
         assert!((facts.entropy_rate - facts.unigram_entropy).abs() < 1e-12);
         // Uniform: ln V.
-        let Made { facts, .. } = make(SynthOptions { strength: 0.0, exponent: 0.0, ..small(1) });
+        let Fixture { facts, .. } = make(SynthOptions { strength: 0.0, exponent: 0.0, ..small(1) });
         assert!((facts.entropy_rate - 200.0_f64.ln()).abs() < 1e-12);
     }
 
     #[test]
     fn the_default_language_leaves_a_nat_to_learn() {
-        let Made { language, facts, .. } = make(SynthOptions::default());
+        let Fixture { language, facts, .. } = make(SynthOptions::default());
         assert_eq!((language.vocab_size(), language.contexts()), (20_000, 256));
         let learnable = facts.unigram_entropy - facts.entropy_rate;
         assert!((0.8..1.2).contains(&learnable), "{learnable}");

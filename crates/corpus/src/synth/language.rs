@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn every_context_is_normalised_and_no_strength_is_zipf_mandelbrot() {
+    fn contexts_are_normalised_and_strength_zero_is_zipf_mandelbrot() {
         let options = SynthOptions { vocab_size: 100, classes: 3, ..SynthOptions::default() };
         for row in log_probs(&language(options.clone())) {
             assert!((row.iter().map(|value| value.exp()).sum::<f64>() - 1.0).abs() < 1e-12);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn context_vectors_are_standard_normal_with_the_interaction_asked_for() {
+    fn context_vectors_have_unit_variance_and_given_interaction() {
         for interaction in [0.0, 0.3, 1.0] {
             let options = SynthOptions {
                 classes: 24,

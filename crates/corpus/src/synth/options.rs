@@ -24,7 +24,7 @@ pub struct SynthOptions {
     pub vocab_size: usize,
     /// M: hidden word classes, 1 to V.
     pub classes: usize,
-    /// How many words back the hidden context looks: 1 or 2.
+    /// Number of preceding words in the hidden context: 1 or 2.
     pub order: usize,
     /// Rank of the product in the conditional log-probabilities, at least 1.
     pub rank: usize,
@@ -33,8 +33,8 @@ pub struct SynthOptions {
     /// pairs, so it cannot be given there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interaction: Option<f64>,
-    /// How much the context changes the distribution, 0 (not at all) to 10: the standard deviation
-    /// of what it adds to a word's logit.
+    /// Strength of the context's effect on the distribution, 0 (not at all) to 10: the standard
+    /// deviation of what it adds to a word's logit.
     pub strength: f64,
     /// s of the Zipf-Mandelbrot weights -s ln(rank + q), 0 to 10.
     pub exponent: f64,

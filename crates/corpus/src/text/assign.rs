@@ -1,4 +1,4 @@
-//! Which split a line or a token belongs to.
+//! Assignment of lines and tokens to splits.
 
 use super::options::TextInput;
 use crate::Split;
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn most_block_lines_is_the_largest_block_that_serves_every_split() {
+    fn most_block_lines_is_the_largest_that_serves_every_split() {
         for (valid, test, lines) in [(0.05, 0.05, 1000), (0.1, 0.3, 57), (0.01, 0.4, 51), (0.5, 0.4, 9)] {
             let serves = |block_lines: u64| {
                 let mut blocks = Blocks::new(valid, test, block_lines);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::options::BuildOptions;
 use crate::vocab::Vocab;
 
-/// How often each training word occurs.
+/// Counts of the training words.
 #[derive(Default)]
 pub(crate) struct Counts {
     counts: HashMap<Arc<str>, u64>,

@@ -165,7 +165,8 @@ pub(crate) fn fill_head(head: &mut Vec<u8>, input: &mut dyn BufRead) {
     let _ = input.take(missing).read_to_end(head);
 }
 
-/// How a tar archive shows: by `ustar`, or before 1988 by its header's checksum alone.
+/// Whether bytes begin a tar archive: recognised by `ustar`, or before 1988 by its header's
+/// checksum alone.
 fn tar_proof(head: &[u8]) -> Option<&'static str> {
     let header = head.get(..512)?;
     if &header[257..262] == b"ustar" {

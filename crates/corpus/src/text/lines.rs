@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn carriage_return_at_the_end_of_a_part_stays_with_its_line_feed() {
+    fn carriage_return_at_a_part_end_stays_with_its_line_feed() {
         let line = "y".repeat(PIECE_BYTES - 1);
         let parts = read(format!("{line}\r\nz").as_bytes(), Tokenizer::Characters);
         assert_eq!(parts.iter().map(|part| part.0.as_str()).collect::<String>(), format!("{line}z"));

@@ -1,11 +1,11 @@
-//! What to build a corpus from, and how.
+//! Input and options of a corpus build.
 
 use std::path::PathBuf;
 
 use super::tokenizer::Tokenizer;
 use crate::{CorpusError, Split};
 
-/// Text files and how they become three splits.
+/// Text files, and their division into three splits.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TextInput {
     /// The files of each split. Valid and test may be empty lists; then those splits are empty.

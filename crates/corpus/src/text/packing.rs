@@ -13,10 +13,10 @@ pub(crate) const BUFFER_BYTES: usize = 1 << 18;
 /// touches no more of it than is unpacked.
 const WINDOW_LOG: u32 = if usize::BITS >= 64 { 31 } else { 30 };
 
-/// How a file is packed.
+/// Compression of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Packing {
-    /// Not at all.
+    /// Plain, not compressed.
     Plain,
     /// gzip, in one or more members.
     Gzip,

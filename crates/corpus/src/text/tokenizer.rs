@@ -1,4 +1,4 @@
-//! How a line of text falls into tokens.
+//! Tokenizers: the division of a line of text into tokens.
 
 use std::fmt;
 use std::str::FromStr;

@@ -77,9 +77,9 @@ pub struct BinaryTree {
     /// Expected length of a target's path.
     mean_length: f64,
     loss: Loss,
-    /// Where the fused path is taken: not for one word, which has no choices.
+    /// Fused kernels; `None` on the reference path, and for one word, which has no choices.
     fused: Option<Fused<PathWorkspaces>>,
-    /// There with label smoothing on the fused path.
+    /// Sweep over every node, for label smoothing on the fused path.
     every: Option<EveryNode>,
 }
 

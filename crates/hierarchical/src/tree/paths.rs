@@ -9,9 +9,9 @@ use super::CodeTree;
 /// all.
 #[derive(Debug)]
 pub(crate) struct Paths {
-    /// Where each word's path starts in `steps`, `[V + 1]`, i64.
+    /// Start of each word's path in `steps`, `[V + 1]`, i64.
     offsets: Tensor,
-    /// `2 node + code` of every step, i32.
+    /// Steps of all paths, `2 node + code` each, i32.
     steps: Tensor,
 }
 
@@ -45,12 +45,12 @@ impl Paths {
         Ok(Self { offsets: offsets.f_to(device)?, steps: steps.f_to(device)? })
     }
 
-    /// Where each word's path starts in the steps, `[V + 1]`, i64.
+    /// Start of each word's path in the steps, `[V + 1]`, i64.
     pub fn offsets(&self) -> &Tensor {
         &self.offsets
     }
 
-    /// `2 node + code` of every step, i32.
+    /// Steps of all paths, `2 node + code` each, i32.
     pub fn steps(&self) -> &Tensor {
         &self.steps
     }

@@ -22,10 +22,11 @@ use classes::Classes;
 use fused::{ClassSweep, ClassWorkspaces};
 use smoothing::EveryWord;
 
-/// Two softmaxes: `log p(w | h) = log softmax(A h + a)_{c(w)} + log softmax(B_{c(w)} h +
-/// b_{c(w)})_w`, where `c(w)` is the class of `w` and `B_c` holds the vectors of the words of class `c`
-/// (Goodman 2001, arXiv cs/0108006; frequency bins as classes, Mikolov et al. 2011; with about
-/// `sqrt V` classes this is the baseline HSM (freq) of Grave et al. 2017, arXiv 1609.04309).
+/// Two softmaxes, over classes and over the words of a class:
+/// `log p(w | h) = log softmax(A h + a)_c + log softmax(B_c h + b_c)_w` with `c` the class of `w`,
+/// where `B_c` and `b_c` hold the vectors and biases of the words of class `c` (Goodman 2001, arXiv
+/// cs/0108006; frequency bins as classes, Mikolov et al. 2011; with about `sqrt V` classes this is
+/// the baseline HSM (freq) of Grave et al. 2017, arXiv 1609.04309).
 ///
 /// * Shapes: hidden `[N, D]`; `class_weight` `[C, D]`, `class_bias` `[C]`; `weight` `[V, D]`,
 ///   `bias` `[V]`. Classes are `C` ranges of consecutive ids.

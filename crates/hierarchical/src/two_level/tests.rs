@@ -9,13 +9,13 @@ use super::*;
 
 const HIDDEN: i64 = 8;
 
-struct Made {
+struct Fixture {
     layer: TwoLevel,
     store: nn::VarStore,
     hidden: Tensor,
 }
 
-fn layer(vocab_size: i64, classes: Option<i64>, bins: Bins, scale: f64) -> Made {
+fn layer(vocab_size: i64, classes: Option<i64>, bins: Bins, scale: f64) -> Fixture {
     let mut store = nn::VarStore::new(Device::Cpu);
     store.set_kind(Kind::Double);
     let counts: Vec<u64> = (0..vocab_size as u64).map(|id| 100_000 / (id + 1)).collect();
@@ -32,7 +32,7 @@ fn layer(vocab_size: i64, classes: Option<i64>, bins: Bins, scale: f64) -> Made 
     let layer = TwoLevel::new(&context, &config).unwrap();
     let mut rng = generator(1, "hidden", 0);
     let values: Vec<f64> = (0..9 * HIDDEN).map(|_| 2.0 * rng.random::<f64>() - 1.0).collect();
-    Made { layer, store, hidden: Tensor::from_slice(&values).view([9, HIDDEN]) }
+    Fixture { layer, store, hidden: Tensor::from_slice(&values).view([9, HIDDEN]) }
 }
 
 fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
@@ -40,7 +40,7 @@ fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
 }
 
 /// Words scored a row, after checking the answer against the dense one.
-fn scored(made: &Made, k: i64) -> f64 {
+fn scored(made: &Fixture, k: i64) -> f64 {
     let (top, scored) = made.layer.search(&made.hidden, k).unwrap();
     let (log_probs, ids) = made.layer.log_probs(&made.hidden).unwrap().tensor().topk(k, -1, true, true);
     assert_eq!(top.ids, ids);
@@ -76,7 +76,7 @@ fn bins_decide_the_sizes_of_the_classes() {
 }
 
 #[test]
-fn one_class_is_the_plain_softmax_over_words_and_v_classes_the_plain_softmax_over_classes() {
+fn one_class_or_v_classes_is_the_plain_softmax() {
     for (classes, weight, bias) in [(1, "weight", "bias"), (30, "class_weight", "class_bias")] {
         let made = layer(30, Some(classes), Bins::Count, 1.0);
         let variables = made.store.variables();

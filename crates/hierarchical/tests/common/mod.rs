@@ -9,7 +9,7 @@ use lexmax_output::{BuildContext, LossOptions, OutputLayer, WordCounts};
 use tch::{Device, Kind, nn};
 
 /// A layer, its variables and the generator for its input.
-pub struct Made {
+pub struct Fixture {
     pub layer: Box<dyn OutputLayer>,
     pub store: nn::VarStore,
     pub rng: Generator,
@@ -20,13 +20,13 @@ pub fn counts(vocab_size: i64) -> WordCounts {
     WordCounts::new((1..=vocab_size as u64).map(|rank| 1000 / rank).collect()).unwrap()
 }
 
-/// Builds a layer; all parameters, biases too, are uniform in `-1..1` and the same in every kind up
-/// to rounding.
-pub fn make(kind: Kind, vocab_size: i64, hidden_size: i64, config: &HierarchicalConfig) -> Made {
+/// Builds a layer; all parameters, biases too, are uniform in `-1..1` and the same in every dtype
+/// up to rounding.
+pub fn make(kind: Kind, vocab_size: i64, hidden_size: i64, config: &HierarchicalConfig) -> Fixture {
     make_in(kind, vocab_size, hidden_size, config, Compute::Fastest, false)
 }
 
-/// As [`make`], on one path and with gradients of rows or dense ones.
+/// Builds a layer like [`make`], on a given path and with row-sparse or dense gradients.
 pub fn make_in(
     kind: Kind,
     vocab_size: i64,
@@ -34,7 +34,7 @@ pub fn make_in(
     config: &HierarchicalConfig,
     compute: Compute,
     sparse_gradients: bool,
-) -> Made {
+) -> Fixture {
     let mut store = nn::VarStore::new(Device::Cpu);
     store.set_kind(kind);
     let counts = counts(vocab_size);
@@ -50,7 +50,7 @@ pub fn make_in(
         let drawn = uniform(&mut rng, &variable.size(), 1.0).to_kind(kind);
         tch::no_grad(|| variable.shallow_clone().copy_(&drawn));
     }
-    Made { layer, store, rng }
+    Fixture { layer, store, rng }
 }
 
 /// One configuration of every tree, with the given loss options.

@@ -86,10 +86,10 @@ impl Floor {
 /// A measured time.
 #[derive(Debug, Clone, Copy)]
 pub struct Seconds {
-    /// By the clock on the wall.
+    /// Wall-clock time, seconds.
     pub wall: f64,
-    /// Of all processors together, waiting for a busy one left out: on a shared machine the
-    /// steadier number.
+    /// Processor time of all threads, seconds, without waiting for a busy core: on a shared machine
+    /// the steadier figure.
     pub processor: f64,
 }
 

@@ -3,7 +3,7 @@
 
 use crate::error::{KernelError, Result};
 
-/// Which rows see which negatives.
+/// Assignment of negatives to rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sets {
     /// All rows see the same `S` negatives.
@@ -17,14 +17,14 @@ pub enum Sets {
 /// Negatives of `N` rows, with the natural logarithms of their expected counts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Negatives {
-    /// Who sees them.
+    /// Rows that see these negatives.
     pub sets: Sets,
-    /// Classes: `[S]`, `[N, S]` where every row has its own, none in-batch.
+    /// Class ids of the negatives: `[S]` if shared, `[N, S]` per row, empty in-batch.
     pub ids: Vec<i64>,
-    /// One for each negative: `[S]`, `[N, S]`, in-batch `[N]`. Negatives of the same class that all
-    /// rows share have the same.
+    /// Log expected count of each negative: `[S]`, `[N, S]`, in-batch `[N]`. Shared negatives of
+    /// the same class have the same.
     pub log_expected: Vec<f64>,
-    /// Of the rows' targets, `[N]`.
+    /// Log expected count of each row's target, `[N]`.
     pub target_log_expected: Vec<f64>,
     /// Whether a negative that is the row's target is left out of that row. In-batch a row's own
     /// target always is.
@@ -54,7 +54,7 @@ pub struct Candidates {
     pub(super) targets: Vec<u32>,
     pub(super) negatives: Negatives,
     pub(super) vocab_size: usize,
-    /// `[R]`, rising, each once.
+    /// Distinct touched classes in rising order, `[R]`.
     classes: Vec<i64>,
     /// Rows by their target: those of the class `classes[u]` are
     /// `by_target[target_starts[u]..target_starts[u + 1]]`.
@@ -141,7 +141,7 @@ impl Candidates {
         &self.classes
     }
 
-    /// `N`.
+    /// Number of rows, `N`.
     pub fn rows(&self) -> usize {
         self.targets.len()
     }
@@ -155,7 +155,7 @@ impl Candidates {
         }
     }
 
-    /// Who sees the negatives.
+    /// Rows that see the negatives.
     pub fn sets(&self) -> Sets {
         self.negatives.sets
     }

@@ -8,33 +8,34 @@ use crate::tile::{ROW_MULTIPLE, Shape};
 /// Weight of each logistic loss.
 #[derive(Debug, Clone, Copy)]
 pub enum Weights<'a, T> {
-    /// `[classes]`.
+    /// One weight for each class, `[classes]`.
     OfClass(&'a [T]),
-    /// As the tile.
+    /// One weight for each entry, laid out like the tile.
     OfCell(&'a [T]),
 }
 
-/// With `u = tile + shift - below`: `loss_i += sum_c w_c log(1 + exp(u_ci))`, and the tile becomes
-/// its gradient `factor_i w_c s(u_ci)`, where `s` is the logistic function. A very low number of
-/// the tile adds nothing and becomes zero.
+/// Sweep of logistic losses over one tile. With `u = tile + shift - below`:
+/// `loss_i += sum_c w_c log(1 + exp(u_ci))`, and the tile becomes its gradient
+/// `factor_i w_c s(u_ci)`, where `s` is the logistic function. A very low element of the tile adds
+/// nothing and becomes zero.
 #[derive(Debug)]
 pub struct Logistic<'a, T> {
     pub(crate) tile: &'a mut [T],
     pub(crate) shape: Shape,
-    /// `[classes]`: added to the logits of a class.
+    /// Term added to the logits of each class, `[classes]`.
     pub(crate) shift: Option<&'a [T]>,
-    /// `[padded]`: subtracted from the logits of a row.
+    /// Term subtracted from the logits of each row, `[padded]`.
     pub(crate) below: Option<&'a [T]>,
     pub(crate) weights: Weights<'a, T>,
-    /// `[padded]`; zero for padding.
+    /// Upstream factor of each row, `[padded]`; zero for padding.
     pub(crate) factor: &'a [T],
-    /// `[rows]`: gets the losses added.
+    /// Losses, `[rows]`; this tile's are added.
     pub(crate) loss: &'a mut [f64],
-    /// `[rows]`: gets the sums of the row's gradients added.
+    /// Sums of each row's gradients, `[rows]`; this tile's are added.
     pub(crate) total: &'a mut [f64],
-    /// `[classes]`: gets the sums over rows of the gradients added.
+    /// Gradient of the bias, `[classes]`; sums over this tile's rows are added.
     pub(crate) bias: Option<&'a mut [f64]>,
-    /// `[2 padded]`: working space.
+    /// Workspace, `[2 padded]`.
     pub(crate) partial: &'a mut [T],
 }
 

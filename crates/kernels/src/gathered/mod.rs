@@ -125,12 +125,12 @@ fn run<T: Element>(
     Ok(loss)
 }
 
-/// What all threads know of a call.
+/// Arguments of one call, read by all threads.
 struct Call<'a, T> {
     linear: Linear<'a, T>,
     candidates: &'a Candidates,
     objective: Objective,
-    /// None where only losses are wanted.
+    /// Upstream factor of each row, `[N]`; `None` for losses alone.
     upstream: Option<&'a [f64]>,
 }
 

@@ -9,8 +9,8 @@ use crate::tile::gradient::{Gradient, TileState};
 use crate::tile::normalise::{Keep, Normalise};
 use crate::tile::{Shape, Transform};
 
-/// What is made of a target `y` and its negatives `s`, from logits `z = w . h + b` and expected
-/// counts `E`; `u_c = z_c - log E_c`.
+/// Loss over a target `y` and its negatives `s`, from logits `z = w . h + b` and expected counts
+/// `E`; `u_c = z_c - log E_c`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Objective {
     /// `log(1 + sum_s exp(u_s - u_y))`: the softmax over the target and its negatives.
@@ -31,8 +31,7 @@ impl Objective {
         matches!(self, Self::Softmax | Self::Logistic { corrected: true })
     }
 
-    /// What is added to the logit of a class with this expected count, which is there so many
-    /// times.
+    /// Term added to the logit of a class with this log expected count that occurs `copies` times.
     pub(super) fn shift(self, log_expected: f64, copies: f64) -> f64 {
         let correction = if self.is_corrected() { -log_expected } else { 0.0 };
         // The softmax counts a class by its logit, the others by the weight of its term.
@@ -82,8 +81,8 @@ pub(super) struct Scratch<T> {
     total: Vec<f64>,
 }
 
-/// A logit so low that its negative has no weight, with room for the differences that an objective
-/// takes.
+/// A logit so low that its negative has no weight, far enough above the lowest finite one for the
+/// differences that an objective takes.
 pub(super) fn left_out<T: Element>() -> T {
     T::LOWEST * T::from_f64(0.5)
 }
@@ -206,19 +205,19 @@ fn logistic_terms<T: Element>(
     );
 }
 
-/// `log(1 + exp(x))`.
+/// Softplus, `log(1 + exp(x))`.
 fn soft_plus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
-/// `1 / (1 + exp(-x))`.
+/// Logistic function, `1 / (1 + exp(-x))`.
 fn logistic_of(x: f64) -> f64 {
     let e = (-x.abs()).exp();
     if x >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) }
 }
 
 impl<T: Element> Scratch<T> {
-    /// Room for so many rows, all zero: padding has no gradient.
+    /// Sizes the buffers for so many rows, all zero: padding has no gradient.
     fn fit(&mut self, padded: usize) {
         let zero = T::default();
         for numbers in [&mut self.max, &mut self.sum, &mut self.factor] {

@@ -109,7 +109,7 @@ fn gather<T: Element>(call: &Call<'_, T>, classes: &[u32], gathered: &mut [T], t
     });
 }
 
-/// What all threads know.
+/// Arguments and shared buffers of one call, read by all threads.
 struct Shared<'a, T> {
     call: &'a Call<'a, T>,
     slots: &'a Slots,

@@ -1,4 +1,4 @@
-//! Memory that is kept from call to call.
+//! Workspace that is reused from call to call.
 
 use super::candidates::{Candidates, Sets};
 use super::objective::Scratch;
@@ -13,7 +13,8 @@ const TILE_BYTES: usize = 1 << 20;
 /// Rows that share one product at most.
 const MAX_ROWS: usize = 512;
 
-/// Threads and buffers. Keep one for each layer: fresh memory costs page faults in each call.
+/// Threads and buffers of the kernel. Keep one for each layer: fresh memory costs page faults in
+/// each call.
 ///
 /// [`Workspace::bytes_for`] says how much a call takes. Results depend on the number of threads by
 /// rounding only; at a fixed number they are the same bits from run to run.
@@ -27,10 +28,11 @@ pub struct Workspace<T> {
     /// Logits of negatives that each row has of its own, then their gradients: `[N, S]` in tiles of
     /// 16 rows.
     pub(super) cells: Aligned<T>,
-    /// Of the negatives that all rows share, `[S]` each.
+    /// Term added to the logit of each shared negative, `[S]`.
     pub(super) shift: Vec<T>,
+    /// Weight of each shared negative, `[S]`.
     pub(super) weights: Vec<T>,
-    /// Derivative by the target's logit, `[N]`.
+    /// Gradient of each row's target logit, `[N]`.
     pub(super) target_gradient: Vec<f64>,
 }
 
@@ -44,14 +46,16 @@ pub(super) struct Worker<T> {
     pub d_gathered: Aligned<T>,
     pub d_bias: Vec<f64>,
     pub rows: Scratch<T>,
-    /// Of a tile's targets.
+    /// Shifted target logits of the tile's rows, `[rows]`.
     pub target: Vec<f64>,
+    /// Classes of one row's negatives.
     pub places: Vec<u32>,
+    /// Dot products with these classes' weights, then factors of the weights.
     pub numbers: Vec<T>,
 }
 
 impl<T: Element> Workspace<T> {
-    /// For so many threads (at least one; small problems use fewer).
+    /// Workspace for so many threads (at least one; small problems use fewer).
     pub fn new(threads: usize) -> Self {
         Self {
             threads: threads.max(1),

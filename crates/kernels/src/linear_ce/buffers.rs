@@ -11,26 +11,31 @@ use crate::tile::{Shape, stride};
 /// Buffers of one thread.
 #[derive(Debug, Default)]
 pub(crate) struct Worker<T> {
-    /// Tiles one after the other: the kept ones, then the one that is used again and again.
+    /// Tiles one after the other: the kept ones, then one that all other blocks use in turn.
     pub tiles: Aligned<T>,
     /// Maximum of each row in each kept tile (in each block, where gradients are filtered).
     pub block_max: Vec<T>,
-    /// Of the tile at hand, per row.
+    /// Largest logit of each row in the current tile, `[padded]`.
     pub max: Vec<T>,
+    /// Sum of each row's exponentials in the current tile, relative to `max`, `[padded]`.
     pub sum: Vec<T>,
+    /// Sum of each row's `w_c (z_c - max)` in the current tile, for label smoothing, `[padded]`.
     pub weighted: Vec<T>,
+    /// Factor of each row's exponentials in the current tile, `[padded]`.
     pub mass: Vec<T>,
+    /// Index of each row's target in the current block, or [`crate::tile::normalise::NO_TARGET`].
     pub places: Vec<u32>,
+    /// Logit of each row's target, where the target is in the current block.
     pub target_logits: Vec<T>,
-    /// Of this thread's blocks so far.
+    /// Sums of each row over this thread's blocks so far.
     pub sums: Vec<RowSums>,
-    /// This thread's share of the gradient of the chunk's hidden states.
+    /// Gradient of the chunk's hidden states from this thread's classes.
     pub d_hidden: Vec<T>,
-    /// Of this thread's classes.
+    /// Gradient of the bias of this thread's classes.
     pub d_bias: Vec<f64>,
-    /// For filtered gradients.
+    /// Buffers for filtered gradients.
     pub filter: FilterBuffers<T>,
-    /// For label smoothing of a mixture.
+    /// Buffers for label smoothing of a mixture.
     pub smoothing: SmoothingBuffers<T>,
 }
 
@@ -55,20 +60,22 @@ impl<T: Element> Worker<T> {
     }
 }
 
-/// What all threads read: the chunk's hidden states and the factors of its rows.
+/// A chunk of rows, read by all threads: its hidden states and the factors of its rows.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk<T> {
-    /// The rows that count, one after the other, `[R, D]`.
+    /// Hidden states of the rows that are not ignored, contiguous, `[R, D]`.
     pub hidden: Vec<T>,
+    /// Target class of each row, `[R]`.
     pub targets: Vec<usize>,
-    /// Largest logit, for exponentials that were not kept.
+    /// Largest logit of each row, for exponentials that are computed again, `[padded]`.
     pub max: Vec<T>,
-    /// Factor of `exp(z - max)`, temperature and upstream included.
+    /// Factor of `exp(z - max)` in the gradient, temperature and upstream included, `[padded]`.
     pub mass: Vec<f64>,
+    /// Factor of the class weights in the gradient, from label smoothing, `[padded]`.
     pub spread: Vec<T>,
-    /// What is subtracted at the target.
+    /// Term subtracted from the gradient at the target, `[padded]`.
     pub target: Vec<f64>,
-    /// One over `sum_c exp(z_c - max)`.
+    /// One over `sum_c exp(z_c - max)`, `[padded]`.
     pub share: Vec<f64>,
 }
 
@@ -82,7 +89,7 @@ impl<T: Element> Chunk<T> {
         self.share.resize(stride(rows), 0.0);
     }
 
-    /// Copies the rows that count.
+    /// Copies the rows that are not ignored, with their targets.
     pub fn gather(&mut self, linear: &Linear<'_, T>, targets: &[i64], rows: &[usize]) {
         let size = linear.hidden_size;
         self.targets.clear();
@@ -112,23 +119,28 @@ impl<T: Element> Chunk<T> {
     }
 }
 
-/// Buffers of one thread for what is kept of a block; empty where nothing is filtered.
+/// Buffers of one thread for the kept classes of a block; empty where nothing is filtered.
 #[derive(Debug, Default)]
 pub(crate) struct FilterBuffers<T> {
     /// Sum of each row's exponentials in each block, relative to the block's maximum.
     pub block_sum: Vec<T>,
-    /// `[padded]`: from the tile's exponentials to probabilities.
+    /// Factor from the tile's exponentials to probabilities, `[padded]`.
     pub share: Vec<T>,
-    /// Rows of the weight, then of its gradient, `[block, D]`.
+    /// Rows of the weight of the kept classes, then of its gradient, `[block, D]`.
     pub weight: Vec<T>,
+    /// Bias of the kept classes.
     pub class_bias: Vec<T>,
+    /// Logit offset of the kept classes.
     pub offset: Vec<T>,
+    /// Gradient of the bias of the kept classes.
     pub d_bias: Vec<f64>,
+    /// Whether some row gives the class a probability above the threshold, `[block]`.
     pub above: Vec<bool>,
+    /// Probability of the class, summed over rows, `[block]`.
     pub total: Vec<f64>,
     /// Places of the kept classes in the block, ascending.
     pub kept: Vec<u32>,
-    /// What was left out so far.
+    /// Counts of the entries left out so far.
     pub filtered: Filtered,
 }
 
@@ -153,42 +165,47 @@ impl<T: Element> FilterBuffers<T> {
     }
 }
 
-/// The rows of a chunk as components of their tokens.
+/// Factors from logits to joint probabilities `p(k, c)` of components and classes, for the rows of
+/// a chunk.
 #[derive(Debug, Default)]
-pub(crate) struct Joint<T> {
-    /// `K`.
+pub(crate) struct ComponentFactors<T> {
+    /// Components of each token, `K`.
     pub components: usize,
-    /// `pi_k / sum_c exp(z_kc - max_k)`, zero for padding.
+    /// Factor of `exp(z_kc - max_k)`: `pi_k / sum_c exp(z_kc - max_k)`, zero for padding,
+    /// `[padded]`.
     pub factor: Vec<T>,
-    /// `log pi_k - log sum_c exp z_kc`.
+    /// Term added to the logit in log space: `log pi_k - log sum_c exp z_kc`, `[padded]`.
     pub log: Vec<f64>,
 }
 
-/// Buffers of one thread, for the smoothing of mixtures and of trees.
+/// Buffers of one thread for label smoothing of mixtures and of trees.
 #[derive(Debug, Default)]
 pub(crate) struct SmoothingBuffers<T> {
+    /// Exponentials of one class, `[padded]`.
     pub exponentials: Vec<T>,
+    /// Responsibilities of one class, `[padded]`.
     pub shares: Vec<T>,
+    /// Sums over some classes in the element type, `[padded]`.
     pub partial: Vec<T>,
-    /// `sum_c w_c r_k(c)` over this thread's classes, for each row.
+    /// Sum of `w_c r_k(c)` over this thread's classes, for each row.
     pub share_sums: Vec<f64>,
-    /// `sum_c w_c log p(c)` over this thread's classes, for each token.
+    /// Sum of `w_c log p(c)` over this thread's classes, for each token.
     pub log_prob_sums: Vec<f64>,
 }
 
-impl<T: Element> Joint<T> {
+impl<T: Element> ComponentFactors<T> {
     pub fn new(components: usize, padded: usize) -> Self {
         Self { components, factor: vec![T::default(); padded], log: vec![0.0; padded] }
     }
 
-    /// The next chunk, of so many rows.
+    /// Starts the next chunk, of so many rows.
     pub fn start(&mut self, rows: usize) {
         self.factor[rows..].fill(T::default());
     }
 }
 
 impl<T: Element> SmoothingBuffers<T> {
-    /// Makes room for a chunk of so many rows, with sums of nothing.
+    /// Sizes the buffers for a chunk of so many rows and zeros the sums.
     pub fn start(&mut self, rows: usize, components: usize) {
         let padded = Shape { rows, classes: 0 }.padded();
         for numbers in [&mut self.exponentials, &mut self.shares, &mut self.partial] {

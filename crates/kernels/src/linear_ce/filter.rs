@@ -23,7 +23,7 @@ pub struct Filter {
     pub exact_weight: bool,
 }
 
-/// What a filter left out.
+/// Probability and number of the gradient entries that a filter dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Filtered {
     /// Probability of the dropped entries `(row, class)`, summed over all rows; per row it is this

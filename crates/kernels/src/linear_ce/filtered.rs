@@ -12,13 +12,13 @@ use super::sweep::{Call, Job, Needs, place_targets};
 use crate::element::Element;
 use crate::simd::dispatch;
 use crate::tile::gradient::{Gradient, TileState};
-use crate::tile::judge::Judge;
 use crate::tile::normalise::NO_TARGET;
+use crate::tile::threshold::Threshold;
 use crate::tile::{Shape, product, stride};
 
 impl<T: Element> Call<'_, T> {
-    /// As [`Call::gradients`], over the classes that the filter keeps. `summed` says that the first
-    /// sweep of this chunk left maxima and sums of all blocks.
+    /// Second sweep over the classes that the filter keeps, otherwise like [`Call::gradients`].
+    /// `summed` says that the first sweep of this chunk left maxima and sums of all blocks.
     pub fn filtered_gradients(
         &self,
         job: &mut Job<'_, '_, T>,
@@ -160,7 +160,7 @@ impl<T: Element> Call<'_, T> {
         let (above, total) = (&mut above[..shape.classes], &mut total[..shape.classes]);
         dispatch(
             self.level,
-            Judge {
+            Threshold {
                 tile: &tiles.as_slice()[tile_range],
                 shape,
                 transform: self.transform.of_block(self.classes(block)),

@@ -1,15 +1,15 @@
-//! Where gradients go, and what they are multiplied by.
+//! Output buffers of gradients, and their upstream factors.
 
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 
-/// Derivative of the final number with respect to each row's loss: one over what the mean divides
-/// by, or 1 for the sum.
+/// Derivative of the reduced loss with respect to each row's loss: one over the divisor of the
+/// mean, or 1 for the sum.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Upstream<'a, T> {
-    /// The same for every row.
+    /// One factor for all rows.
     Same(f64),
-    /// One for each row, `[N]`.
+    /// One factor for each row, `[N]`.
     Rows(&'a [T]),
 }
 
@@ -31,16 +31,17 @@ impl<T: Element> Upstream<'_, T> {
     }
 }
 
-/// Where gradients go; those that are `None` are not computed.
+/// Output buffers of the gradients; those that are `None` are not computed.
 #[derive(Debug)]
 pub struct Gradients<'a, T> {
-    /// `[N, D]`, overwritten (ignored rows with zero).
+    /// Gradient of the hidden states, `[N, D]`, overwritten (ignored rows with zero).
     pub hidden: Option<&'a mut [T]>,
-    /// `[V, D]`.
+    /// Gradient of the weight, `[V, D]`.
     pub weight: Option<&'a mut [T]>,
-    /// `[V]`; the rows of a chunk are added in `T`, chunks in f64.
+    /// Gradient of the bias, `[V]`; the rows of a chunk are added in `T`, chunks in f64.
     pub bias: Option<&'a mut [T]>,
-    /// Whether weight and bias are added to what is there instead of overwritten.
+    /// Whether gradients of weight and bias are added to the buffers' content instead of
+    /// overwriting it.
     pub accumulate: bool,
 }
 
@@ -70,12 +71,13 @@ impl<T: Element> Gradients<'_, T> {
         Ok(())
     }
 
-    /// Whether any is.
+    /// Whether any gradient is wanted.
     pub(crate) fn wanted(&self) -> bool {
         self.hidden.is_some() || self.weight.is_some() || self.bias.is_some()
     }
 
-    /// Zeros what sums are added to. The weight's gradient is not: the first chunk overwrites it.
+    /// Zeros the buffers that sums are added to: all but the weight's gradient, which the first
+    /// chunk overwrites.
     pub(crate) fn start(&mut self) {
         let zero = T::default();
         if let Some(hidden) = &mut self.hidden {
@@ -86,7 +88,7 @@ impl<T: Element> Gradients<'_, T> {
         }
     }
 
-    /// The weight's gradient where there is no chunk to overwrite it.
+    /// Zeros the weight's gradient where all rows are ignored and no chunk overwrites it.
     pub(crate) fn nothing_counted(self) {
         if let Some(weight) = self.weight.filter(|_| !self.accumulate) {
             weight.fill(T::default());

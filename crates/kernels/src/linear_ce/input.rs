@@ -8,21 +8,21 @@ use crate::error::{KernelError, Result};
 pub struct Linear<'a, T> {
     /// Hidden states, `[N, D]`.
     pub hidden: &'a [T],
-    /// One row for each class, `[V, D]`.
+    /// Weight, one row for each class, `[V, D]`.
     pub weight: &'a [T],
-    /// One number for each class, `[V]`.
+    /// Bias, one element for each class, `[V]`.
     pub bias: Option<&'a [T]>,
-    /// `D`.
+    /// Size of a hidden state, `D`.
     pub hidden_size: usize,
 }
 
 impl<T: Element> Linear<'_, T> {
-    /// `N`.
+    /// Number of rows, `N`.
     pub fn rows(&self) -> usize {
         self.hidden.len() / self.hidden_size.max(1)
     }
 
-    /// `V`.
+    /// Number of classes, `V`.
     pub fn vocab_size(&self) -> usize {
         self.weight.len() / self.hidden_size.max(1)
     }

@@ -15,13 +15,13 @@ use crate::error::{KernelError, Result};
 /// Losses of the rows and what was found on the way; each `[N]`, zero in ignored rows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RowLosses {
-    /// `l_i`, class weights included, not reduced.
+    /// Loss of each row, `l_i`, class weights included, not reduced.
     pub loss: Vec<f64>,
-    /// `log sum_c exp z_c`.
+    /// Log-normaliser of each row, `log sum_c exp z_c`.
     pub log_normaliser: Vec<f64>,
-    /// `log p(y_i)`.
+    /// Log-probability of each row's target, `log p(y_i)`.
     pub target_log_prob: Vec<f64>,
-    /// What [`Options::filter`] left out of the gradients, where it is set and gradients were made.
+    /// Entries that [`Options::filter`] dropped; `None` without a filter or without gradients.
     pub filtered: Option<Filtered>,
 }
 

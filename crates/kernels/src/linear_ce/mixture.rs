@@ -12,7 +12,7 @@
 //!
 //! What an evaluation needs is less: [`super::loss`] of the `N K` rows gives `log p_k(y)`.
 
-use super::buffers::Joint;
+use super::buffers::ComponentFactors;
 use super::gradients::{Gradients, Upstream};
 use super::input::{Linear, counted_rows};
 use super::options::Options;
@@ -25,24 +25,24 @@ use crate::error::{KernelError, Result};
 use crate::logspace::log_sum_exp;
 use crate::tile::stride;
 
-/// `p(c) = sum_k exp(log pi_k) softmax(z_k)_c`, the `z_k` not yet computed.
+/// Mixture `p(c) = sum_k exp(log pi_k) softmax(z_k)_c` of `K` softmaxes, as its inputs.
 #[derive(Debug, Clone, Copy)]
 pub struct Mixture<'a, T> {
     /// The layer that all components share; hidden `[N K, D]`, the `K` rows of one token together.
     pub linear: Linear<'a, T>,
-    /// `log pi`, `[N, K]`.
+    /// Log mixture weights, `log pi`, `[N, K]`.
     pub log_prior: &'a [T],
-    /// `K`.
+    /// Number of components, `K`.
     pub components: usize,
 }
 
-/// Where gradients go; those that are `None` are not computed.
+/// Output buffers of the gradients; those that are `None` are not computed.
 #[derive(Debug)]
 pub struct MixtureGradients<'a, T> {
-    /// Those of the linear layer: hidden is `[N K, D]`.
+    /// Gradients of the linear layer, the one of the hidden states `[N K, D]`.
     pub linear: Gradients<'a, T>,
-    /// `[N, K]`, overwritten: `-w_y r_k` times the upstream factor, each `log pi_k` a variable of
-    /// its own.
+    /// Gradient of the log mixture weights, `[N, K]`, overwritten: `-w_y r_k` times the upstream
+    /// factor, each `log pi_k` taken as an independent variable.
     pub log_prior: Option<&'a mut [T]>,
 }
 
@@ -127,7 +127,7 @@ pub fn loss_and_gradients<T: Element>(
     // The sums of one softmax's smoothing say nothing of a mixture's; its sweeps start from logits.
     pass.call.smoothed = false;
     pass.call.keeps_logits = smoothed;
-    let mut joint = Joint::new(components, stride(pass.call.plan.chunk));
+    let mut joint = ComponentFactors::new(components, stride(pass.call.plan.chunk));
     let (mut sums, mut shares) = (Vec::with_capacity(components), Vec::with_capacity(components));
     for range in pass.chunks(members.len()) {
         let rows = &members[range];
@@ -188,7 +188,7 @@ pub fn loss_and_gradients<T: Element>(
     Ok(loss)
 }
 
-/// How a token's loss is split: `kept w_y` of it on its target, `spread w_c` on every class.
+/// Split of a token's loss: `kept w_y` of it on its target, `spread w_c` on every class.
 struct Smoothing {
     kept: f64,
     spread: f64,

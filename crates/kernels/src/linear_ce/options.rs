@@ -25,28 +25,28 @@ pub struct Options<'a, T> {
     /// Rows with this target cost nothing and get no gradient; what their hidden states hold does
     /// not matter.
     pub ignore_index: Option<i64>,
-    /// `e`, in `0..1`.
+    /// Label smoothing `e`, in `0..1`.
     pub label_smoothing: f64,
-    /// `w`, `[V]`, from zero up.
+    /// Class weights `w`, `[V]`, from zero up.
     pub class_weights: Option<&'a [T]>,
-    /// What stands for `w_y` in each row, `[N]`, from zero up; the target of a row of weight zero
-    /// has no effect.
+    /// Weight of each row's target in place of `w_y`, `[N]`, from zero up; the target of a row of
+    /// weight zero has no effect.
     pub row_weights: Option<&'a [f64]>,
-    /// What stands for `V` in the smoothing, at least `V`.
+    /// Number of classes of the whole distribution in place of `V` in the smoothing, at least `V`.
     pub smoothed_classes: Option<usize>,
     /// Weight of the squared log-normaliser, from zero up (PaLM, 2022, arXiv 2204.02311).
     pub z_loss: f64,
-    /// `gamma`, from zero up (Lin et al. 2017, "Focal Loss for Dense Object Detection", arXiv
-    /// 1708.02002). Not with smoothing.
+    /// Exponent `gamma` of the focal loss, from zero up (Lin et al. 2017, "Focal Loss for Dense
+    /// Object Detection", arXiv 1708.02002). Not with smoothing.
     pub focal_gamma: f64,
-    /// Divides the logits before anything else; above zero.
+    /// Temperature: divides the logits before anything else; above zero.
     pub temperature: f64,
     /// Transform `f` of the logits.
     pub transform: LogitTransform,
-    /// Added to the logits, `[V]`: `tau log prior` of the logit-adjusted loss (Menon et al. 2021,
-    /// arXiv 2007.07314). No gradient.
+    /// Offset added to the logits, `[V]`: `tau log prior` of the logit-adjusted loss (Menon et al.
+    /// 2021, arXiv 2007.07314). No gradient.
     pub logit_offset: Option<&'a [T]>,
-    /// Leaves classes without probability to speak of out of the gradients. Not with smoothing.
+    /// Filter that drops classes of negligible probability from the gradients. Not with smoothing.
     pub filter: Option<Filter>,
 }
 
@@ -69,7 +69,7 @@ impl<T> Default for Options<'_, T> {
 }
 
 impl<'a, T: Element> Options<'a, T> {
-    /// `w_y` of a row with target `class`.
+    /// Weight `w_y` of a row with target `class`.
     pub(crate) fn target_weight(&self, row: usize, class: usize) -> f64 {
         match (self.row_weights, self.class_weights) {
             (Some(weights), _) => weights.get(row).copied().unwrap_or(0.0),

@@ -24,10 +24,10 @@ const MOST_CLASSES: usize = 1536;
 /// The number of blocks is a multiple of this where there are enough classes, so that usual numbers
 /// of threads get as many each.
 const SHARES: usize = 16;
-/// Where rows of the weight are long, a block has still so many classes.
+/// Least classes of a block, however long the rows of the weight are.
 const LEAST_CLASSES: usize = 512;
-/// Numbers of a block's rows of the weight, 2 MiB of f32: a second-level cache, or what a core has
-/// of the third.
+/// Elements of a block's rows of the weight, 2 MiB of f32: a second-level cache, or a core's part
+/// of the third-level one.
 const BLOCK_NUMBERS: usize = 512 << 10;
 /// Most rows of a chunk.
 const MOST_ROWS: usize = 512;
@@ -41,14 +41,14 @@ const LEAST_KEPT: usize = 8;
 /// A thread of its own is worth starting for this many operations of one product.
 const OPERATIONS_PER_THREAD: usize = 4_000_000;
 
-/// What is computed.
+/// Sweeps that a call runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// One sweep, nothing kept.
+    /// First sweep alone, no tiles kept.
     Forward,
-    /// Two sweeps.
+    /// Both sweeps.
     Gradients,
-    /// The second sweep alone; normalisers are known.
+    /// Second sweep alone, with known normalisers.
     GradientsOnly,
 }
 
@@ -58,13 +58,14 @@ pub(crate) struct Sizes {
     pub rows: usize,
     pub hidden_size: usize,
     pub vocab_size: usize,
-    /// Bytes of a number.
+    /// Bytes of an element.
     pub bytes: usize,
     /// Whether gradients are filtered, which takes buffers of its own.
     pub filtered: bool,
 }
 
-/// The cut.
+/// Partition of one call: threads, chunks of rows, blocks of classes, and tiles kept between the
+/// sweeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub threads: usize,
@@ -205,8 +206,8 @@ impl Plan {
     }
 
     /// Bytes that the products of all threads take beside the buffers. A product packs at most two
-    /// of the three matrices, so all three together leave room for the padding of two, except where
-    /// rows are few.
+    /// of the three matrices, so all three together leave space for the padding of two, except
+    /// where rows are few.
     pub fn product_bytes(&self, sizes: Sizes, task: Task) -> usize {
         let (size, rows, block) = (sizes.hidden_size, self.chunk, self.block);
         let three = (block * size + rows * size + block * rows) * sizes.bytes;

@@ -1,24 +1,24 @@
-//! What one row's loss and gradient need, from its largest logit, its sum of exponentials and its
-//! target's logit. All f64.
+//! Loss and gradient factors of one row, in f64, from its largest logit, its sum of exponentials
+//! and its target's logit.
 
 use super::options::Options;
 use crate::element::Element;
 
-/// A row after the first sweep.
+/// Sums of one row over the classes swept so far.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RowSums {
     /// Largest logit.
     pub max: f64,
-    /// `sum_c exp(z_c - max)`.
+    /// Sum of exponentials, `sum_c exp(z_c - max)`.
     pub sum: f64,
-    /// `sum_c w_c z_c`; only with label smoothing.
+    /// Weighted sum of logits, `sum_c w_c z_c`; only with label smoothing.
     pub weighted: f64,
-    /// `z_y`.
+    /// Logit of the target, `z_y`.
     pub target_logit: f64,
 }
 
 impl RowSums {
-    /// Sums of nothing.
+    /// Sums over no class.
     pub const NONE: Self = Self { max: f64::NEG_INFINITY, sum: 0.0, weighted: 0.0, target_logit: 0.0 };
 
     /// Adds a block's `sum_c exp(z_c - max)`.
@@ -31,7 +31,7 @@ impl RowSums {
         }
     }
 
-    /// `log sum_c exp z_c`.
+    /// Log-normaliser, `log sum_c exp z_c`.
     pub fn log_normaliser(&self) -> f64 {
         self.max + self.sum.ln()
     }
@@ -50,13 +50,13 @@ pub(crate) struct RowFactors {
     pub target: f64,
 }
 
-/// The loss's constants.
+/// Constants of the loss.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RowLoss {
     smoothing: f64,
-    /// `e / V`, with the `V` of the whole distribution.
+    /// Smoothing of each class, `e / V`, with the `V` of the whole distribution.
     spread: f64,
-    /// `sum_c w_c`.
+    /// Sum of the class weights, `sum_c w_c`.
     total_weight: f64,
     z_loss: f64,
     focal_gamma: f64,
@@ -77,7 +77,7 @@ impl RowLoss {
         }
     }
 
-    /// `l_i`, from the row's sums and `w_y`.
+    /// Loss of a row, `l_i`, from its sums and `w_y`.
     pub fn loss(&self, row: &RowSums, target_weight: f64) -> f64 {
         let log_normaliser = row.log_normaliser();
         let log_prob = row.target_log_prob();
@@ -103,7 +103,7 @@ impl RowLoss {
         RowFactors { mass, spread: self.spread, target }
     }
 
-    /// `f = (1 - p)^gamma`, and the derivative of `f log p` with respect to `log p`.
+    /// Focal factor `f = (1 - p)^gamma`, and the derivative of `f log p` with respect to `log p`.
     fn focal(&self, log_prob: f64) -> (f64, f64) {
         if self.focal_gamma == 0.0 {
             return (1.0, 1.0);

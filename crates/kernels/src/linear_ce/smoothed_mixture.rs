@@ -1,11 +1,11 @@
-//! What label smoothing of a mixture adds: `log p(c)` of every class and the components' shares in
-//! it.
+//! Label smoothing of a mixture: `log p(c)` of every class and the responsibilities of the
+//! components for it.
 //!
-//! They need all normalisers of a token, so they are a sweep between the two of a mixture; the last
-//! one makes the shares once more on its way. Neither holds more than one class of a chunk at a
-//! time.
+//! Both need all normalisers of a token, so a third sweep runs between the two of a mixture, and
+//! the last sweep computes the responsibilities again. Neither holds more than one class of a chunk
+//! at a time.
 
-use super::buffers::{Chunk, Joint, SmoothingBuffers, Worker};
+use super::buffers::{Chunk, ComponentFactors, SmoothingBuffers, Worker};
 use super::sweep::{Call, Job};
 use crate::element::Element;
 use crate::simd::dispatch;
@@ -14,9 +14,15 @@ use crate::tile::gradient::TileState;
 use crate::tile::shares::{Shares, Wanted};
 
 impl<T: Element> Call<'_, T> {
-    /// The sweep between: sums over this thread's classes, of the shares of every row and of
-    /// `log p` of every token.
-    pub fn share_sums(&self, job: &mut Job<'_, '_, T>, chunk: &Chunk<T>, joint: &Joint<T>, rows: usize) {
+    /// Sweep between the two of a mixture: sums over this thread's classes of the responsibilities
+    /// of every row and of `log p` of every token.
+    pub fn share_sums(
+        &self,
+        job: &mut Job<'_, '_, T>,
+        chunk: &Chunk<T>,
+        joint: &ComponentFactors<T>,
+        rows: usize,
+    ) {
         job.worker.smoothing.start(rows, joint.components);
         for (index, block) in self.plan.blocks_of(job.thread).enumerate() {
             let (shape, from) = self.reload(job.worker, index, block, chunk, rows);
@@ -28,14 +34,14 @@ impl<T: Element> Call<'_, T> {
         }
     }
 
-    /// From the logits of a tile to their gradient, but for the targets' own terms.
+    /// Replaces the logits of a tile by their gradient, without the targets' own terms.
     #[allow(clippy::too_many_arguments)]
     pub fn smoothed_gradient(
         &self,
         block: usize,
         tile: (&mut [T], Shape, TileState),
         chunk: &Chunk<T>,
-        joint: &Joint<T>,
+        joint: &ComponentFactors<T>,
         buffers: &mut SmoothingBuffers<T>,
         mass: &[T],
         bias: Option<&mut [f64]>,
@@ -49,7 +55,7 @@ impl<T: Element> Call<'_, T> {
         block: usize,
         (tile, shape, from): (&mut [T], Shape, TileState),
         max: &[T],
-        joint: &Joint<T>,
+        joint: &ComponentFactors<T>,
         [exponentials, shares]: [&mut [T]; 2],
         wanted: Wanted<'_, T>,
     ) {

@@ -1,6 +1,6 @@
 //! The two sweeps of one thread over its blocks of classes.
 
-use super::buffers::{Chunk, Joint, Worker};
+use super::buffers::{Chunk, ComponentFactors, Worker};
 use super::input::Linear;
 use super::options::Options;
 use super::plan::Plan;
@@ -11,7 +11,7 @@ use crate::tile::gradient::{Gradient, TileState};
 use crate::tile::normalise::{Keep, NO_TARGET, Normalise};
 use crate::tile::{Shape, Transform, product, stride};
 
-/// What all threads know of the call.
+/// Arguments and plan of one call, read by all threads.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call<'a, T> {
     pub linear: Linear<'a, T>,
@@ -58,7 +58,7 @@ impl<'a, T: Element> Call<'a, T> {
         self.plan.classes_of(block, self.linear.vocab_size())
     }
 
-    /// The thread that has a class.
+    /// Thread that owns a class.
     pub fn classes_owner(&self, class: usize) -> usize {
         let block = class / self.plan.block;
         (0..self.plan.threads).position(|thread| self.plan.blocks_of(thread).contains(&block)).unwrap_or(0)
@@ -68,7 +68,7 @@ impl<'a, T: Element> Call<'a, T> {
         &self.linear.weight[classes.start * self.linear.hidden_size..classes.end * self.linear.hidden_size]
     }
 
-    /// Where a thread's tile of its `index`th block lies.
+    /// Range of a thread's tiles that holds the tile of its `index`th block.
     pub fn tile_range(&self, index: usize, shape: Shape) -> std::ops::Range<usize> {
         let start = index.min(self.plan.tiles() - 1) * self.plan.block * stride(self.plan.chunk);
         start..start + shape.len()
@@ -154,8 +154,8 @@ impl<'a, T: Element> Call<'a, T> {
         }
     }
 
-    /// What the second sweep starts from: a block's tile, made again where it was not kept, and in
-    /// [`Worker::mass`] the factor of each row's exponentials.
+    /// Prepares the second sweep over a block: its tile, computed again where it was not kept, and
+    /// in [`Worker::mass`] the factor of each row's exponentials.
     pub fn reload(
         &self,
         worker: &mut Worker<T>,
@@ -191,15 +191,15 @@ impl<'a, T: Element> Call<'a, T> {
     }
 
     /// Second sweep: gradients of the logits in place, and the two products with them. Blocks are
-    /// walked backwards, since the last ones are still in the cache. `joint` is there for a mixture
-    /// with label smoothing.
+    /// walked backwards, since the last ones are still in the cache. `joint` is `Some` for a
+    /// mixture with label smoothing.
     pub fn gradients(
         &self,
         job: &mut Job<'_, '_, T>,
         chunk: &Chunk<T>,
         rows: usize,
         needs: Needs,
-        joint: Option<&Joint<T>>,
+        joint: Option<&ComponentFactors<T>>,
     ) {
         let size = self.linear.hidden_size;
         let hidden = &chunk.hidden[..rows * size];
@@ -255,7 +255,7 @@ impl<'a, T: Element> Call<'a, T> {
 pub(crate) struct Needs {
     pub hidden: bool,
     pub bias: bool,
-    /// Whether the weight's gradient is added to what is there.
+    /// Whether the weight's gradient is added to the buffer's content.
     pub add_weight: bool,
 }
 

@@ -20,15 +20,16 @@ pub struct Workspace<T> {
     pub(crate) chunk: Chunk<T>,
 }
 
-/// Memory that a workspace uses unless told otherwise: 32 MiB for one thread or two, 16 MiB for
-/// each of more. Every thread has tiles and packed operands of its own, and with too little for
-/// them chunks get so short that the weight is read again and again.
+/// Memory that a workspace uses by default: 32 MiB for one thread or two, 16 MiB for each of more.
+/// Every thread has tiles and packed operands of its own, and with too little for them chunks get
+/// so short that the weight is read again and again.
 pub fn default_memory_limit(threads: usize) -> usize {
     (16 << 20) * threads.max(2)
 }
 
 impl<T: Element> Workspace<T> {
-    /// For so many threads (at least one; small problems use fewer), with [`default_memory_limit`].
+    /// Workspace for so many threads (at least one; small problems use fewer), with
+    /// [`default_memory_limit`].
     pub fn new(threads: usize) -> Self {
         Self {
             threads: threads.max(1),
@@ -100,8 +101,9 @@ pub fn workspace_bytes<T: Element>(
     Plan::new(sizes, threads, memory_limit, task).bytes(sizes, task)
 }
 
-/// As [`workspace_bytes`], of loss and gradients under an [`super::Filter`]: it gathers the weights
-/// of a block, and keeps maximum and sum of each row in each block.
+/// Upper bound of the bytes that loss and gradients under an [`super::Filter`] need, counted as in
+/// [`workspace_bytes`]: the filter gathers the weights of a block, and keeps maximum and sum of
+/// each row in each block.
 pub fn filtered_workspace_bytes<T: Element>(
     rows: usize,
     hidden_size: usize,

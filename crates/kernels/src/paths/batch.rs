@@ -6,15 +6,15 @@ use crate::error::{KernelError, Result};
 /// The paths of all words, one after the other.
 #[derive(Debug, Clone, Copy)]
 pub struct Table<'a> {
-    /// Where the path of each word starts in `steps`, and their number at the end: `[V + 1]`.
+    /// Start of each word's path in `steps`, then the number of steps: `[V + 1]`.
     pub offsets: &'a [i64],
-    /// `2 node + code` of every step, root first. Every node is reached in one way only, as in a
-    /// tree.
+    /// Steps of all paths, `2 node + code` each, root first. Every node is reached in one way only,
+    /// as in a tree.
     pub steps: &'a [i32],
 }
 
 impl<'a> Table<'a> {
-    /// `V`.
+    /// Number of words, `V`.
     pub fn vocab_size(&self) -> usize {
         self.offsets.len().saturating_sub(1)
     }
@@ -37,11 +37,12 @@ impl<'a> Table<'a> {
 pub struct Batch {
     /// Row of the batch at each position, `[N]`.
     pub(super) order: Vec<u32>,
-    /// Where the steps of each position start, and `T`: `[N + 1]`.
+    /// Start of each position's steps, then their number `T`: `[N + 1]`.
     starts: Vec<usize>,
-    /// `2 visit + code` of every step, where `visit` numbers nodes by their first visit, `[T]`.
+    /// Steps of all positions, `2 visit + code` each, where `visit` numbers nodes by their first
+    /// visit, `[T]`.
     steps: Vec<u32>,
-    /// How many nodes were visited before each position, and `R`: `[N + 1]`.
+    /// Number of nodes visited before each position, then their number `R`: `[N + 1]`.
     pub(super) firsts: Vec<usize>,
     /// The nodes by first visit.
     pub(super) visits: Vec<Visit>,
@@ -53,9 +54,9 @@ pub struct Batch {
 /// A node that the batch visits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Visit {
-    /// Its number in the tree.
+    /// Number of the node in the tree.
     pub node: u32,
-    /// Its place among the nodes of the batch in rising order.
+    /// Index of the node among those of the batch, in rising order.
     pub slot: u32,
     /// The position after the last row that visits it.
     pub end: u32,
@@ -163,7 +164,7 @@ impl Batch {
         &self.nodes
     }
 
-    /// `N`.
+    /// Number of rows, `N`.
     pub fn rows(&self) -> usize {
         self.order.len()
     }
@@ -188,7 +189,7 @@ impl Batch {
         &self.steps[self.starts[position]..self.starts[position + 1]]
     }
 
-    /// How many nodes at the start of a position's path the position before visits too.
+    /// Number of nodes at the start of a position's path that the previous position visits too.
     pub(super) fn shared(&self, position: usize) -> usize {
         self.steps_at(position).len() - (self.firsts[position + 1] - self.firsts[position])
     }

@@ -8,10 +8,10 @@
 //!
 //! [`Batch::new`] looks the paths up and sorts the rows by them. Then the rows that visit a node
 //! are neighbours: a node near the root stays in the first-level cache for all of them, and its
-//! gradient is summed in registers over a block of rows. Nothing of the size `[steps, D]` is made.
-//! Threads own neighbouring rows, and with them the nodes that these visit first; what a thread
-//! adds to a node of the thread before, at most one path of them, is summed apart and added in the
-//! order of the threads.
+//! gradient is summed in registers over a block of rows. No buffer has the size `[steps, D]`.
+//! Threads own neighbouring rows, and with them the nodes that these visit first. Gradients of
+//! nodes that belong to an earlier thread, at most one path of them, are accumulated in a buffer of
+//! their own and added afterwards, in the order of the threads.
 //!
 //! * [`log_prob`]: log-probabilities alone.
 //! * [`log_prob_and_gradients`]: also the gradients of their weighted sum, of the nodes as rows:

@@ -14,11 +14,11 @@ use crate::element::Element;
 use crate::linear_ce::{Linear, Upstream};
 use crate::simd::{Kernel, Vector};
 
-/// A product of `1 + e` as large as this goes into the sum: each step of a long path that is
-/// undecided doubles it.
+/// Largest product of `1 + e` that is carried on before its logarithm is added to the
+/// log-probability: each undecided step of a long path doubles the product.
 const LARGE: f64 = 1e200;
 
-/// What one thread does.
+/// Work of one thread: its rows, and the outputs that belong to them.
 #[derive(Debug)]
 pub struct Job<'a, 'g, T> {
     pub(super) linear: Linear<'a, T>,
@@ -26,7 +26,7 @@ pub struct Job<'a, 'g, T> {
     pub(super) positions: Range<usize>,
     /// Factors of the gradients; none where only log-probabilities are wanted.
     pub(super) upstream: Option<Upstream<'a, T>>,
-    /// By position.
+    /// Log-probability of each of the thread's targets, by position.
     pub(super) log_probs: &'g mut [f64],
     /// Gradient of the hidden states, by position.
     pub(super) d_hidden: Option<Vec<&'g mut [T]>>,

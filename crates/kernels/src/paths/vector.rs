@@ -181,5 +181,5 @@ pub(super) fn fetch<T>(row: &[T]) {
     let _ = row;
 }
 
-/// Numbers of the widest register.
+/// Elements of the widest register.
 pub(super) const PADDING: usize = 16;

@@ -1,15 +1,15 @@
-//! Memory and settings that are kept from call to call.
+//! Workspace and settings that are reused from call to call.
 
 use super::batch::Batch;
 use super::vector::PADDING;
-use crate::buffer::{Held, held, room};
+use crate::buffer::{Held, held, sized};
 use crate::element::Element;
 use crate::simd::Level;
 
 /// Rows of a block. 16 of 256 f32 are half of a first-level cache of 32 KiB.
 pub(super) const ROWS: usize = 16;
 
-/// Threads and their buffers. Keep one for each layer.
+/// Threads and buffers of the kernel. Keep one for each layer.
 ///
 /// Results depend on the number of threads by rounding only; at a fixed number they are the same
 /// bits from run to run.
@@ -21,7 +21,7 @@ pub struct Workspace<T> {
 }
 
 impl<T: Element> Workspace<T> {
-    /// For so many threads (at least one; small problems use fewer).
+    /// Workspace for so many threads (at least one; small problems use fewer).
     pub fn new(threads: usize) -> Self {
         Self { threads: threads.max(1), level: Level::best(), workers: Vec::new() }
     }
@@ -62,13 +62,15 @@ pub fn workspace_bytes<T: Element>(longest: usize, hidden_size: usize, threads: 
 /// Buffers of one thread.
 #[derive(Debug, Default)]
 pub(super) struct Worker<T> {
-    /// Of the path at hand, padded.
+    /// Logits of the nodes on the current path, padded.
     pub logits: Vec<T>,
+    /// Exponentials of minus the absolute logits, padded.
     pub exps: Vec<T>,
+    /// Slope of the loss at each logit of the path, padded.
     pub slopes: Vec<T>,
-    /// Where the nodes of the path lie in the weight.
+    /// Offset of each node of the path in the weight.
     pub node_offsets: Vec<usize>,
-    /// Where the rows of the block lie in the hidden states.
+    /// Offset of each row of the block in the hidden states.
     pub hidden_offsets: Vec<usize>,
     /// The slopes of the block, [`ROWS`] for each depth.
     pub by_node: Vec<T>,
@@ -87,9 +89,9 @@ impl<T: Element> Worker<T> {
             (&mut self.by_node, longest * ROWS),
             (&mut self.head, shared * hidden_size),
         ] {
-            room(numbers, len);
+            sized(numbers, len);
         }
-        room(&mut self.head_bias, shared);
+        sized(&mut self.head_bias, shared);
         for (places, len) in [(&mut self.node_offsets, longest), (&mut self.hidden_offsets, ROWS)] {
             places.clear();
             places.reserve_exact(len);

@@ -1,4 +1,4 @@
-//! The likeliest classes of a mixture of softmaxes, by bounds: the threshold algorithm of Fagin,
+//! Most probable classes of a mixture of softmaxes, by bounds: the threshold algorithm of Fagin,
 //! Lotem and Naor ("Optimal aggregation algorithms for middleware", 2001).
 //!
 //! One sweep gives every component's best `M` classes. A class that is in none of these lists has
@@ -19,24 +19,26 @@ use crate::transform::LogitTransform;
 
 /// Classes of each component that are looked at, for each class that is asked for.
 const DEPTH: usize = 4;
-/// And at least so many: a longer list costs little beside the sweep, and lowers the bound.
+/// Least classes of each component that are looked at: a longer list costs little beside the sweep,
+/// and lowers the bound.
 const LEAST_DEPTH: usize = 64;
 /// Entries of the components' lists that are held at once, 16 bytes each.
 const ENTRIES: usize = 1 << 20;
 
-/// What is known of the likeliest classes of each token.
+/// Most probable classes found for each token, and whether they are certainly the best.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MixtureTopK {
-    /// `log p`, `[N, k]`, likeliest first; among equal ones the smaller id.
+    /// Log-probabilities, `[N, k]`, largest first; of equal ones the smaller id first.
     pub log_probs: Vec<f64>,
     /// Class ids, `[N, k]`.
     pub ids: Vec<i64>,
-    /// Whether these are the `k` likeliest of all classes, `[N]`: whether the bound holds by more
-    /// than rounding.
+    /// Whether these are the `k` most probable of all classes, `[N]`: whether the bound holds by
+    /// more than rounding.
     pub certain: Vec<bool>,
 }
 
-/// The `k` likeliest classes of each token, or the best that were found, and which of both it is.
+/// The `k` most probable classes of each token where bounds decide, else the best that were found,
+/// and which of both holds.
 ///
 /// Cost: `2 N K D V` operations, and at most `2 N K^2 D M` for the candidates, `M` 64 or `4 k`.
 /// Memory: the workspace, and 16 MiB for the components' lists. A flat mixture of components that
@@ -159,7 +161,7 @@ fn best_of_token<T: Element>(
 /// ones.
 const ORDINARY: f64 = 16.0;
 
-/// By how much two logarithms of probabilities may differ by rounding alone, where logits are of
+/// Largest difference that rounding alone makes between two log-probabilities, for logits of
 /// ordinary size.
 fn margin<T>() -> f64 {
     if size_of::<T>() == size_of::<f32>() { 1e-4 } else { 1e-10 }

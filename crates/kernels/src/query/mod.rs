@@ -1,5 +1,5 @@
-//! Exact questions to a linear layer and its softmax, each in one sweep, without logits `[N, V]`:
-//! the `k` likeliest classes, draws, and (by [`crate::linear_ce::loss`]) log-probabilities of
+//! Exact queries of a linear layer and its softmax, each in one sweep, without logits `[N, V]`: the
+//! `k` most probable classes, draws, and (by [`crate::linear_ce::loss`]) log-probabilities of
 //! targets and log-normalisers.
 
 mod mixture;
@@ -18,11 +18,11 @@ use crate::tile::Shape;
 use crate::tile::normalise::Keep;
 use crate::transform::LogitTransform;
 
-/// What a sweep is asked.
-pub(crate) struct Question<'a, T> {
+/// Query of one sweep: the linear layer, its transform, and the tile content that visitors read.
+pub(crate) struct Query<'a, T> {
     pub op: &'static str,
     pub linear: Linear<'a, T>,
-    /// Divides the logits before anything else; above zero.
+    /// Temperature: divides the logits before anything else; above zero.
     pub temperature: f64,
     pub transform: LogitTransform,
     pub keep: Keep,
@@ -30,13 +30,15 @@ pub(crate) struct Question<'a, T> {
 
 /// One block of classes of one chunk of rows, after the sweep.
 pub(crate) struct Block<'a, T> {
-    /// What was asked to be kept, `[classes, rows]` with the shape's stride.
+    /// Tile with the content that [`Query::keep`] asks for, `[classes, rows]` with the shape's
+    /// stride.
     pub tile: &'a [T],
     pub shape: Shape,
     pub number: usize,
     pub first_class: usize,
-    /// Per row, of this block.
+    /// Largest logit of each row in this block.
     pub max: &'a [T],
+    /// Sum of each row's exponentials in this block, relative to `max`.
     pub sum: &'a [T],
 }
 
@@ -44,13 +46,13 @@ pub(crate) struct Block<'a, T> {
 /// `finish` gets the states of all threads, in the order of their classes, the chunk's first row
 /// and, per row, the log-normaliser.
 pub(crate) fn for_each_block<T: Element, S: Send>(
-    question: Question<'_, T>,
+    query: Query<'_, T>,
     workspace: &mut Workspace<T>,
     new_state: impl Fn(usize) -> S,
     visit: impl Fn(&mut S, usize, &Block<'_, T>) + Sync,
     mut finish: impl FnMut(Vec<S>, usize, &[f64]) -> Result<()>,
 ) -> Result<()> {
-    let Question { op, linear, temperature, transform, keep } = question;
+    let Query { op, linear, temperature, transform, keep } = query;
     linear.check(op)?;
     let options = Options { temperature, transform, ..Options::default() };
     options.check(op, linear.vocab_size())?;

@@ -1,6 +1,6 @@
 //! Exact draws from the softmax of each row.
 
-use super::{Question, for_each_block};
+use super::{Query, for_each_block};
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::{Linear, Workspace};
@@ -40,7 +40,7 @@ pub fn sample<T: Element>(
     let op = "query.sample";
     let mut out = Vec::new();
     for_each_block(
-        Question { op, linear, temperature, transform, keep: Keep::Exponentials },
+        Query { op, linear, temperature, transform, keep: Keep::Exponentials },
         workspace,
         |rows| vec![Winner::None; rows],
         |winners, first_row, block| {

@@ -1,9 +1,9 @@
-//! The `k` likeliest classes of each row.
+//! The `k` most probable classes of each row.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::{Question, for_each_block};
+use super::{Query, for_each_block};
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::{Linear, Workspace};
@@ -13,38 +13,38 @@ use crate::tile::normalise::Keep;
 use crate::tile::scan::AnyAbove;
 use crate::transform::LogitTransform;
 
-/// The likeliest classes of each row, likeliest first; among equal logits the smaller id.
+/// Most probable classes of each row, in falling order; of equal logits the smaller id first.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopK {
-    /// `log p`, `[N, k]`, exactly normalised.
+    /// Log-probabilities, `[N, k]`, exactly normalised.
     pub log_probs: Vec<f64>,
     /// Class ids, `[N, k]`.
     pub ids: Vec<i64>,
-    /// `log sum_c exp z_c`, `[N]`.
+    /// Log-normaliser of each row, `log sum_c exp z_c`, `[N]`.
     pub log_normaliser: Vec<f64>,
 }
 
 /// Rows that are compared with their thresholds at once. Class `c` is among the `k` best so far of
-/// a row with probability `k / c`: of all rows of a tile some row has news for nearly every class,
-/// of so many few have.
+/// a row with probability `k / c`: with all rows of a tile in one comparison nearly every class
+/// enters some row's list, with so few rows seldom one does.
 const GROUP: usize = 4 * ROW_MULTIPLE;
 
-/// So many classes are kept in order, each put where it belongs; of more, twice `k` are collected
-/// before the worse half goes, so that the upkeep of a row grows with its news and not with `k`
-/// times them.
+/// Largest `k` for which a row's list stays sorted. For a larger one up to `2 k` classes are
+/// collected before the worse half is dropped, so that the cost of a row grows with its insertions
+/// and not with `k` times them.
 const SORTED: usize = 64;
 
 /// One thread's best classes so far.
 struct Best<T> {
-    /// Per row: logit and class; the best `k` in order, or up to twice as many in none.
+    /// Logits and classes of each row: the best `k` sorted, or up to `2 k` unsorted.
     rows: Vec<Vec<(T, u32)>>,
-    /// Per row, padded: what a logit has to beat.
+    /// Least logit that enters each row's list, `[padded]`.
     thresholds: Vec<T>,
 }
 
-/// The `k` likeliest classes of each row, exactly, of `softmax(f(z / temperature))`. Cost:
+/// The `k` most probable classes of each row, exactly, of `softmax(f(z / temperature))`. Cost:
 /// `2 N D V` operations and one comparison a logit; on random logits about `k log(V / k)` of a
-/// row's classes are news, each for a few operations. Memory: the workspace, and for each thread
+/// row's classes enter its list, a few operations each. Memory: the workspace, and for each thread
 /// `k` entries for each row of a chunk (`2 k` above 64).
 ///
 /// # Errors
@@ -54,7 +54,8 @@ struct Best<T> {
 /// use lexmax_kernels::linear_ce::{Linear, Workspace};
 /// use lexmax_kernels::{LogitTransform, query::top_k};
 ///
-/// let linear = Linear { hidden: &[1.0_f32], weight: &[0.0, 2.0, 1.0], bias: None, hidden_size: 1 };
+/// let linear = Linear { hidden: &[1.0_f32], weight: &[0.0, 2.0, 1.0], bias: None, hidden_size: 1
+/// };
 /// let best = top_k(linear, 2, 1.0, LogitTransform::Identity, &mut Workspace::new(1))?;
 /// assert_eq!(best.ids, [1, 2]);
 /// # Ok::<(), lexmax_kernels::KernelError>(())
@@ -79,7 +80,7 @@ pub fn top_k<T: Element>(
     let lowest = T::from_f64(f64::NEG_INFINITY);
     let mut out = TopK::default();
     for_each_block(
-        Question { op, linear, temperature, transform, keep: Keep::Logits },
+        Query { op, linear, temperature, transform, keep: Keep::Logits },
         workspace,
         |rows| Best {
             rows: vec![Vec::new(); rows],

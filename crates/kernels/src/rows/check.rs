@@ -1,4 +1,4 @@
-//! What an update refuses.
+//! Checks of an update's input.
 
 use super::merge::rising;
 use super::rule::Rule;
@@ -7,7 +7,7 @@ use crate::{KernelError, Result};
 
 const OP: &str = "rows::update";
 
-/// Everything that the sweep relies on.
+/// Checks every condition that the sweep relies on.
 pub(super) fn check<T>(rule: Rule, tables: &Tables<'_, T>, gradient: &Gradient<'_, T>) -> Result<()> {
     let length = tables.parameter.len();
     if tables.state.len() != rule.tables() {

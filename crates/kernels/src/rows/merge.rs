@@ -1,4 +1,4 @@
-//! Rows of one id, added up.
+//! Sums of the rows that have the same id.
 
 use super::worth;
 use crate::pool::on_each;
@@ -31,7 +31,7 @@ pub struct Merge {
     ids: Vec<i64>,
     /// Positions in the list, those of one id side by side and rising.
     positions: Vec<usize>,
-    /// Where the positions of each id end.
+    /// End of each id's range in `positions`.
     ends: Vec<usize>,
 }
 

@@ -24,8 +24,8 @@ pub use update::{Gradient, Others, Tables, update};
 
 use crate::pool;
 
-/// How many of `threads` have enough to do with so many numbers. It changes no result: those of
-/// this module are the same bits on any number of threads.
+/// Number of threads, at most `threads`, that so many elements keep busy. It changes no result:
+/// those of this module are the same bits on any number of threads.
 fn worth(threads: usize, numbers: usize) -> usize {
     // A pass moves some 10 numbers a nanosecond; a thread takes tens of microseconds to start, one
     // that is awake two or three.

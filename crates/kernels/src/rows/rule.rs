@@ -37,7 +37,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// How many tables of state it keeps.
+    /// Number of the rule's tables of state.
     pub fn tables(self) -> usize {
         match self {
             Self::Sgd { .. } => 0,

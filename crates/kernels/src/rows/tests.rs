@@ -150,7 +150,7 @@ fn every_rule_follows_its_formula_dense_and_by_rows_in_f32() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_and_nothing_is_written() {
+fn update_that_does_not_fit_is_refused_and_writes_nothing() {
     let rule = Rule::Adagrad { learning_rate: 1.0, weight_decay: 0.0, eps: 1e-10 };
     let rows =
         |rows: &'static [i64], values: &'static [f64]| Gradient::Rows { rows, values, others: Others::Rest };
@@ -177,7 +177,7 @@ fn what_does_not_fit_is_refused_and_nothing_is_written() {
 }
 
 #[test]
-fn nothing_is_a_step_too() {
+fn update_with_an_empty_gradient_changes_nothing() {
     let rule = Rule::Sgd { learning_rate: 1.0, weight_decay: 0.0 };
     let tables = Tables::<f32> { parameter: &mut [], state: vec![], width: 0 };
     update(rule, tables, Gradient::Dense(&[]), 1.0, 2).unwrap();
@@ -228,7 +228,7 @@ proptest! {
 }
 
 #[test]
-fn squares_add_up_in_f64_and_to_the_same_bits_on_any_threads_and_instructions() {
+fn square_sum_is_exact_and_same_bits_on_any_threads_and_level() {
     for count in [0, 1, 15, 4_095, 4_096, 4_097, WIDTH * HEIGHT] {
         let values = wave(count, 1.0);
         let narrow: Vec<f32> = values.iter().map(|&value| value as f32).collect();

@@ -13,35 +13,35 @@ use crate::{Element, Level, Result};
 pub struct Tables<'a, T> {
     /// The parameter.
     pub parameter: &'a mut [T],
-    /// As many tables of the same length as [`Rule::tables`] says, in its order.
+    /// Tables of the optimizer's state, as many as [`Rule::tables`] says and in its order, each as
+    /// long as the parameter.
     pub state: Vec<&'a mut [T]>,
-    /// Numbers of a row, `D`; the length of the table, or any divisor, for a dense gradient.
+    /// Elements of a row, `D`; for a dense gradient any divisor of the table's length.
     pub width: usize,
 }
 
 /// The gradient of a parameter.
 #[derive(Debug, Clone, Copy)]
 pub enum Gradient<'a, T> {
-    /// One number for each of the parameter's.
+    /// Dense gradient, one element for each of the parameter's.
     Dense(&'a [T]),
-    /// Of some rows only; the gradient of the others is zero.
+    /// Row-sparse gradient: some rows; that of the others is zero.
     Rows {
-        /// The rows, `R`: rising, each once.
+        /// Rows with a gradient, `[R]`: strictly rising.
         rows: &'a [i64],
-        /// Their gradients `[R, D]`.
+        /// Gradients of these rows, `[R, D]`.
         values: &'a [T],
-        /// What becomes of the other rows.
+        /// Treatment of the other rows.
         others: Others,
     },
 }
 
-/// What becomes of rows without a gradient.
+/// Treatment of the rows without a gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Others {
-    /// They make the step of a zero gradient: decay and momentum move them. Costs a pass over all
-    /// tables.
+    /// Step with a zero gradient: decay and momentum move these rows. Costs a pass over all tables.
     Move,
-    /// They stay as they are, parameter and state, and cost nothing.
+    /// No step: parameter and state stay unchanged, at no cost.
     Rest,
 }
 
@@ -62,7 +62,8 @@ pub enum Others {
 /// let mut weight = [1.0_f32; 6];
 /// let tables = Tables { parameter: &mut weight, state: vec![], width: 2 };
 /// let rule = Rule::Sgd { learning_rate: 0.5, weight_decay: 0.0 };
-/// update(rule, tables, Gradient::Rows { rows: &[1], values: &[2.0, 4.0], others: Others::Rest }, 1.0, 1)?;
+/// update(rule, tables, Gradient::Rows { rows: &[1], values: &[2.0, 4.0], others: Others::Rest },
+/// 1.0, 1)?;
 /// assert_eq!(weight, [1.0, 1.0, 0.0, -1.0, 1.0, 1.0]);
 /// # Ok::<(), lexmax_kernels::KernelError>(())
 /// ```

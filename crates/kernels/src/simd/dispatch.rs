@@ -6,7 +6,7 @@
 use super::portable::Array8;
 use super::{Level, Vector};
 
-/// Loop over numbers of type `T` that is written once for every kind of register.
+/// Loop over elements of type `T` that is written once for every vector register.
 ///
 /// Everything that `run` calls in its loops has to be `#[inline(always)]`: a function or a closure
 /// of its own is compiled without the instructions of the level.

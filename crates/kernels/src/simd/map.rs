@@ -12,7 +12,7 @@ pub(crate) trait Function {
     unsafe fn of<V: Vector<Scalar = f32>>(x: V) -> V;
 }
 
-/// `exp`.
+/// Exponential function.
 pub(crate) struct Exp;
 
 impl Function for Exp {

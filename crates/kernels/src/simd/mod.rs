@@ -26,9 +26,9 @@ const VARIABLE: &str = "LEXMAX_LEVEL";
 pub enum Level {
     /// Any processor: arrays, which the compiler vectorises as far as the target's baseline allows.
     Portable,
-    /// x86-64 with AVX2 and FMA: 8 numbers of f32.
+    /// x86-64 with AVX2 and FMA: 8 elements of f32.
     Avx2,
-    /// x86-64 with AVX-512F: 16 numbers of f32.
+    /// x86-64 with AVX-512F: 16 elements of f32.
     Avx512,
 }
 

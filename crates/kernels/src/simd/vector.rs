@@ -1,6 +1,6 @@
-//! What a sweep needs of a vector register.
+//! Operations of the sweeps on one vector register.
 
-/// A register of [`Vector::LANES`] numbers.
+/// A register of [`Vector::LANES`] elements.
 ///
 /// # Safety
 /// An implementation may use instructions that not every processor has. Whoever calls any of these
@@ -8,9 +8,9 @@
 /// [`Vector::load`] and [`Vector::store`], that `LANES` numbers are readable or writable at the
 /// pointer; alignment is not asked for.
 pub unsafe trait Vector: Copy {
-    /// What a lane holds.
+    /// Element type of a lane.
     type Scalar: Copy;
-    /// Numbers in a register.
+    /// Elements in a register.
     const LANES: usize;
 
     unsafe fn splat(value: Self::Scalar) -> Self;
@@ -20,7 +20,7 @@ pub unsafe trait Vector: Copy {
     unsafe fn sub(self, other: Self) -> Self;
     unsafe fn mul(self, other: Self) -> Self;
     unsafe fn div(self, other: Self) -> Self;
-    /// `self * factor + addend`, rounded once where the processor can.
+    /// Fused multiply-add, `self * factor + addend`, rounded once where the processor can.
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// The larger; where `other` is not a number, `other`.
     unsafe fn max(self, other: Self) -> Self;
@@ -36,11 +36,11 @@ pub unsafe trait Vector: Copy {
     unsafe fn any_greater(self, other: Self) -> bool;
     /// The sum of the lanes.
     unsafe fn sum(self) -> f64;
-    /// `exp`, see [`super::math`].
+    /// Exponential; see [`super::math`].
     unsafe fn exp(self) -> Self;
-    /// `tanh`, see [`super::math`].
+    /// Hyperbolic tangent; see [`super::math`].
     unsafe fn tanh(self) -> Self;
-    /// `log sigmoid`, see [`super::math`].
+    /// Logarithm of the logistic function; see [`super::math`].
     unsafe fn log_sigmoid(self) -> Self;
 }
 

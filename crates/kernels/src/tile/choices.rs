@@ -7,24 +7,24 @@ use crate::simd::{Kernel, Vector};
 /// Nodes whose terms are summed in `T` before they are added to the rest.
 const PARTIAL_SUM: usize = 64;
 
-/// One sweep over one tile that holds what the product gave. With `x` the logit of a node and `a`,
-/// `b` the weights of its branches, each row's sum gets `a log sigmoid(x) + b log sigmoid(-x)`, and
-/// the tile becomes `factor (a sigmoid(-x) - b sigmoid(x))`.
+/// Sweep over one tile that holds raw logits. With `x` the logit of a node and `a`, `b` the weights
+/// of its branches, each row's sum gets `a log sigmoid(x) + b log sigmoid(-x)`, and the tile
+/// becomes `factor (a sigmoid(-x) - b sigmoid(x))`.
 #[derive(Debug)]
 pub struct Choices<'a, T> {
     pub(crate) tile: &'a mut [T],
     pub(crate) shape: Shape,
-    /// Affine, without an offset.
+    /// Affine transform without an offset.
     pub(crate) transform: Transform<'a, T>,
-    /// `a` and `b`, `[classes]` each.
+    /// Weights `a` and `b` of the branches, `[classes]` each.
     pub(crate) weights: [&'a [T]; 2],
-    /// `[padded]`, zero for padding.
+    /// Upstream factor of each row, `[padded]`, zero for padding.
     pub(crate) factor: &'a [T],
-    /// `[rows]`: gets the sum over the nodes added.
+    /// Sum of each row, `[rows]`; that over this tile's nodes is added.
     pub(crate) sums: &'a mut [f64],
-    /// Room, `[padded]`.
+    /// Workspace, `[padded]`.
     pub(crate) partial: &'a mut [T],
-    /// `[classes]`: gets the sum of the gradient over rows added.
+    /// Gradient of the bias, `[classes]`; sums over this tile's rows are added.
     pub(crate) bias: Option<&'a mut [f64]>,
 }
 

@@ -5,14 +5,15 @@ use super::{ROW_MULTIPLE, Shape, Transform};
 use crate::element::Element;
 use crate::simd::{Kernel, Vector};
 
-/// What the tile holds before the sweep.
+/// Content of a tile before the second sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TileState {
-    /// `exp(z - max of the row in this tile)`, as [`super::normalise::Keep::Exponentials`] left it.
+    /// Exponentials `exp(z - max of the row in this tile)`, left by
+    /// [`super::normalise::Keep::Exponentials`].
     Exponentials,
-    /// Transformed logits, as [`super::normalise::Keep::Logits`] left them.
+    /// Transformed logits, left by [`super::normalise::Keep::Logits`].
     Logits,
-    /// What the product gave.
+    /// Raw logits of the matrix product.
     Raw,
 }
 
@@ -24,13 +25,14 @@ pub struct Gradient<'a, T> {
     pub(crate) shape: Shape,
     pub(crate) transform: Transform<'a, T>,
     pub(crate) from: TileState,
-    /// `[padded]`; not read from exponentials.
+    /// Largest logit of each row, `[padded]`; not read for [`TileState::Exponentials`].
     pub(crate) max: &'a [T],
-    /// `[padded]`: factor of the probabilities; zero for padding.
+    /// Factor of the exponentials, `[padded]`; zero for padding.
     pub(crate) mass: &'a [T],
-    /// `[padded]`, and the weights `[classes]` (one each where there are none).
+    /// Factor of the class weights, `[padded]`, and the class weights, `[classes]` (all one for
+    /// `None`).
     pub(crate) spread: Option<(&'a [T], Option<&'a [T]>)>,
-    /// `[classes]`: gets the sum over rows added.
+    /// Gradient of the bias, `[classes]`; sums over this tile's rows are added.
     pub(crate) bias: Option<&'a mut [f64]>,
 }
 

@@ -8,11 +8,11 @@
 
 pub(crate) mod choices;
 pub(crate) mod gradient;
-pub(crate) mod judge;
 pub(crate) mod normalise;
 pub(crate) mod product;
 pub(crate) mod scan;
 pub(crate) mod shares;
+pub(crate) mod threshold;
 
 use crate::element::Element;
 use crate::simd::Vector;
@@ -25,14 +25,14 @@ pub(crate) const ROW_MULTIPLE: usize = 16;
 /// Size of a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
-    /// Rows that count.
+    /// Rows without padding.
     pub rows: usize,
     /// Classes of this block.
     pub classes: usize,
 }
 
 impl Shape {
-    /// Rows with padding: what the sweeps run over.
+    /// Rows with padding, all of which the sweeps run over.
     pub fn padded(self) -> usize {
         self.rows.next_multiple_of(ROW_MULTIPLE)
     }
@@ -43,7 +43,7 @@ impl Shape {
         stride(self.rows)
     }
 
-    /// Numbers that the tile takes.
+    /// Elements of the tile, padding included.
     pub fn len(self) -> usize {
         self.classes * self.stride()
     }
@@ -54,8 +54,7 @@ pub(crate) fn stride(rows: usize) -> usize {
     (rows.div_ceil(ROW_MULTIPLE) | 1) * ROW_MULTIPLE
 }
 
-/// Way from a raw logit `h . W_c` to the one that the softmax sees,
-/// `f((raw + bias) scale) + offset`.
+/// Transform from a raw logit `h . W_c` to the softmax's input, `f((raw + bias) scale) + offset`.
 ///
 /// Slices hold the classes of one block.
 #[derive(Debug, Clone, Copy)]
@@ -63,18 +62,18 @@ pub struct Transform<'a, T> {
     pub(crate) bias: Option<&'a [T]>,
     /// One over the temperature.
     pub(crate) scale: f64,
-    /// `f`.
+    /// Function `f` of the scaled logit.
     pub(crate) function: LogitTransform,
     pub(crate) offset: Option<&'a [T]>,
 }
 
 impl<'a, T: Element> Transform<'a, T> {
-    /// Raw logits are those of the softmax.
+    /// Identity: raw logits are the softmax's input.
     pub(crate) fn identity() -> Self {
         Transform { bias: None, scale: 1.0, function: LogitTransform::Identity, offset: None }
     }
 
-    /// The same for the classes of a block.
+    /// Restricts the transform to the classes of a block.
     pub(crate) fn of_block(&self, classes: std::ops::Range<usize>) -> Transform<'a, T> {
         Transform {
             bias: self.bias.map(|bias| &bias[classes.clone()]),

@@ -1,5 +1,5 @@
-//! First sweep over a tile: transform the logits, largest of each row, sum of exponentials, logits
-//! of targets.
+//! First sweep over a tile: transforms the logits, and finds the largest of each row, the sum of
+//! exponentials and the logits of targets.
 
 use super::{ROW_MULTIPLE, Shape, Transform};
 use crate::element::Element;
@@ -12,10 +12,10 @@ pub const NO_TARGET: u32 = u32::MAX;
 /// sums keep f32's rounding error small.
 const PARTIAL_SUM: usize = 64;
 
-/// What the tile holds after the sweep.
+/// Content of a tile after the first sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
-    /// `exp(z - max of the row in this tile)`.
+    /// Exponentials, `exp(z - max of the row in this tile)`.
     Exponentials,
     /// The transformed logits, without the offset.
     Logits,
@@ -30,14 +30,14 @@ pub struct Normalise<'a, T> {
     pub(crate) shape: Shape,
     pub(crate) transform: Transform<'a, T>,
     pub(crate) keep: Keep,
-    /// `[padded]`.
+    /// Output `max`, `[padded]`.
     pub(crate) max: &'a mut [T],
-    /// `[padded]`.
+    /// Output `sum`, `[padded]`.
     pub(crate) sum: &'a mut [T],
-    /// `[padded]`, and the weights `[classes]` (one each where there are none).
+    /// Output `weighted`, `[padded]`, and the class weights, `[classes]` (all one for `None`).
     pub(crate) weighted: Option<(&'a mut [T], Option<&'a [T]>)>,
-    /// `[rows]`: the target's place in this block or [`NO_TARGET`]; its logit, with the offset, is
-    /// written out.
+    /// Index of each row's target in this block or [`NO_TARGET`], `[rows]`, and the output for its
+    /// logit, offset included.
     pub(crate) targets: Option<(&'a [u32], &'a mut [T])>,
 }
 

@@ -61,7 +61,7 @@ pub(crate) struct Packing {
     /// Bytes of a buffer that the crate makes at a thread's first product and keeps: one
     /// second-level cache.
     pub slab: usize,
-    /// A packed right operand has room for so many columns, however few there are.
+    /// A packed right operand has space for so many columns, however few there are.
     pub least_columns: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Shares of a mixture's components in every class of a tile, which label smoothing looks at.
+//! Responsibilities of a mixture's components for every class of a tile, for label smoothing.
 //!
 //! The `K` components of a token are neighbouring rows. With `e_k = exp(z_kc - max_k)` and
 //! `j_k = pi_k / sum_c exp(z_kc - max_k)` a class has `p(c) = sum_k e_k j_k`, and component `k` the
@@ -14,7 +14,7 @@ use crate::simd::{Kernel, Vector};
 /// Classes whose shares are summed in `T` before they are added to the rest.
 const PARTIAL_SUM: usize = 64;
 
-/// One sweep over one tile that holds logits.
+/// Sweep over one tile that holds logits.
 #[derive(Debug)]
 pub struct Shares<'a, T> {
     pub(crate) tile: &'a mut [T],
@@ -22,42 +22,43 @@ pub struct Shares<'a, T> {
     pub(crate) transform: Transform<'a, T>,
     /// [`TileState::Logits`] or [`TileState::Raw`].
     pub(crate) from: TileState,
-    /// `K`, a divisor of the shape's rows.
+    /// Number of components `K`, a divisor of the shape's rows.
     pub(crate) components: usize,
-    /// `[padded]`: largest logit of each row.
+    /// Largest logit of each row, `[padded]`.
     pub(crate) max: &'a [T],
-    /// `[padded]`: `pi_k / sum_c exp(z_kc - max_k)`.
+    /// Factor `j_k = pi_k / sum_c exp(z_kc - max_k)` of each row, `[padded]`.
     pub(crate) joint: &'a [T],
-    /// `[rows]`: `log pi_k - log sum_c exp z_kc`.
+    /// Term `log pi_k - log sum_c exp z_kc` of each row, `[rows]`.
     pub(crate) log_joint: &'a [f64],
-    /// `w`, `[classes]`.
+    /// Class weights `w`, `[classes]`.
     pub(crate) weights: Option<&'a [T]>,
-    /// Room, `[padded]` each.
+    /// Workspace for the exponentials of one class, `[padded]`.
     pub(crate) exponentials: &'a mut [T],
+    /// Workspace for the responsibilities of one class, `[padded]`.
     pub(crate) shares: &'a mut [T],
     pub(crate) wanted: Wanted<'a, T>,
 }
 
-/// What becomes of the shares.
+/// Result that the sweep computes from the responsibilities.
 #[derive(Debug)]
 pub enum Wanted<'a, T> {
-    /// Sums over the classes are added; the tile keeps its transformed logits.
+    /// Sums over the classes, added to the outputs; the tile keeps its transformed logits.
     Sums {
-        /// Room, `[padded]`.
+        /// Workspace, `[padded]`.
         partial: &'a mut [T],
-        /// `sum_c w_c r_k(c)`, `[rows]`.
+        /// Sum of weighted responsibilities, `sum_c w_c r_k(c)`, `[rows]`.
         shares: &'a mut [f64],
-        /// `sum_c w_c log p(c)`, one for each token.
+        /// Sum of weighted log-probabilities, `sum_c w_c log p(c)`, one for each token.
         log_probs: &'a mut [f64],
     },
-    /// The tile becomes the gradient of the raw logits but for the target's own term,
+    /// Gradient of the raw logits in place of the tile, without the target's own term:
     /// `(mass_k e_k - spread w_c r_k(c)) f'`.
     Gradient {
-        /// `[padded]`, zero for padding.
+        /// Factor of the exponentials, `[padded]`, zero for padding.
         mass: &'a [T],
-        /// `[padded]`, zero for padding.
+        /// Factor of the weighted responsibilities, `[padded]`, zero for padding.
         spread: &'a [T],
-        /// `[classes]`: gets the sum over rows added.
+        /// Gradient of the bias, `[classes]`; sums over this tile's rows are added.
         bias: Option<&'a mut [f64]>,
     },
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::groups::one_by_one;
 use super::layer::{Gradients, TwoLevel};
 use super::workspace::Workspace;
-use crate::buffer::room;
+use crate::buffer::sized;
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::{self, Linear, Options, Upstream, loss, loss_and_gradients};
@@ -126,7 +126,7 @@ pub fn every_word<T: Element>(
             d_bias: bias.as_mut().map(|rest| parts::split(rest, words)),
             sums: vec![0.0; rows],
             d_hidden: vec![T::default(); if call.needs_hidden { rows * size } else { 0 }],
-            part: room(&mut worker.d_group, if call.needs_hidden { rows * size } else { 0 }),
+            part: sized(&mut worker.d_group, if call.needs_hidden { rows * size } else { 0 }),
             sweeps: &mut worker.sweeps,
             result: Ok(()),
         });
@@ -146,12 +146,12 @@ pub fn every_word<T: Element>(
     Ok(sums)
 }
 
-/// What all threads know.
+/// Arguments of one call, read by all threads.
 struct Call<'a, T> {
     layer: TwoLevel<'a, T>,
     weights: Option<&'a [T]>,
     class_weights: &'a [T],
-    /// Any class for each row, which weighs nothing.
+    /// Arbitrary target of each row, which has weight zero.
     targets: &'a [i64],
     nothing: &'a [f64],
     upstream: Option<Upstream<'a, T>>,
@@ -170,7 +170,7 @@ struct Job<'a, 'g, T> {
     d_bias: Option<&'g mut [T]>,
     sums: Vec<f64>,
     d_hidden: Vec<T>,
-    /// Room for one softmax's share of it.
+    /// Workspace for one softmax's part of `d_hidden`.
     part: &'a mut [T],
     sweeps: &'a mut linear_ce::Workspace<T>,
     result: Result<()>,

@@ -83,7 +83,7 @@ impl Groups {
         })
     }
 
-    /// `N`.
+    /// Number of rows, `N`.
     pub fn rows(&self) -> usize {
         self.order.len()
     }
@@ -94,17 +94,17 @@ impl Groups {
         self.groups.iter().flat_map(|group| group.words.clone())
     }
 
-    /// `R`.
+    /// Number of touched words, `R`.
     pub fn word_count(&self) -> usize {
         self.groups.last().map_or(0, |group| group.values.end)
     }
 
-    /// `C`.
+    /// Number of classes, `C`.
     pub(super) fn class_count(&self) -> usize {
         self.class_count
     }
 
-    /// `V`.
+    /// Number of words, `V`.
     pub(super) fn vocab_size(&self) -> usize {
         self.vocab_size
     }
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn one_heavy_group_is_shared_by_all_threads_and_many_light_ones_are_shared_out() {
+    fn heavy_group_is_one_share_and_light_groups_are_divided() {
         let starts: Vec<i64> = (0..=20).map(|class| class * 10).collect();
         let spread: Vec<i64> = (0..200).collect();
         assert_eq!(Groups::new(&starts, &spread).unwrap().shares(2), [0..10, 10..20]);

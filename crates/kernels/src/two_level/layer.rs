@@ -1,34 +1,34 @@
-//! The layer as slices, and where its gradients go.
+//! Two-level layer as slices, and the output buffers of its gradients.
 
 /// Hidden states and parameters, row-major.
 #[derive(Debug, Clone, Copy)]
 pub struct TwoLevel<'a, T> {
     /// Hidden states, `[N, D]`.
     pub hidden: &'a [T],
-    /// One row for each class, `A` `[C, D]`.
+    /// Class weight `A`, one row for each class, `[C, D]`.
     pub class_weight: &'a [T],
-    /// One number for each class, `[C]`.
+    /// Class bias `a`, one element for each class, `[C]`.
     pub class_bias: Option<&'a [T]>,
-    /// One row for each word, `B` `[V, D]`.
+    /// Word weight `B`, one row for each word, `[V, D]`.
     pub weight: &'a [T],
-    /// One number for each word, `[V]`.
+    /// Word bias `b`, one element for each word, `[V]`.
     pub bias: Option<&'a [T]>,
-    /// `D`.
+    /// Size of a hidden state, `D`.
     pub hidden_size: usize,
 }
 
-/// Where gradients go; those that are `None` are not computed. All are overwritten.
+/// Output buffers of the gradients; those that are `None` are not computed. All are overwritten.
 #[derive(Debug)]
 pub struct Gradients<'a, T> {
-    /// `[N, D]`.
+    /// Gradient of the hidden states, `[N, D]`.
     pub hidden: Option<&'a mut [T]>,
-    /// `[C, D]`.
+    /// Gradient of the class weight, `[C, D]`.
     pub class_weight: Option<&'a mut [T]>,
-    /// `[C]`.
+    /// Gradient of the class bias, `[C]`.
     pub class_bias: Option<&'a mut [T]>,
-    /// One row for each of [`words`](super::Groups::words), `[R, D]`.
+    /// Gradient of the word weight, one row for each of [`words`](super::Groups::words), `[R, D]`.
     pub weight: Option<&'a mut [T]>,
-    /// One number for each of [`words`](super::Groups::words), `[R]`.
+    /// Gradient of the word bias, one element for each of [`words`](super::Groups::words), `[R]`.
     pub bias: Option<&'a mut [T]>,
 }
 

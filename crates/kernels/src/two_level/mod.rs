@@ -1,9 +1,10 @@
 //! Log-probabilities of words in classes: one softmax over the classes, one over the words of the
 //! target's class, with the gradients of the words of those classes alone.
 //!
-//! `log p(y_i) = log softmax(A h_i + a)_{c(y_i)} + log softmax(B_{c(y_i)} h_i +
-//! b_{c(y_i)})_{y_i}`, where classes are ranges of consecutive words and `B_c` is the part of `B` with the words of class `c`
-//! (Goodman 2001, "Classes for fast maximum entropy training", arXiv cs/0108006).
+//! `log p(y_i) = log softmax(A h_i + a)_c + log softmax(B_c h_i + b_c)_{y_i}` with `c` the class of
+//! `y_i`, where classes are ranges of consecutive words and `B_c` and `b_c` are the rows of `B` and
+//! `b` of the words of class `c` (Goodman 2001, "Classes for fast maximum entropy training", arXiv
+//! cs/0108006).
 //!
 //! [`Groups::new`] sorts the rows by class. Both softmaxes are then the exact linear cross-entropy
 //! of [`crate::linear_ce`]: over all classes for the rows of a thread, and over the rows of `B` of
@@ -26,7 +27,7 @@ pub use groups::Groups;
 pub use layer::{Gradients, TwoLevel};
 pub use workspace::Workspace;
 
-use crate::buffer::room;
+use crate::buffer::sized;
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::Upstream;
@@ -129,7 +130,7 @@ fn run<T: Element>(
     let mut by_position = vec![0.0; groups.rows()];
     {
         let mut log_probs = &mut by_position[..];
-        let mut d_hidden = hidden.is_some().then(|| room(&mut workspace.d_hidden, layer.hidden.len()));
+        let mut d_hidden = hidden.is_some().then(|| sized(&mut workspace.d_hidden, layer.hidden.len()));
         let mut hidden_rows = hidden.map(|out| parts::in_order(out, size, positions()));
         let (mut weight, mut bias) = (weight, bias);
         let (mut class_weight, mut class_bias) = (class_weight, class_bias);

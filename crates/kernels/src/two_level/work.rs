@@ -1,17 +1,17 @@
-//! What one thread does for its groups: the softmax over classes for all of their rows, then the
-//! words of each.
+//! Work of one thread on its groups: the softmax over classes for all of their rows, then the words
+//! of each.
 
 use std::ops::Range;
 
 use super::groups::{Group, Groups};
 use super::layer::TwoLevel;
 use super::workspace::Worker;
-use crate::buffer::room;
+use crate::buffer::sized;
 use crate::element::Element;
 use crate::error::Result;
 use crate::linear_ce::{self, Gradients, Linear, Options, RowLosses, Upstream};
 
-/// The work of one thread and where its results go; all by position.
+/// Work of one thread and its output buffers; all indexed by position.
 pub(super) struct Job<'a, 'g, T> {
     pub layer: TwoLevel<'a, T>,
     pub all: &'a Groups,
@@ -24,7 +24,7 @@ pub(super) struct Job<'a, 'g, T> {
     pub log_probs: &'g mut [f64],
     /// The classes' share of the gradient of the hidden states.
     pub d_hidden: Option<&'g mut [T]>,
-    /// Where the gradient of the hidden states goes.
+    /// Output rows of the gradient of the hidden states.
     pub hidden_rows: Option<Vec<&'g mut [T]>>,
     pub d_weight: Option<&'g mut [T]>,
     pub d_bias: Option<&'g mut [T]>,
@@ -35,7 +35,7 @@ pub(super) struct Job<'a, 'g, T> {
     pub result: Result<()>,
 }
 
-/// A worker's buffers, and where it sums the gradients of the classes.
+/// Buffers of one worker, with its sums of the classes' gradients.
 pub(super) struct Sums<'g, T> {
     pub sweeps: &'g mut linear_ce::Workspace<T>,
     pub d_group: &'g mut [T],
@@ -58,7 +58,7 @@ impl<'g, T: Element> Sums<'g, T> {
         ) {
             (false, _) => None,
             (true, Some(given)) => Some(given),
-            (true, None) => Some(room(buffer, len)),
+            (true, None) => Some(sized(buffer, len)),
         };
         Self {
             sweeps: &mut worker.sweeps,

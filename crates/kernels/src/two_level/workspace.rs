@@ -1,12 +1,12 @@
-//! Memory and settings that are kept from call to call.
+//! Workspace and settings that are reused from call to call.
 
 use super::groups::Group;
-use crate::buffer::{Held, held, room};
+use crate::buffer::{Held, held, sized};
 use crate::element::Element;
 use crate::linear_ce::{self, default_memory_limit};
 use crate::simd::Level;
 
-/// Threads and their buffers. Keep one for each layer.
+/// Threads and buffers of the kernel. Keep one for each layer.
 ///
 /// Results depend on the number of threads by rounding only; at a fixed number they are the same
 /// bits from run to run.
@@ -18,14 +18,15 @@ pub struct Workspace<T> {
     pub(super) workers: Vec<Worker<T>>,
     /// Threads of each worker's sweeps.
     inner_threads: usize,
-    /// By position: hidden states, factors, classes' and words' share of the gradient of the hidden
-    /// states.
+    /// Hidden states by position, `[N, D]`.
     pub(super) hidden: Vec<T>,
+    /// Upstream factors by position, `[N]`.
     pub(super) upstream: Vec<T>,
+    /// Gradient of the hidden states by position, `[N, D]`, classes and words added.
     pub(super) d_hidden: Vec<T>,
 }
 
-/// One worker: its sweeps' workspace and its sums.
+/// Buffers of one worker: its sweeps' workspace and its sums.
 #[derive(Debug)]
 pub(super) struct Worker<T> {
     pub sweeps: linear_ce::Workspace<T>,
@@ -37,7 +38,7 @@ pub(super) struct Worker<T> {
 }
 
 impl<T: Element> Workspace<T> {
-    /// For so many threads (at least one; small problems use fewer).
+    /// Workspace for so many threads (at least one; small problems use fewer).
     pub fn new(threads: usize) -> Self {
         Self {
             threads: threads.max(1),
@@ -51,8 +52,8 @@ impl<T: Element> Workspace<T> {
         }
     }
 
-    /// Another limit in bytes of the sweeps of all threads together; [`default_memory_limit`]
-    /// unless told otherwise.
+    /// Another limit in bytes of the sweeps of all threads together; [`default_memory_limit`] by
+    /// default.
     pub fn with_memory_limit(mut self, bytes: usize) -> Self {
         self.memory_limit = bytes;
         self.workers.clear();
@@ -95,10 +96,10 @@ impl<T: Element> Workspace<T> {
 }
 
 impl<T: Element> Worker<T> {
-    /// Makes room for the gradient of the hidden states of any of the groups.
+    /// Sizes the buffer for the gradient of the hidden states of the largest group.
     pub fn fit(&mut self, groups: &[Group], hidden_size: usize) {
         let most = groups.iter().map(|group| group.positions.len()).max().unwrap_or(0);
-        room(&mut self.d_group, most * hidden_size);
+        sized(&mut self.d_group, most * hidden_size);
     }
 }
 

@@ -101,7 +101,7 @@ impl Rounded {
     }
 }
 
-/// What a computation gives, in f64.
+/// Losses and gradients of a computation, in f64.
 #[derive(Debug, Clone, Default)]
 pub struct Answer {
     pub loss: Vec<f64>,

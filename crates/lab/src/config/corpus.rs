@@ -37,7 +37,7 @@ pub struct TextSpec {
     /// Files that are dealt out to the three splits.
     #[serde(default, skip_serializing_if = "Files::is_empty")]
     pub files: Files,
-    /// How `files` are dealt out.
+    /// Shares of the splits in `files`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<Ratio>,
     /// `words` or `characters`.

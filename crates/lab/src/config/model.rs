@@ -33,7 +33,7 @@ pub struct LstmConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NgramConfig {
-    /// How many words the model looks back at, `n - 1`.
+    /// Number of preceding words that the model sees, `n - 1`.
     pub context: i64,
     /// Width of the word embedding, `E`.
     pub embedding: i64,

@@ -6,7 +6,8 @@ use lexmax_output::{INIT_RANGE, check_init_range};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
-/// How a model is trained and scored. An output may override any of these under its key `training`.
+/// Training and evaluation of a model. An output may override any of these under its key
+/// `training`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingConfig {
@@ -28,7 +29,7 @@ pub struct TrainingConfig {
     /// Embedding and output weights start as uniform(-r, r).
     #[serde(default = "init_range")]
     pub init_range: f64,
-    /// When training ends.
+    /// Budget of the training.
     pub budget: Budget,
     /// Points of the learning curve, evenly spaced over the budget; the last one is at its end.
     /// Ten, where neither this nor `eval_every_seconds` is given.
@@ -85,7 +86,7 @@ pub struct TrainingConfig {
     pub threads: Option<usize>,
 }
 
-/// When training ends: at the first step that reaches the number.
+/// Budget of the training: it ends at the first step that reaches the number.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Budget {
@@ -109,7 +110,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// The libtorch kind.
+    /// Dtype of libtorch.
     pub fn kind(self) -> Kind {
         match self {
             Self::F32 => Kind::Float,

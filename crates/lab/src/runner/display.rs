@@ -24,7 +24,7 @@ pub(crate) struct Display {
     done: usize,
     started: Instant,
     run_started: Instant,
-    /// When the run at work first told of its training, and its share then: a resumed run starts
+    /// Time of the current run's first training event, and its share then: a resumed run starts
     /// with some.
     first: Option<(Instant, f64)>,
     /// Wall seconds of the runs that finished, each as if it had been done whole.
@@ -104,7 +104,7 @@ impl Display {
         }
     }
 
-    /// The step that the run last told of.
+    /// Step of the run's last event.
     pub(crate) fn last_step(&self) -> Option<u64> {
         self.last_step
     }

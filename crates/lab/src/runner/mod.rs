@@ -22,7 +22,7 @@ use display::Display;
 
 pub use source::check_results;
 
-/// How a plan is run.
+/// Options of running a plan.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
     /// Folder of the experiment's results.

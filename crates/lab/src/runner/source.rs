@@ -1,5 +1,5 @@
-//! Where the records of a results folder come from: two experiment files of one name must not share
-//! it unnoticed, since each would take the records of the other for old ones of its own.
+//! Origin of the records in a results folder: two experiment files of one name must not share a
+//! folder unnoticed, since each would take the records of the other for old ones of its own.
 
 use std::path::{Component, Path, PathBuf};
 

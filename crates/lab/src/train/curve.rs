@@ -5,7 +5,7 @@ use std::time::Instant;
 use lexmax_corpus::Split;
 use lexmax_records::CurvePoint;
 
-use super::{Event, MeanLoss, NEWS_EVERY, Observer, Trainer, Used};
+use super::{EVENT_INTERVAL, Event, MeanLoss, Observer, Trainer, Used};
 use crate::evaluate::{Score, Text, score};
 use crate::{LabError, Result};
 
@@ -71,12 +71,12 @@ impl Trainer<'_> {
         let tokens = self.corpus.tokens(split);
         let tokens = &tokens[..most.unwrap_or(tokens.len()).min(tokens.len())];
         let truth = self.corpus.true_log_probs(split);
-        let mut told = Instant::now();
+        let mut last_event = Instant::now();
         let ignored = self.config.output.loss_options().ignore_index;
         let text = Text { tokens, truth, ignored, batch: self.config.training.eval_batch };
         score(&self.learner.model, &text, &mut |share| {
-            if told.elapsed() >= NEWS_EVERY {
-                told = Instant::now();
+            if last_event.elapsed() >= EVENT_INTERVAL {
+                last_event = Instant::now();
                 observer.tell(Event::Evaluating { split: split.to_string(), share });
             }
             !observer.stop()
@@ -85,7 +85,7 @@ impl Trainer<'_> {
 
     /// Progress for the observer. JSON has no word for numbers that are not finite, so those are
     /// left out.
-    pub(super) fn news(&self, loss: MeanLoss) -> Event {
+    pub(super) fn progress_event(&self, loss: MeanLoss) -> Event {
         let progress = &self.progress;
         Event::Training {
             share: self.share().min(1.0),

@@ -38,10 +38,10 @@ use crate::{LabError, Result};
 
 /// Seconds between checkpoints.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
-/// Least seconds between two pieces of news.
-const NEWS_EVERY: Duration = Duration::from_millis(200);
+/// Least time between two progress events.
+const EVENT_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How training ended.
+/// End of a training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// The budget is used up.
@@ -63,7 +63,7 @@ pub struct Trainer<'a> {
     state: Option<State>,
     checkpoint: PathBuf,
     saved: Instant,
-    told: Instant,
+    last_event: Instant,
     memory: OwnMemory,
 }
 
@@ -108,7 +108,7 @@ impl<'a> Trainer<'a> {
             state: None,
             checkpoint,
             saved: now,
-            told: now,
+            last_event: now,
             memory: OwnMemory::default(),
         };
         if let Some(saved) = Checkpoint::load(&trainer.checkpoint, id, device)? {
@@ -169,9 +169,9 @@ impl<'a> Trainer<'a> {
             }
             let loss = self.step()?;
             self.memory.look();
-            if self.told.elapsed() >= NEWS_EVERY {
-                self.told = Instant::now();
-                observer.tell(self.news(loss));
+            if self.last_event.elapsed() >= EVENT_INTERVAL {
+                self.last_event = Instant::now();
+                observer.tell(self.progress_event(loss));
             }
             if self.saved.elapsed() >= CHECKPOINT_EVERY {
                 self.save()?;

@@ -1,8 +1,8 @@
-//! What a run tells while it goes on, and how it is told to stop.
+//! Progress events of a run, and the observer that receives them and may stop it.
 
 use serde::{Deserialize, Serialize};
 
-/// News of a run.
+/// Progress event of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -35,7 +35,7 @@ pub enum Event {
     Ended(RunEnd),
 }
 
-/// End of a run, as its process tells it or as its runner finds it.
+/// End of a run, reported by its process or found by its runner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "snake_case")]
 pub enum RunEnd {
@@ -43,24 +43,24 @@ pub enum RunEnd {
     Recorded,
     /// The run failed, and the finished record of an earlier time stays.
     Kept {
-        /// Why it failed.
+        /// Cause of the failure.
         error: String,
         /// Training step at which it broke, where known.
         step: Option<u64>,
     },
-    /// The run was told to stop; its checkpoint is written, where it had come so far.
+    /// The run was asked to stop; its checkpoint is written, where it had come so far.
     Stopped {
-        /// The signal that told it, where one did.
+        /// Signal that stopped it, if any.
         signal: Option<i32>,
     },
-    /// The process ended without a word: why.
+    /// The process ended without an end event.
     Broken {
-        /// Its status, and the end of what it said on standard error.
+        /// Exit status, and the end of its standard error.
         error: String,
     },
 }
 
-/// Receives the news of a run and may stop it.
+/// Receives the progress events of a run and may stop it.
 pub trait Observer {
     /// Called several times a second at most.
     fn tell(&mut self, event: Event);

@@ -1,4 +1,4 @@
-//! How much of the budget is used, and when a point of the learning curve is due.
+//! Schedule of a training: the share of the budget used, and the points of the learning curve.
 
 use crate::config::{Budget, TrainingConfig};
 
@@ -23,7 +23,7 @@ impl Used {
         }
     }
 
-    /// How many curve points are passed by now, the one at the end of the budget not counted.
+    /// Number of curve points passed by now, the one at the end of the budget not counted.
     pub fn points(&self, training: &TrainingConfig) -> u64 {
         match training.eval_every_seconds {
             Some(seconds) => (self.seconds / seconds) as u64,

@@ -1,4 +1,4 @@
-//! How long the output layer takes.
+//! Times of the output layer.
 
 use super::{Learner, Trainer};
 use crate::Result;

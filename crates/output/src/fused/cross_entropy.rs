@@ -58,7 +58,7 @@ impl LinearCrossEntropy {
         Node::new(sweep, factor).apply(&[Some(linear.hidden), Some(linear.weight), linear.bias])
     }
 
-    /// Tells the layer what its gradients leave out.
+    /// Reports to the layer the probability that its gradients leave out.
     fn remember(&self, filtered: Option<Filtered>) {
         if let Some(filter) = &self.filter {
             filter.remember(filtered);

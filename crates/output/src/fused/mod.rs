@@ -32,12 +32,12 @@ pub enum Compute {
     /// ATen elsewhere.
     #[default]
     Fastest,
-    /// Plain ATen operations: any device, any kind, and the oracle of the other path.
+    /// Plain ATen operations: any device, any dtype, and the oracle of the other path.
     Reference,
 }
 
 impl Compute {
-    /// Whether the fused kernels can be taken for parameters of this kind and device.
+    /// Whether the fused kernels can be taken for parameters of this dtype and device.
     pub fn is_fused(self, kind: Kind, device: Device) -> bool {
         self == Self::Fastest && device == Device::Cpu && matches!(kind, Kind::Float | Kind::Double)
     }

@@ -7,7 +7,7 @@ const MOST_TICKS: usize = 8;
 /// Largest part of a logarithmic axis that may be without a label.
 const WIDEST_GAP: f64 = 0.35;
 
-/// How values become distances.
+/// Scale of an axis: the map from values to distances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
     /// Equal differences are equal distances.
@@ -72,8 +72,8 @@ impl Axis {
         (self.low, self.high)
     }
 
-    /// How round a tick is, where not all labels have room: 0 for powers of ten, 1 for two and five
-    /// times these, 2 for the others. Those of a linear axis are alike.
+    /// Roundness of a tick, for charts where not all labels have space: 0 for powers of ten, 1 for
+    /// two and five times these, 2 for the others. Those of a linear axis are alike.
     pub fn roundness(&self, tick: f64) -> u8 {
         if self.scale == Scale::Linear || tick <= 0.0 {
             return 0;

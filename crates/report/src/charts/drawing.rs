@@ -46,11 +46,11 @@ pub const PAPER: Ink = Ink::new(0xff, 0xff, 0xff);
 /// Place of the anchor along a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
-    /// At its start.
+    /// Anchor at the start of the text.
     Start,
-    /// In its middle.
+    /// Anchor in the middle of the text.
     Middle,
-    /// At its end.
+    /// Anchor at the end of the text.
     End,
 }
 
@@ -92,7 +92,7 @@ pub enum Shape {
         size: f64,
         /// Colour.
         ink: Ink,
-        /// Which part of the text lies at the anchor.
+        /// Part of the text at the anchor.
         align: Align,
         /// Whether it reads upwards.
         upwards: bool,

@@ -36,9 +36,9 @@ fn labelled(axis: &Axis, room: impl Fn(f64) -> (f64, f64)) -> Vec<f64> {
 pub struct Frame {
     /// The rectangle of the data.
     pub bounds: Bounds,
-    /// From left to right.
+    /// Axis from left to right.
     pub x: Axis,
-    /// From bottom to top.
+    /// Axis from bottom to top.
     pub y: Axis,
 }
 
@@ -58,7 +58,7 @@ impl Frame {
         (self.x(x), self.y(y))
     }
 
-    /// Room that the labels and the title of a vertical axis take to the left of the data.
+    /// Width that the labels and the title of a vertical axis take to the left of the data.
     pub fn left_margin(y: &Axis) -> f64 {
         let widest = y.ticks.iter().map(|&tick| text_width(&y.label(tick), SMALL)).fold(0.0, f64::max);
         20.0 + MEDIUM + 12.0 + widest + 8.0

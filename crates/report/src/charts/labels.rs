@@ -6,7 +6,7 @@ use super::font::{text_bounds, text_width};
 
 /// Colour of the lines from names to their points.
 pub const LEADER: Ink = MUTED.fade(0.6);
-/// From a point to the name right beside it.
+/// Distance from a point to the name beside it.
 const NEAR: f64 = 13.0;
 /// Between one ring of places around a point and the next.
 const RING: f64 = 15.0;
@@ -18,7 +18,7 @@ const RIM: f64 = 9.0;
 pub struct Placed {
     /// Anchor of the text.
     pub at: At,
-    /// Which part of the text lies at the anchor.
+    /// Part of the text at the anchor.
     pub align: Align,
     /// The rectangle of the text.
     pub bounds: Bounds,
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_point_has_its_name_at_its_right_and_at_the_border_at_its_left() {
+    fn lone_point_is_named_at_its_right_or_at_the_border_left() {
         let inside = Bounds { left: 0.0, top: 0.0, right: 800.0, bottom: 450.0 };
         let placed = place(&[(300.0, 200.0), (790.0, 100.0)], &["full", "mixture"], inside, FREE);
         assert_eq!((placed[0].align, placed[0].leader), (Align::Start, None));

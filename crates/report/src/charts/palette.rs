@@ -45,7 +45,7 @@ const FAMILIES: [(&str, Ink); 5] = [
 
 const OTHERS: [Ink; 3] = [Ink::new(0xe6, 0x9f, 0x00), Ink::new(0x56, 0xb4, 0xe9), Ink::new(0x77, 0x77, 0x77)];
 
-/// How one output is drawn in every chart.
+/// Style of one output in every chart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Style {
     /// Colour of the family.

@@ -17,7 +17,7 @@ const PNG_SCALE: f64 = 1.6;
 /// The bitmap backend puts the middle of a text this much of its size too high.
 const BITMAP_RISE: f64 = 0.23;
 
-/// Why a chart could not be rendered, in the words of plotters.
+/// Error of rendering a chart, in the words of plotters.
 #[derive(Debug)]
 pub struct RenderError(pub String);
 

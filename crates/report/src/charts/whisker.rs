@@ -14,13 +14,13 @@ const ARROW: f64 = 8.0;
 /// The axis that an interval lies along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Along {
-    /// From left to right.
+    /// Whisker from left to right.
     X,
-    /// From bottom to top.
+    /// Whisker from bottom to top.
     Y,
 }
 
-/// How an interval is drawn.
+/// Style of an interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pen {
     /// Colour.

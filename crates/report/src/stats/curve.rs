@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn curves_are_interpolated_between_their_points_and_cut_to_the_common_time() {
+    fn curves_are_interpolated_and_cut_to_the_common_time() {
         let slow = vec![(0.0, 100.0), (2.0, 1.0)];
         let fast = vec![(1.0, 30.0), (3.0, 10.0)];
         let mean = mean(&[slow, fast]);
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn curves_without_common_time_have_no_mean_and_bad_points_are_left_out() {
+    fn curves_without_common_time_have_no_mean_or_bad_points() {
         assert_eq!(mean(&[vec![(0.0, 2.0)], vec![(1.0, 2.0)]]), []);
         assert_eq!(mean(&[vec![(0.0, f64::NAN), (1.0, 4.0), (2.0, f64::INFINITY)]]), [(1.0, 4.0)]);
     }

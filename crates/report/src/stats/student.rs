@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_of_one_and_two_degrees_are_those_of_their_closed_forms() {
+    fn quantiles_of_one_and_two_degrees_equal_their_closed_forms() {
         for confidence in [0.01, 0.5, 0.95, 0.999] {
             // One degree of freedom is Cauchy's distribution; of two the quantile is a ratio of
             // roots.

@@ -10,9 +10,9 @@ use crate::negatives::Negatives;
 /// Logits of the rows' targets, `[N]`, and of their negatives, `[N, S]`, at least in f32.
 #[derive(Debug)]
 pub struct Logits {
-    /// Of the targets, `[N]`.
+    /// Logits of the targets, `[N]`.
     pub target: Tensor,
-    /// Of the negatives, `[N, S]`.
+    /// Logits of the negatives, `[N, S]`.
     pub negative: Tensor,
 }
 

@@ -18,7 +18,7 @@ use tch::{Kind, Tensor};
 use crate::negatives::Negatives;
 use logits::Logits;
 
-/// What is computed from a target and its negatives.
+/// Loss over a target and its negatives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Objective {
@@ -28,7 +28,8 @@ pub enum Objective {
     /// Noise-contrastive estimation: is a class the target or noise, logits corrected by the log
     /// expected count.
     Nce,
-    /// The same question without the correction, as word2vec asks it.
+    /// Negative sampling: is a class the target or noise, logits without the correction, as in
+    /// word2vec.
     NegativeSampling,
     /// The pairwise bound: the target against each negative, weighed by one over its expected
     /// count.

@@ -6,8 +6,9 @@ use rand::RngExt;
 
 use super::{Proposal, check_vocab_size};
 
-/// By rank alone, close to Zipf's law: `q_c = log((c + 2) / (c + 1)) / log(V + 1)` (the log-uniform
-/// candidate sampler of TensorFlow). It needs ids sorted by falling frequency, and no counts.
+/// Log-uniform proposal, a function of the rank alone and close to Zipf's law:
+/// `q_c = log((c + 2) / (c + 1)) / log(V + 1)` (the log-uniform candidate sampler of TensorFlow).
+/// It needs ids sorted by falling frequency, and no counts.
 ///
 /// Drawn by inverting the distribution function `log(c + 2) / log(V + 1)`: one random number and
 /// one exponential a draw.

@@ -1,4 +1,4 @@
-//! What negative sampling answers: its logits and the expected counts that its optimum lacks, for
+//! Answers of negative sampling: its logits and the expected counts that its optimum lacks, for
 //! every way of drawing, at the start and in half precision.
 
 use lexmax_kernels::seed::generator;

@@ -1,5 +1,5 @@
-//! What the layer answers is the distribution that its objective trains: at the objective's optimum
-//! the exact perplexity is that of the data.
+//! The answers of a layer are the distribution that its objective trains: at the objective's
+//! optimum the exact perplexity is that of the data.
 
 use lexmax_kernels::seed::generator;
 use lexmax_output::{BuildContext, OutputLayer, WordCounts};

@@ -94,7 +94,7 @@ fn the_gradient_tends_to_the_full_one() {
     }
 }
 
-/// As the layer, with logarithms of expected counts that the caller distorts.
+/// Biases of the layer's estimator with log expected counts that the caller distorts.
 fn biases_with(log_target_count: impl Fn(f64, f64) -> f64, log_count: impl Fn(f64, f64) -> f64) -> Vec<f64> {
     let (hidden, targets) = batch();
     [3_i64, 30, 150]

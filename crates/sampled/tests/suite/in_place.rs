@@ -49,7 +49,7 @@ fn gradients(objective: Objective, sets: Sets, changed: Option<usize>) -> Result
 }
 
 #[test]
-fn change_of_negatives_between_the_passes_is_an_error_or_harmless() {
+fn negatives_changed_between_passes_are_an_error_or_harmless() {
     for objective in Objective::ALL {
         for sets in [Sets::Shared, Sets::PerRow, Sets::InBatch] {
             let expected = gradients(objective, sets, None).unwrap();

@@ -1,5 +1,5 @@
-//! Where each objective leads: at its documented optimum the gradient of its expected loss is zero,
-//! and what the layer answers there is the distribution of the data. Nothing is drawn: sets are all
+//! Optimum of each objective: at the documented one the gradient of its expected loss is zero, and
+//! what the layer answers there is the distribution of the data. Nothing is drawn: sets are all
 //! classes, or listed with their probabilities.
 
 use lexmax_kernels::seed::generator;
@@ -141,7 +141,7 @@ fn with_replacement_the_optimum_is_the_documented_one() {
 /// The counts that depart from TensorFlow's: `1 - (1 - q)^S` of a target that is in the softmax
 /// once.
 #[test]
-fn sampled_softmax_without_hits_is_close_to_the_data_and_tensorflows_counts_are_not() {
+fn sampled_softmax_is_closer_to_the_data_than_tensorflows() {
     for samples in [2, 4] {
         let ours = Exact::new(Objective::SampledSoftmax, samples, true);
         // As TensorFlow counts: with the law of hits that are kept.

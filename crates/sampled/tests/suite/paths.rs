@@ -97,7 +97,7 @@ fn both_paths_agree_under_every_option() {
     for config in all_configs() {
         for (kind, allowed) in [(Kind::Double, 1e-13), (Kind::Float, 3e-5)] {
             let reference = Run::new(&config, kind, Compute::Reference, false).step();
-            // What is scattered does not depend on the kind.
+            // The scattered rows do not depend on the dtype.
             for sparse in if kind == Kind::Double { vec![false, true] } else { vec![true] } {
                 let fused = Run::new(&config, kind, Compute::Fastest, sparse).step();
                 for ((name, got), (_, expected)) in fused.iter().zip(&reference) {

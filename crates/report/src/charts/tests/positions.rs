@@ -137,7 +137,7 @@ fn the_pareto_chart_shows_speed_and_perplexity() {
 }
 
 #[test]
-fn the_band_chart_shows_perplexities_and_paired_changes_with_their_intervals() {
+fn band_chart_shows_perplexities_and_changes_with_intervals() {
     let shifts = [0.0, 0.015, 0.03];
     let drawing = find(&charts(records(&shifts)), "bands");
     let panels = [rectangle(0.0, 80.0, 800.0, 360.0), rectangle(0.0, 390.0, 800.0, 670.0)];

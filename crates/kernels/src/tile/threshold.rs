@@ -1,31 +1,32 @@
-//! Between the sweeps, where gradients are filtered: which classes of a tile does some row give any
-//! probability to speak of?
+//! Selection of classes between the two sweeps, for filtered gradients: finds the classes of a tile
+//! to which some row gives a probability above a threshold.
 
 use super::gradient::TileState;
 use super::{ROW_MULTIPLE, Shape, Transform};
 use crate::element::Element;
 use crate::simd::{Kernel, Vector};
 
-/// One look at one tile. Per class: whether some row's `p = share_i exp(z_ci - max_i)` is above
-/// `eps` (or not a number, which nothing may hide), and `sum_i p`. The tile stays as it is.
+/// Sweep over one tile that compares probabilities with a threshold. For each class: whether some
+/// row's `p = share_i exp(z_ci - max_i)` is above `eps` (or NaN, which must stay visible), and
+/// `sum_i p`. The tile is not changed.
 #[derive(Debug)]
-pub struct Judge<'a, T> {
+pub struct Threshold<'a, T> {
     pub(crate) tile: &'a [T],
     pub(crate) shape: Shape,
     pub(crate) transform: Transform<'a, T>,
     pub(crate) from: TileState,
-    /// `[padded]`; not read from exponentials.
+    /// Largest logit of each row, `[padded]`; not read for [`TileState::Exponentials`].
     pub(crate) max: &'a [T],
-    /// `[padded]`: from an exponential to a probability; zero for padding.
+    /// Factor from an exponential to a probability, `[padded]`; zero for padding.
     pub(crate) share: &'a [T],
     pub(crate) eps: T,
-    /// `[classes]`.
+    /// Output: whether some row's probability is above `eps`, `[classes]`.
     pub(crate) above: &'a mut [bool],
-    /// `[classes]`.
+    /// Output: sum of the class's probabilities over rows, `[classes]`.
     pub(crate) total: &'a mut [f64],
 }
 
-impl<T: Element> Kernel<T> for Judge<'_, T> {
+impl<T: Element> Kernel<T> for Threshold<'_, T> {
     type Out = ();
 
     fn check(&self) {
