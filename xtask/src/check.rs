@@ -10,12 +10,12 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::{invariants, libtorch, machines, step, suite};
+use crate::{fuzz, invariants, libtorch, machines, step, suite};
 
 type Step = (&'static str, fn(&Path) -> Result<()>);
 
 /// The steps by name, cheap ones first. A new step is a line here.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("formatting", |root| cargo(root, &["fmt", "--all", "--", "--check"])),
     ("invariants", invariants::require),
     ("libtorch", libtorch::ensure),
@@ -25,6 +25,7 @@ const STEPS: [Step; 11] = [
     ("tests", |root| suite::run(root, &[])),
     ("levels", machines::levels),
     ("aarch64", machines::aarch64),
+    ("fuzz", |root| fuzz::fuzz(root, &[], 5)),
     ("packages", packages),
     ("licences", licences),
 ];
@@ -52,9 +53,9 @@ fn cargo(root: &Path, args: &[&str]) -> Result<()> {
 
 fn each_family_alone(root: &Path) -> Result<()> {
     for family in ["full", "sampled", "hierarchical", "adaptive", "mixture"] {
-        let package =
-            ["clippy", "--quiet", "--package", "lexmax", "--no-default-features", "--features", family];
-        cargo(root, &[package.as_slice(), &["--", "-D", "warnings"]].concat())?;
+        let features = ["--no-default-features", "--features", family];
+        let package = ["clippy", "--quiet", "--package", "lexmax"];
+        cargo(root, &[package.as_slice(), &features, &["--", "-D", "warnings"]].concat())?;
     }
     Ok(())
 }

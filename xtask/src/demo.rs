@@ -20,11 +20,7 @@ pub fn demo(root: &Path) -> Result<()> {
     step::step("quickstart experiment", || lexmax(root, &["run", EXPERIMENT, "--results", RESULTS]))?;
     step::step("report", || lexmax(root, &["report", RESULTS]))?;
     let page = root.join(RESULTS).join("report").join("report.html");
-    ensure!(
-        page.is_file(),
-        "`lexmax report {RESULTS}` ended well but there is no `{}`; expected the report there",
-        page.display()
-    );
+    ensure!(page.is_file(), "`lexmax report {RESULTS}` ended well but there is no `{}`", page.display());
     println!("The report: {}", page.display());
     println!("Next: edit {EXPERIMENT}, or run `cargo run --release -- help`.");
     Ok(())

@@ -4,11 +4,10 @@
 //! task needs neither it nor a nightly toolchain: a pass of the stable compiler counts coverage.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{libtorch, sanitize, step};
+use crate::{libtorch, step};
 
 /// A target's name, and whether it links libtorch.
 type Target = (&'static str, bool);
@@ -38,39 +37,29 @@ pub fn names() -> [&'static str; TARGETS.len()] {
 pub fn fuzz(root: &Path, wanted: &[String], seconds: u64) -> Result<()> {
     let is_wanted = |(name, _): &Target| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let targets: Vec<Target> = TARGETS.into_iter().filter(is_wanted).collect();
-    let links_libtorch = targets.iter().any(|(_, libtorch)| *libtorch);
-    if links_libtorch {
+    if targets.iter().any(|(_, libtorch)| *libtorch) {
         libtorch::ensure(root)?;
     }
-    let version = Command::new("rustc").arg("-vV").output().context("cannot start `rustc`")?;
-    let host = sanitize::host_of(&String::from_utf8_lossy(&version.stdout))?;
-    let mut command = step::cargo(root);
-    command.args(["build", "--manifest-path", "fuzz/Cargo.toml", "--target", &host]);
-    if links_libtorch {
-        command.args(["--features", "lab"]);
-    }
-    for (name, _) in &targets {
-        command.args(["--bin", name]);
-    }
-    step::run(command.env("RUSTFLAGS", COVERAGE))?;
-    for (name, _) in targets {
-        step::step(&format!("fuzz {name}"), || run(root, &host, name, seconds))?;
+    for (name, libtorch) in targets {
+        step::step(&format!("fuzz {name}"), || run(root, name, libtorch, seconds))?;
     }
     Ok(())
 }
 
-/// Runs one target. New inputs go to its folder below `fuzz/corpus`; the seeds are only read.
-fn run(root: &Path, host: &str, name: &str, seconds: u64) -> Result<()> {
+/// Builds and runs one target. New inputs go to its folder below `fuzz/corpus`; the seeds are only
+/// read.
+fn run(root: &Path, name: &str, lab: bool, seconds: u64) -> Result<()> {
     let folder = root.join("fuzz");
     let [found, artifacts, seeds] = ["corpus", "artifacts", "seeds"].map(|part| folder.join(part).join(name));
     for made in [&found, &artifacts] {
         std::fs::create_dir_all(made).with_context(|| format!("make `{}`", made.display()))?;
     }
-    let mut command = Command::new(folder.join("target").join(host).join("debug").join(name));
-    command.arg(&found).arg(&seeds).args(LIMITS).current_dir(&folder);
-    command.arg(format!("-max_total_time={seconds}"));
-    command.arg(format!("-artifact_prefix={}/", artifacts.display()));
-    step::run(command.arg("-print_final_stats=1"))
+    let mut command = step::cargo(root);
+    // With a target named, build scripts and macros are built without counters.
+    command.args(["run", "--manifest-path", "fuzz/Cargo.toml", "--target", "host-tuple", "--bin", name]);
+    command.args(lab.then_some("--features=lab")).env("RUSTFLAGS", COVERAGE);
+    command.arg("--").arg(&found).arg(&seeds).args(LIMITS).arg(format!("-max_total_time={seconds}"));
+    step::run(command.arg(format!("-artifact_prefix={}/", artifacts.display())).arg("-print_final_stats=1"))
 }
 
 #[cfg(test)]

@@ -111,14 +111,7 @@ fn peers(root: &Path, args: &[String]) -> Result<()> {
     step::step("libtorch", || libtorch::ensure(root))?;
     let mut command = step::cargo(root);
     command.current_dir(std::env::current_dir()?).args(["run", "--release", "--manifest-path"]);
-    command.arg(root.join("Cargo.toml")).args([
-        "--package",
-        "lexmax-benches",
-        "--bin",
-        "compare",
-        "--",
-        "peers",
-    ]);
+    command.arg(root.join("Cargo.toml")).args(["--package=lexmax-benches", "--bin=compare", "--", "peers"]);
     step::run(command.args(args))
 }
 

@@ -11,11 +11,8 @@ pub fn check(file: &SourceFile) -> Vec<String> {
     let mut found = Vec::new();
     let first = file.text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     if !first.starts_with("//!") || first.trim() == "//!" {
-        found.push(violation(
-            format!("{}:1", file.path),
-            "no module doc at the top",
-            "a first line `//! What this file is for.`",
-        ));
+        let expected = "a first line `//! What this file is for.`";
+        found.push(violation(format!("{}:1", file.path), "no module doc at the top", expected));
     }
     let lines = file.text.lines().count();
     if lines > MAX_LINES {
@@ -30,8 +27,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<String> {
-        let file = SourceFile { path: "crates/a/src/b.rs".to_owned(), text: text.to_owned() };
-        check(&file)
+        check(&SourceFile { path: "crates/a/src/b.rs".to_owned(), text: text.to_owned() })
     }
 
     #[test]

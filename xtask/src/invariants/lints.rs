@@ -14,11 +14,8 @@ const DENIED: &str = "#![cfg_attr(not(test), deny(clippy::disallowed_methods, cl
 pub fn check(file: &SourceFile) -> Vec<String> {
     let path = file.path.as_str();
     if (path == "Cargo.toml" || path.ends_with("/Cargo.toml")) && !takes_workspace_lints(&file.text) {
-        return vec![violation(
-            path,
-            "the package does not take the lints of the workspace",
-            "a table [lints] with `workspace = true`",
-        )];
+        let expected = "a table [lints] with `workspace = true`";
+        return vec![violation(path, "the package does not take the lints of the workspace", expected)];
     }
     let knows_no_file = WITHOUT_FILES.iter().any(|name| path == format!("crates/{name}/src/lib.rs"));
     if knows_no_file && !file.text.lines().any(|line| line == DENIED) {
@@ -45,10 +42,8 @@ mod tests {
     #[test]
     fn package_without_workspace_lints_is_a_violation() {
         let path = "crates/a/Cargo.toml";
-        assert_eq!(
-            found(path, "[package]\nname = \"a\"\n\n[lints]\nworkspace = true\n\n[dependencies]\n"),
-            0
-        );
+        let member = "[package]\nname = \"a\"\n\n[lints]\nworkspace = true\n\n[dependencies]\n";
+        assert_eq!(found(path, member), 0);
         assert_eq!(found(path, "[package]\nname = \"a\"\n"), 1);
         assert_eq!(found(path, "[package]\n[lints]\n[dependencies]\nworkspace = true\n"), 1);
         assert_eq!(found("Cargo.toml", "[workspace]\nmembers = []\n"), 0);

@@ -12,11 +12,9 @@ pub fn check(file: &SourceFile) -> Vec<String> {
     let mut found = Vec::new();
     for (number, line) in file.text.lines().enumerate() {
         if let Some(home) = HOMES.iter().find(|home| names(line, home)) {
-            found.push(violation(
-                format!("{}:{}", file.path, number + 1),
-                format!("names a path of one machine (`{home}...`, a home folder)"),
-                "a path relative to the workspace, or a variable",
-            ));
+            let what = format!("names a path of one machine (`{home}...`, a home folder)");
+            let expected = "a path relative to the workspace, or a variable";
+            found.push(violation(format!("{}:{}", file.path, number + 1), what, expected));
         }
     }
     found

@@ -25,88 +25,72 @@ const PRELUDE: &str = "AsMut AsRef Box Clone Copy Debug Default DoubleEndedItera
 
 /// Finds the places of a Rust file that break the rule.
 pub fn check(file: &SourceFile) -> Vec<String> {
-    let mut found = Vec::new();
-    for (expected, lint) in LINTS {
-        let places = lint(&file.text).into_iter();
-        found.extend(
-            places.map(|(number, what)| violation(format!("{}:{number}", file.path), what, expected)),
-        );
-    }
+    let found = LINTS.iter().flat_map(|(expected, lint)| {
+        lint(&file.text).into_iter().map(move |(number, what)| (number, what, expected))
+    });
     found
+        .map(|(number, what, expected)| violation(format!("{}:{number}", file.path), what, expected))
+        .collect()
 }
 
 /// Finds wide comments. Addresses, tables and examples of a doc comment cannot be wrapped.
 fn width(text: &str) -> Vec<(usize, String)> {
-    let mut found = Vec::new();
     let mut example = false;
-    for (number, line) in numbered(text) {
+    each_line(text, |line| {
         let doc = doc_text(line);
         example &= doc.is_some();
         example ^= doc.is_some_and(|doc| doc.starts_with("```"));
         let unbroken = example || doc.is_some_and(|doc| doc.starts_with('|') || doc.contains("]: "));
         let columns = line.chars().count();
-        if columns > 100 && has_comment(line) && !unbroken && !line.contains("://") {
-            found.push((number, format!("a comment of {columns} columns")));
-        }
-    }
-    found
+        let wide = columns > 100 && has_comment(line) && !unbroken && !line.contains("://");
+        wide.then(|| format!("a comment of {columns} columns"))
+    })
 }
 
 /// Finds doc comments whose first word leans on a neighbour.
 fn first_word(text: &str) -> Vec<(usize, String)> {
-    let mut found = Vec::new();
     let mut above = None;
-    for (number, line) in numbered(text) {
+    each_line(text, |line| {
         let doc = doc_text(line);
         let begins = |word: &&str| {
             let rest = doc.and_then(|doc| doc.strip_prefix(*word));
             rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
         };
-        if let Some(word) = LEANING.into_iter().find(begins).filter(|_| above.is_none()) {
-            found.push((number, format!("a doc comment begins with `{word}`")));
-        }
-        above = doc;
-    }
-    found
+        let first = std::mem::replace(&mut above, doc).is_none();
+        let word = LEANING.into_iter().find(begins).filter(|_| first)?;
+        Some(format!("a doc comment begins with `{word}`"))
+    })
 }
 
 /// Finds tests whose name is too long or names no subject.
 fn test_name(text: &str) -> Vec<(usize, String)> {
-    let mut found = Vec::new();
     let mut marked = false;
-    for (number, line) in numbered(text) {
+    each_line(text, |line| {
         let line = line.trim();
         marked |= line == "#[test]";
-        if let Some((_, rest)) = line.split_once("fn ").filter(|_| marked && !line.starts_with("//")) {
-            marked = false;
-            let name = rest.split(['(', '<']).next().unwrap_or_default();
-            let subject = name.split('_').next().unwrap_or_default();
-            if name.chars().count() > 60 || NO_SUBJECT.contains(&subject) {
-                found.push((number, format!("the test `{name}`")));
-            }
-        }
-    }
-    found
+        let (_, rest) = line.split_once("fn ").filter(|_| marked && !line.starts_with("//"))?;
+        marked = false;
+        let name = rest.split(['(', '<']).next()?;
+        let wrong = name.chars().count() > 60 || NO_SUBJECT.contains(&name.split('_').next()?);
+        wrong.then(|| format!("the test `{name}`"))
+    })
 }
 
 /// Finds types that take a name of the prelude.
 fn prelude(text: &str) -> Vec<(usize, String)> {
-    let mut found = Vec::new();
-    for (number, line) in numbered(text) {
-        let mut words =
-            line.split_whitespace().skip_while(|word| word.starts_with("pub") || *word == "unsafe");
-        if words.next().is_some_and(|kind| matches!(kind, "struct" | "enum" | "trait" | "union")) {
-            let name = words.next().and_then(|word| word.split(|c: char| !c.is_alphanumeric()).next());
-            if let Some(name) = name.filter(|name| PRELUDE.split(' ').any(|known| known == *name)) {
-                found.push((number, format!("the type `{name}` shadows the prelude")));
-            }
-        }
-    }
-    found
+    each_line(text, |line| {
+        let words = line.split_whitespace();
+        let mut words = words.skip_while(|word| word.starts_with("pub") || *word == "unsafe");
+        words.next().filter(|word| matches!(*word, "struct" | "enum" | "trait" | "union"))?;
+        let name = words.next()?.split(|c: char| !c.is_alphanumeric()).next()?;
+        let known = PRELUDE.split(' ').any(|known| known == name);
+        known.then(|| format!("the type `{name}` shadows the prelude"))
+    })
 }
 
-fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    (1..).zip(text.lines())
+/// Places, by the number of their line, where `find` finds something.
+fn each_line<'a>(text: &'a str, mut find: impl FnMut(&'a str) -> Option<String>) -> Vec<(usize, String)> {
+    (1..).zip(text.lines()).filter_map(|(number, line)| Some((number, find(line)?))).collect()
 }
 
 /// The text of a line of a doc comment.

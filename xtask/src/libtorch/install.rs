@@ -11,9 +11,6 @@ use super::state::{self, Sizes, State};
 use super::{VERSION, link, megabytes, unpack, wheels};
 use crate::step;
 
-/// Bytes on the disk at once: wheels (542 MB) and the files unpacked from them (490 MB).
-const NEEDED: u64 = 1_150_000_000;
-
 /// Installs libtorch into `folder`; an older installation there is replaced by the new one when
 /// that is whole.
 pub fn install(folder: &Path) -> Result<()> {
@@ -33,17 +30,10 @@ pub fn install(folder: &Path) -> Result<()> {
     }
     let staging = beside(folder);
     remove(&staging)?;
-    let (free, shown) = (fs4::available_space(parent).unwrap_or(u64::MAX), parent.display());
-    ensure!(
-        free >= NEEDED,
-        "the installation needs {:.0} MB in `{shown}` (half of it while it runs only), but {:.0} MB are free; make \
-         room, or install elsewhere with `cargo xtask libtorch --into FOLDER` and set LIBTORCH to that folder",
-        megabytes(NEEDED),
-        megabytes(free)
-    );
     let downloads = staging.join("wheels");
     fs::create_dir_all(&downloads).with_context(|| format!("cannot create `{}`", downloads.display()))?;
-    let wheels = step::step("download of libtorch (about 542 MB)", || wheels::download(&downloads))?;
+    let wheels =
+        step::step("download of libtorch (542 MB, and 490 MB unpacked)", || wheels::download(&downloads))?;
     let sizes = step::step("unpacking", || assemble(&wheels, &staging))?;
     remove(&downloads)?;
     place(&staging, &sizes, folder)?;

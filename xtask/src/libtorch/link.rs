@@ -13,15 +13,8 @@ use crate::step;
 /// minutes.
 pub fn make_libtorch(lib: &Path) -> Result<()> {
     let mut cc = Command::new("cc");
-    cc.current_dir(lib).args([
-        "-shared",
-        "-o",
-        "libtorch.so",
-        "-Wl,--no-as-needed",
-        "-L.",
-        "-Wl,-rpath,$ORIGIN",
-    ]);
-    output(cc.args(["-ltorch_cpu", "-lc10"]))?;
+    cc.current_dir(lib).args(["-shared", "-o", "libtorch.so", "-Wl,--no-as-needed", "-L."]);
+    output(cc.args(["-Wl,-rpath,$ORIGIN", "-ltorch_cpu", "-lc10"]))?;
     output(Command::new("true").env("LD_PRELOAD", lib.join("libtorch.so")))
         .context("libtorch was unpacked but does not load here")
 }
