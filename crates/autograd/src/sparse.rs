@@ -75,9 +75,9 @@ fn refused(error: impl ToString) -> AutogradError {
     AutogradError::Torch { operation: "rows_of".into(), message: error.to_string() }
 }
 
-/// Whether a tensor's numbers lie in memory as sizes and strides say, on any device: it is defined,
-/// and not sparse in any layout, MKL-DNN's or nested. Other tensors have no address, and tch panics
-/// where it is asked for it.
+/// Whether a tensor's elements lie in memory as sizes and strides say, on any device: it is
+/// defined, and not sparse in any layout, MKL-DNN's or nested. Other tensors have no address, and
+/// tch panics where it is asked for it.
 ///
 /// ```
 /// use lexmax_autograd::sparse::is_strided;

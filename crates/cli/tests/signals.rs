@@ -12,7 +12,7 @@ use common::{Project, SMALL};
 
 /// Processes that a signal is sent to.
 #[derive(Debug, Clone, Copy)]
-enum To {
+enum Receiver {
     Group,
     Parent,
     Run,
@@ -61,17 +61,17 @@ fn busy_run(parent: &Child) -> u32 {
     run
 }
 
-fn send(signal: &str, to: To, parent: &Child, run: u32) {
+fn send(signal: &str, to: Receiver, parent: &Child, run: u32) {
     let kill = |process: String| {
         let status = Command::new("kill").args(["-s", signal, "--", &process]).status().unwrap();
         assert!(status.success(), "kill {signal} {process}");
     };
     let (parent, group) = (parent.id().to_string(), format!("-{}", parent.id()));
     match to {
-        To::Group => kill(group),
-        To::Parent => kill(parent),
-        To::Run => kill(run.to_string()),
-        To::ParentAndGroup => {
+        Receiver::Group => kill(group),
+        Receiver::Parent => kill(parent),
+        Receiver::Run => kill(run.to_string()),
+        Receiver::ParentAndGroup => {
             kill(parent);
             kill(group);
         }
@@ -97,14 +97,14 @@ fn signals_leave_a_checkpoint_that_the_next_call_goes_on_from() {
     let project = Project::new(&SMALL.replace("tokens = 1600", "tokens = 1000000000"));
     let mut steps = Vec::new();
     for (signal, to, status) in [
-        ("TERM", To::Group, 143),
-        ("TERM", To::Parent, 143),
-        ("TERM", To::Run, 143),
-        ("TERM", To::ParentAndGroup, 143),
-        ("HUP", To::Group, 129),
-        ("HUP", To::Parent, 129),
-        ("INT", To::Group, 130),
-        ("INT", To::ParentAndGroup, 130),
+        ("TERM", Receiver::Group, 143),
+        ("TERM", Receiver::Parent, 143),
+        ("TERM", Receiver::Run, 143),
+        ("TERM", Receiver::ParentAndGroup, 143),
+        ("HUP", Receiver::Group, 129),
+        ("HUP", Receiver::Parent, 129),
+        ("INT", Receiver::Group, 130),
+        ("INT", Receiver::ParentAndGroup, 130),
     ] {
         if signal == "HUP" && hang_up_is_ignored() {
             eprintln!("skipped: SIGHUP is ignored here");
@@ -134,9 +134,9 @@ fn a_hang_up_that_is_ignored_stays_so() {
     command.current_dir(project.path("")).args(["-c", &run]);
     let mut parent = command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().unwrap();
     let run = busy_run(&parent);
-    send("HUP", To::Group, &parent, run);
+    send("HUP", Receiver::Group, &parent, run);
     std::thread::sleep(Duration::from_millis(500));
     assert!(parent.try_wait().unwrap().is_none(), "it ended");
-    send("TERM", To::Group, &parent, run);
+    send("TERM", Receiver::Group, &parent, run);
     assert_eq!(parent.wait().unwrap().code(), Some(143));
 }

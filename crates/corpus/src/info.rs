@@ -85,14 +85,14 @@ pub struct RatioInfo {
     /// Lines that stay together.
     pub block_lines: u64,
     /// Unit that was dealt out.
-    #[serde(default, skip_serializing_if = "DealtIn::is_lines")]
-    pub dealt_in: DealtIn,
+    #[serde(default, skip_serializing_if = "SplitUnit::is_lines")]
+    pub dealt_in: SplitUnit,
 }
 
 /// Unit in which a text is dealt out by ratio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum DealtIn {
+pub enum SplitUnit {
     /// Blocks of lines, spread over the text.
     #[default]
     Lines,
@@ -100,9 +100,9 @@ pub enum DealtIn {
     Tokens,
 }
 
-impl DealtIn {
+impl SplitUnit {
     fn is_lines(&self) -> bool {
-        *self == DealtIn::Lines
+        *self == SplitUnit::Lines
     }
 }
 
@@ -112,7 +112,7 @@ impl RatioInfo {
         match *input {
             TextInput::Splits { .. } => None,
             TextInput::Ratio { valid, test, block_lines, .. } => {
-                Some(RatioInfo { valid, test, block_lines, dealt_in: DealtIn::Lines })
+                Some(RatioInfo { valid, test, block_lines, dealt_in: SplitUnit::Lines })
             }
         }
     }

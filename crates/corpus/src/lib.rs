@@ -7,7 +7,8 @@
 //! | `train.bin`, `valid.bin`, `test.bin` | token ids, u32 little endian |
 //! | `vocab.tsv` | `word TAB count in train`, line number = id, by falling count |
 //! | `corpus.toml` | [`CorpusInfo`]: origin, tokenizer, sizes, hash |
-//! | `train.logp.bin`, ... | synthetic languages: true log-probability of each token, f64 little endian, nats |
+//! | `train.logp.bin`, ... | synthetic languages: true log-probability of each token, f64 little
+//! endian, nats |
 //!
 //! [`build`] makes one from text files, [`synthesize`] from a seed, [`Corpus::open`] checks and
 //! maps one, [`describe`] tells its sizes and statistics. Directories are written under a temporary
@@ -26,7 +27,8 @@
 //! let options = BuildOptions { eos: Some("<eos>".to_owned()), ..BuildOptions::new(input) };
 //! let corpus = build(&options, &folder.path().join("corpus"))?;
 //!
-//! let words: Vec<&str> = corpus.tokens(Split::Train)[..4].iter().map(|&id| corpus.vocab().word(id)).collect();
+//! let words: Vec<&str> = corpus.tokens(Split::Train)[..4].iter().map(|&id|
+//! corpus.vocab().word(id)).collect();
 //! assert_eq!(words, ["the", "cat", "sat", "<eos>"]);
 //! assert_eq!(corpus.vocab().counts(), [3, 3, 2, 1, 1, 1]);
 //! println!("{}", describe(&corpus));
@@ -34,7 +36,6 @@
 //! # }
 //! ```
 
-mod asked;
 mod describe;
 mod error;
 mod hash;
@@ -42,6 +43,7 @@ mod info;
 mod mapped;
 mod observer;
 mod open;
+mod request;
 mod split;
 mod staging;
 mod synth;
@@ -51,7 +53,7 @@ mod vocab;
 pub use describe::{Coverage, Description, SplitDescription, describe};
 pub use error::CorpusError;
 pub use info::{
-    CorpusInfo, DealtIn, Origin, RatioInfo, SourceFile, SplitInfo, Splits, SyntheticInfo, TokenizerInfo,
+    CorpusInfo, Origin, RatioInfo, SourceFile, SplitInfo, SplitUnit, Splits, SyntheticInfo, TokenizerInfo,
 };
 pub use observer::{Event, Observer, Unit};
 pub use open::Corpus;

@@ -14,9 +14,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::asked::Asked;
 use crate::info::CorpusInfo;
 use crate::observer::{self, Event, Observer};
+use crate::request::Request;
 use crate::{Corpus, CorpusError};
 
 const LOCK: &str = "lock";
@@ -49,7 +49,7 @@ impl Staging {
     /// another process makes one there.
     pub(crate) fn start(
         out: &Path,
-        asked: &Asked<'_>,
+        asked: &Request<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Start, CorpusError> {
         if exists(out) {
@@ -110,7 +110,7 @@ impl Staging {
     pub(crate) fn finish(
         self,
         info: CorpusInfo,
-        asked: &Asked<'_>,
+        asked: &Request<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Corpus, CorpusError> {
         Corpus::seal(&self.dir, info)?;
@@ -211,7 +211,7 @@ mod tests {
     use crate::{SynthOptions, synth};
 
     fn start(out: &Path, options: &SynthOptions) -> Staging {
-        match Staging::start(out, &Asked::language(options, out), &mut Unobserved).unwrap() {
+        match Staging::start(out, &Request::language(options, out), &mut Unobserved).unwrap() {
             Start::Build(staging) => staging,
             Start::Found(corpus) => panic!("found {}", corpus.name()),
         }
@@ -264,7 +264,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (out, options) = (folder.path().join("mine"), SynthOptions::default());
         let first = start(&out, &options);
-        let second = Staging::start(&out, &Asked::language(&options, &out), &mut StopsWaiting(false));
+        let second = Staging::start(&out, &Request::language(&options, &out), &mut StopsWaiting(false));
         assert!(matches!(second, Err(CorpusError::Interrupted)));
         assert!(first.dir().exists());
     }
@@ -275,7 +275,7 @@ mod tests {
         let out = folder.path().join("mine");
         let options =
             SynthOptions { vocab_size: 20, classes: 2, train_tokens: 100, ..SynthOptions::default() };
-        let asked = Asked::language(&options, &out);
+        let asked = Request::language(&options, &out);
         let staged = [(); 2].map(|()| Staging::unlocked(folder.path(), &out).unwrap());
         let hashes = staged.map(|staging| {
             let info = synth::write(&options, &out, staging.dir(), &mut Unobserved).unwrap();

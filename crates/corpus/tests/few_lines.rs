@@ -7,7 +7,7 @@ use common::Folder;
 use common::foreign::{gzip, zst};
 use lexmax_corpus::build_observed;
 use lexmax_corpus::{
-    BuildOptions, Corpus, DealtIn, Event, Observer, Origin, Split, TextInput, Tokenizer, build,
+    BuildOptions, Corpus, Event, Observer, Origin, Split, SplitUnit, TextInput, Tokenizer, build,
 };
 
 fn by_ratio(files: Vec<std::path::PathBuf>, valid: f64, test: f64, block_lines: u64) -> BuildOptions {
@@ -43,7 +43,7 @@ fn one_line_is_dealt_out_in_tokens_in_every_packing() {
             assert_eq!(sizes(&corpus), [1800, 100, 100], "{name}");
             assert_eq!(words(&corpus).join(" "), text);
             let Origin::Text { ratio: Some(ratio), .. } = &corpus.info().origin else { panic!("origin") };
-            assert_eq!(ratio.dealt_in, DealtIn::Tokens);
+            assert_eq!(ratio.dealt_in, SplitUnit::Tokens);
             assert_eq!(Corpus::open(&folder.path("corpus")).unwrap().info(), corpus.info());
         }
     }
@@ -111,7 +111,7 @@ fn lines_that_suffice_are_dealt_out_in_lines() {
     // The shares lag by half a line at the tenth, and the test's by more at the eleventh.
     assert_eq!(sizes(&corpus), [9 * 51, 51, 51]);
     let Origin::Text { ratio: Some(ratio), .. } = &corpus.info().origin else { panic!("origin") };
-    assert_eq!(ratio.dealt_in, DealtIn::Lines);
+    assert_eq!(ratio.dealt_in, SplitUnit::Lines);
     assert!(!std::fs::read_to_string(folder.path("corpus/corpus.toml")).unwrap().contains("dealt_in"));
 }
 
@@ -148,8 +148,8 @@ fn tokens_that_are_too_few_are_refused_with_the_shares() {
 
 #[test]
 fn observer_hears_that_tokens_are_dealt_out() {
-    struct Hears(Vec<(u64, u64)>);
-    impl Observer for Hears {
+    struct RecordedProgress(Vec<(u64, u64)>);
+    impl Observer for RecordedProgress {
         fn tell(&mut self, event: Event<'_>) {
             if let Event::DealtInTokens { lines, tokens } = event {
                 self.0.push((lines, tokens));
@@ -162,7 +162,7 @@ fn observer_hears_that_tokens_are_dealt_out() {
     }
     let folder = Folder::new();
     let path = folder.file("text8", one_line(300));
-    let mut hears = Hears(Vec::new());
+    let mut hears = RecordedProgress(Vec::new());
     build_observed(&by_ratio(vec![path.clone()], 0.1, 0.1, 1), &folder.path("corpus"), &mut hears).unwrap();
     assert_eq!(hears.0, [(1, 300)]);
     let again = build(&by_ratio(vec![path], 0.1, 0.1, 1), &folder.path("again")).unwrap();

@@ -21,7 +21,7 @@ use safetensors::{Dtype, SafeTensors};
 
 const EPS: [f64; 8] = [1e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3];
 
-/// The numbers of one tensor, from little-endian bytes.
+/// Elements of one tensor, from little-endian bytes.
 fn numbers<T, const BYTES: usize>(
     file: &SafeTensors<'_>,
     name: &str,
@@ -33,7 +33,7 @@ fn numbers<T, const BYTES: usize>(
     tensor.data().chunks_exact(BYTES).map(|bytes| from(bytes.try_into().unwrap())).collect()
 }
 
-/// Gradients of one setting.
+/// Output buffers of the gradients of one setting.
 struct GradientBuffers {
     hidden: Vec<f32>,
     weight: Vec<f32>,

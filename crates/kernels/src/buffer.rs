@@ -1,28 +1,28 @@
 //! Buffers that are reused from call to call, and the bytes they hold.
 
 /// Bytes that buffers hold.
-pub(crate) trait Held {
+pub(crate) trait HeldBytes {
     /// Bytes allocated now.
     fn held(&self) -> usize;
 }
 
-impl<N: Copy> Held for Vec<N> {
+impl<N: Copy> HeldBytes for Vec<N> {
     fn held(&self) -> usize {
         self.capacity() * size_of::<N>()
     }
 }
 
-impl<B: Held> Held for [B] {
+impl<B: HeldBytes> HeldBytes for [B] {
     fn held(&self) -> usize {
-        self.iter().map(Held::held).sum()
+        self.iter().map(HeldBytes::held).sum()
     }
 }
 
-/// Implements [`Held`] for a struct of buffers: those before the semicolon are counted. All fields
-/// are named, so a new buffer that is forgotten here does not compile.
+/// Implements [`HeldBytes`] for a struct of buffers: those before the semicolon are counted. All
+/// fields are named, so a new buffer that is forgotten here does not compile.
 macro_rules! held {
     ($buffers:ident { $($counted:ident),* $(; $($other:ident),*)? }) => {
-        impl<T: Copy> $crate::buffer::Held for $buffers<T> {
+        impl<T: Copy> $crate::buffer::HeldBytes for $buffers<T> {
             fn held(&self) -> usize {
                 let Self { $($counted,)* $($($other: _,)*)? } = self;
                 0 $(+ $counted.held())*

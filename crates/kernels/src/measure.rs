@@ -28,9 +28,9 @@ pub fn phase(threads: usize, work: impl Fn(usize) + Sync) {
     pool::on_each(&mut workers, |thread| work(*thread));
 }
 
-/// Partition of loss and gradients of one problem, and the cost that the plan counts for it.
+/// Plan for loss and gradients of one problem, and the cost that it counts.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Cut {
+pub struct PlanSummary {
     /// Threads that are used.
     pub threads: usize,
     /// Rows of a chunk.
@@ -54,14 +54,14 @@ pub fn cut<T: Element>(
     vocab_size: usize,
     threads: usize,
     memory_limit: usize,
-) -> Cut {
+) -> PlanSummary {
     let vocab_size = vocab_size.max(1);
     let sizes = Sizes { rows, hidden_size, vocab_size, bytes: size_of::<T>(), filtered: false };
     let plan = Plan::new(sizes, threads, memory_limit, Task::Gradients);
     let kept = (plan.kept as f64 / plan.blocks.div_ceil(plan.threads) as f64).min(1.0);
     let (n, d, v) = (rows as f64, hidden_size as f64, vocab_size as f64);
     let chunks = rows.div_ceil(plan.chunk.max(1)) as f64;
-    Cut {
+    PlanSummary {
         threads: plan.threads,
         chunk: plan.chunk,
         block: plan.block,

@@ -1,7 +1,7 @@
 //! Parts of matrices for threads to write: rows in another order than they lie in, and the front of
 //! what is left.
 
-/// The rows of `matrix`, `size` numbers each, in the order of their numbers; a number out of range
+/// The rows of `matrix`, `size` elements each, in the order of their numbers; a number out of range
 /// or named before is passed over.
 ///
 /// Threads that write scattered rows then need no shared pointer: each gets the slices of its own

@@ -11,7 +11,7 @@ use lexmax_records::{CurvePoint, RunHeader, RunId, RunResult, RunStatus, RunStor
 use serde::{Deserialize, Serialize};
 
 use crate::plan::RunConfig;
-use crate::train::{Ended, Observer, Trainer};
+use crate::train::{Observer, Trainer, TrainingEnd};
 use crate::{LabError, Result, allocator, checkpoint, interrupts};
 
 pub use crate::train::{Event, RunEnd};
@@ -144,7 +144,7 @@ fn train_and_score(
     let mut trainer = Trainer::new(config, id, corpus, checkpoint)?;
     let ended = trainer.run(observer);
     curve.clone_from(&trainer.progress.curve);
-    if ended? == Ended::Stopped {
+    if ended? == TrainingEnd::Stopped {
         return Ok(None);
     }
     if trainer.progress.step == 0 {

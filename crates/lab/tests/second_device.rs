@@ -9,7 +9,7 @@ use std::path::Path;
 
 use lexmax_corpus::{Corpus, Split, SynthOptions, synthesize};
 use lexmax_lab::RunConfig;
-use lexmax_lab::train::{Ended, Event, Observer, Trainer};
+use lexmax_lab::train::{Event, Observer, Trainer, TrainingEnd};
 use lexmax_records::RunId;
 use lexmax_second_device::{NoSecondDevice, second_device};
 use serde_json::json;
@@ -54,11 +54,11 @@ fn run(config: &RunConfig, corpus: &Corpus, checkpoint: &Path, stops: &[u64]) ->
     let id = RunId::of_config(&serde_json::to_value(config).unwrap());
     let start = || Trainer::new(config, &id, corpus, checkpoint.to_owned()).unwrap();
     for &steps in stops {
-        assert_eq!(start().run(&mut Until::steps(steps)).unwrap(), Ended::Stopped);
+        assert_eq!(start().run(&mut Until::steps(steps)).unwrap(), TrainingEnd::Stopped);
     }
     let mut trainer = start();
     assert_eq!(trainer.progress.step > 0, !stops.is_empty());
-    assert_eq!(trainer.run(&mut Until::steps(u64::MAX)).unwrap(), Ended::BudgetUsed);
+    assert_eq!(trainer.run(&mut Until::steps(u64::MAX)).unwrap(), TrainingEnd::BudgetUsed);
     let mut losses: Vec<f64> = trainer.progress.curve.iter().map(|point| point.valid_nll).collect();
     let test = trainer.score(Split::Test, None, &mut Until::steps(u64::MAX)).unwrap().unwrap();
     losses.push(test.nll.nats());

@@ -4,8 +4,8 @@ use lexmax_autograd::cpu::slice;
 use lexmax_kernels::rows::square_sum;
 use tch::{Device, Kind, Tensor};
 
+use crate::addresses::Addresses;
 use crate::error::{Result, check};
-use crate::places::Places;
 use crate::sparse::RowGradient;
 use crate::threads::threads;
 
@@ -88,12 +88,12 @@ fn check_max(max: f64) -> Result<()> {
     check("clip max norm", max, max > 0.0, "a number > 0")
 }
 
-/// The numbers of every gradient there is; those of a sparse one are its own memory: scaling them
+/// Elements of every gradient there is; those of a sparse one are its own memory: scaling them
 /// scales it.
 fn values(parameters: &[(String, Tensor)]) -> Result<Vec<Tensor>> {
-    let (mut gradients, mut places) = (Vec::with_capacity(parameters.len()), Places::default());
+    let (mut gradients, mut addresses) = (Vec::with_capacity(parameters.len()), Addresses::default());
     for (name, parameter) in parameters {
-        places.take(name, parameter)?;
+        addresses.take(name, parameter)?;
         let mut gradient = parameter.f_grad()?;
         if gradient.defined() {
             gradients.push(match gradient.is_sparse() {
@@ -113,7 +113,7 @@ fn norm(gradients: &[Tensor]) -> Result<f64> {
     Ok(square_sum.sqrt())
 }
 
-/// Sum of squares of the numbers of one gradient, each in `f64` before it is squared.
+/// Sum of squares of the elements of one gradient, each in `f64` before it is squared.
 fn square_norm(values: &Tensor) -> Result<f64> {
     if values.device() != Device::Cpu {
         let norm = values.f_norm_scalaropt_dtype(2.0, Kind::Double)?.f_double_value(&[])?;

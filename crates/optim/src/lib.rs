@@ -34,11 +34,11 @@
 //! # }
 //! ```
 
+mod addresses;
 mod clip;
 mod config;
 mod error;
 mod optimizer;
-mod places;
 mod plateau;
 mod sparse;
 mod state;

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use lexmax_kernels::rows::Others;
 use tch::{COptimizer, Kind, Tensor};
 
+use crate::addresses::Addresses;
 use crate::config::OptimizerConfig;
 use crate::error::{OptimError, Result, check};
-use crate::places::Places;
 use crate::sparse::RowGradient;
 use crate::state::State;
 use crate::update;
@@ -47,14 +47,14 @@ impl Optimizer {
     pub fn new(parameters: Vec<(String, Tensor)>, config: &OptimizerConfig) -> Result<Self> {
         config.validate()?;
         let mut names = HashSet::new();
-        let mut places = Places::default();
+        let mut addresses = Addresses::default();
         let mut gradients = COptimizer::sgd(0.0, 0.0, 0.0, 0.0, false)?;
         let mut ready = Vec::with_capacity(parameters.len());
         for (name, tensor) in parameters {
             if !names.insert(name.clone()) {
                 return Err(OptimError::DuplicateName { name });
             }
-            places.take(&name, &tensor)?;
+            addresses.take(&name, &tensor)?;
             let given = tensor.f_kind()?;
             if !matches!(given, Kind::Float | Kind::Double | Kind::BFloat16) {
                 let expected = match given {

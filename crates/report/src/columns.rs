@@ -22,14 +22,14 @@ pub struct Column {
     /// Recorded units in one shown unit: 1024 * 1024 where bytes are shown as MiB.
     pub scale: f64,
     /// Direction that is an improvement.
-    pub better: Better,
+    pub better: Direction,
     /// Value, and which tables it stands in.
-    pub get: Get,
+    pub get: ColumnValue,
 }
 
 /// Direction of a figure that is an improvement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Better {
+pub enum Direction {
     /// Less of it.
     Less,
     /// More of it.
@@ -40,14 +40,14 @@ pub enum Better {
 
 /// Value of a column.
 #[derive(Debug, Clone, Copy)]
-pub enum Get {
+pub enum ColumnValue {
     /// Fact of a run, finished or not.
     Run(fn(&RunRecord) -> Value),
     /// Name by which runs are grouped into outputs, and its like: of a run and of an output.
     Both(fn(&RunRecord) -> Value, fn(&OutputSummary) -> &str),
     /// Figure of a finished run, of which an output has the mean and its interval; and how the mean
     /// is shown.
-    Figure(fn(&RunResult) -> Value, Show),
+    Figure(fn(&RunResult) -> Value, MeanFormat),
     /// Statement about an output among the others, as data and in words.
     Output(fn(&OutputSummary) -> Value, fn(&OutputSummary) -> String),
 }
@@ -67,7 +67,7 @@ pub enum Value {
 
 /// Format of a mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Show {
+pub enum MeanFormat {
     /// Mean with half the width of its interval, to this many digits.
     Interval(u32),
     /// Mean alone, to this many digits.
@@ -78,40 +78,44 @@ pub enum Show {
 
 /// Exact test perplexity, which ranks the outputs.
 pub const PERPLEXITY: Column = Column {
-    better: Better::Less,
-    ..figure("test_perplexity", "Test perplexity", "", Show::Interval(4), |r| real(r.test.perplexity()))
+    better: Direction::Less,
+    ..figure("test_perplexity", "Test perplexity", "", MeanFormat::Interval(4), |r| real(r.test.perplexity()))
 };
 /// Training throughput, the other side of the trade.
 pub const SPEED: Column = Column {
-    better: Better::More,
-    ..figure("train_tokens_per_second", "Training speed", "tokens/s", Show::Whole, |r| {
+    better: Direction::More,
+    ..figure("train_tokens_per_second", "Training speed", "tokens/s", MeanFormat::Whole, |r| {
         real(r.train_tokens_per_second)
     })
 };
 /// Time in the output layer.
 pub const LAYER_MS: Column = Column {
-    better: Better::Less,
-    ..figure("layer_ms", "Output layer", "ms / step", Show::Digits(3), |r| real(r.layer_ms))
+    better: Direction::Less,
+    ..figure("layer_ms", "Output layer", "ms / step", MeanFormat::Digits(3), |r| real(r.layer_ms))
 };
 /// Parameters of the output layer.
 pub const LAYER_PARAMETERS: Column = Column {
-    better: Better::Less,
+    better: Direction::Less,
     scale: 1e6,
-    ..figure("layer_parameters", "Layer parameters", "M", Show::Digits(3), |r| count(r.layer_parameters))
+    ..figure("layer_parameters", "Layer parameters", "M", MeanFormat::Digits(3), |r| {
+        count(r.layer_parameters)
+    })
 };
 /// Peak resident memory.
 pub const MEMORY: Column = Column {
-    better: Better::Less,
+    better: Direction::Less,
     scale: 1024.0 * 1024.0,
-    ..figure("peak_memory_bytes", "Peak memory", "MiB", Show::Whole, |r| Value::Count(r.peak_memory_bytes))
+    ..figure("peak_memory_bytes", "Peak memory", "MiB", MeanFormat::Whole, |r| {
+        Value::Count(r.peak_memory_bytes)
+    })
 };
 
 /// All columns, in the order of the tables.
 pub const COLUMNS: &[Column] = &[
     run("id", |r| text(&r.run.id)),
     run("experiment", |r| text(&r.run.experiment)),
-    Column { head: "Output", ..fact("output", Get::Both(|r| text(&r.run.name), |o| &o.name)) },
-    Column { head: "Family", ..fact("family", Get::Both(|r| text(&r.run.family), |o| &o.family)) },
+    Column { head: "Output", ..fact("output", ColumnValue::Both(|r| text(&r.run.name), |o| &o.name)) },
+    Column { head: "Family", ..fact("family", ColumnValue::Both(|r| text(&r.run.family), |o| &o.family)) },
     run("seed", |r| count(r.run.seed)),
     run("started_unix", |r| count(r.run.started_unix)),
     run("state", |r| text(if r.result().is_some() { "finished" } else { "failed" })),
@@ -125,12 +129,12 @@ pub const COLUMNS: &[Column] = &[
     ),
     output("runs_failed", "Runs failed", |o| count(o.failed.len() as u64), |o| o.failed.len().to_string()),
     Column {
-        better: Better::Less,
-        ..figure("test_nll", "", "nats / token", Show::Digits(4), |r| real(r.test.nll()))
+        better: Direction::Less,
+        ..figure("test_nll", "", "nats / token", MeanFormat::Digits(4), |r| real(r.test.nll()))
     },
     PERPLEXITY,
-    figure("test_tokens_scored", "Test tokens scored", "", Show::Whole, |r| count(r.test.tokens())),
-    figure("ignored_test_tokens", "", "", Show::Whole, |r| count(r.ignored_test_tokens)),
+    figure("test_tokens_scored", "Test tokens scored", "", MeanFormat::Whole, |r| count(r.test.tokens())),
+    figure("ignored_test_tokens", "", "", MeanFormat::Whole, |r| count(r.ignored_test_tokens)),
     output(
         "perplexity_change_percent",
         "Change from the reference",
@@ -144,54 +148,56 @@ pub const COLUMNS: &[Column] = &[
         |o| format::standing(&o.standing),
     ),
     Column {
-        better: Better::Less,
-        ..figure("valid_nll", "", "nats / token", Show::Digits(4), |r| real(r.valid_nll))
+        better: Direction::Less,
+        ..figure("valid_nll", "", "nats / token", MeanFormat::Digits(4), |r| real(r.valid_nll))
     },
-    figure("true_test_nll", "", "nats / token", Show::Digits(4), |r| Value::Real(r.true_test_nll)),
+    figure("true_test_nll", "", "nats / token", MeanFormat::Digits(4), |r| Value::Real(r.true_test_nll)),
     Column {
-        better: Better::Less,
-        ..figure("excess_nats", "Excess", "nats / token", Show::Interval(3), |r| Value::Real(r.excess_nats()))
-    },
-    Column {
-        better: Better::Less,
-        ..figure("train_seconds", "Training time", "s", Show::Digits(3), |r| real(r.train_seconds))
+        better: Direction::Less,
+        ..figure("excess_nats", "Excess", "nats / token", MeanFormat::Interval(3), |r| {
+            Value::Real(r.excess_nats())
+        })
     },
     Column {
-        better: Better::Less,
-        ..figure("setup_seconds", "", "s", Show::Digits(3), |r| real(r.setup_seconds))
+        better: Direction::Less,
+        ..figure("train_seconds", "Training time", "s", MeanFormat::Digits(3), |r| real(r.train_seconds))
     },
-    figure("steps", "Steps", "", Show::Whole, |r| count(r.steps)),
-    figure("tokens", "Training tokens", "", Show::Whole, |r| count(r.tokens)),
+    Column {
+        better: Direction::Less,
+        ..figure("setup_seconds", "", "s", MeanFormat::Digits(3), |r| real(r.setup_seconds))
+    },
+    figure("steps", "Steps", "", MeanFormat::Whole, |r| count(r.steps)),
+    figure("tokens", "Training tokens", "", MeanFormat::Whole, |r| count(r.tokens)),
     SPEED,
     Column {
-        better: Better::More,
-        ..figure("eval_tokens_per_second", "Evaluation speed", "tokens/s", Show::Whole, |r| {
+        better: Direction::More,
+        ..figure("eval_tokens_per_second", "Evaluation speed", "tokens/s", MeanFormat::Whole, |r| {
             real(r.eval_tokens_per_second)
         })
     },
     LAYER_MS,
     Column {
-        better: Better::Less,
-        ..figure("gflop_per_step", "Output layer counted", "GFLOP / step", Show::Digits(3), |r| {
+        better: Direction::Less,
+        ..figure("gflop_per_step", "Output layer counted", "GFLOP / step", MeanFormat::Digits(3), |r| {
             Value::Real(r.gflop_per_step)
         })
     },
     Column {
-        better: Better::Less,
-        ..figure("dropped_mass", "Mass dropped by the filter", "", Show::Digits(3), |r| {
+        better: Direction::Less,
+        ..figure("dropped_mass", "Mass dropped by the filter", "", MeanFormat::Digits(3), |r| {
             Value::Real(r.dropped_mass)
         })
     },
     Column {
-        better: Better::Less,
-        ..figure("top_k_ms", "Exact top 10", "ms", Show::Digits(3), |r| real(r.top_k_ms))
+        better: Direction::Less,
+        ..figure("top_k_ms", "Exact top 10", "ms", MeanFormat::Digits(3), |r| real(r.top_k_ms))
     },
-    figure("top_k_rows", "Top 10 batch", "rows", Show::Whole, |r| count(r.top_k_rows)),
+    figure("top_k_rows", "Top 10 batch", "rows", MeanFormat::Whole, |r| count(r.top_k_rows)),
     LAYER_PARAMETERS,
     Column {
-        better: Better::Less,
+        better: Direction::Less,
         scale: 1e6,
-        ..figure("parameters", "All parameters", "M", Show::Digits(3), |r| count(r.parameters))
+        ..figure("parameters", "All parameters", "M", MeanFormat::Digits(3), |r| count(r.parameters))
     },
     MEMORY,
     output(
@@ -211,9 +217,9 @@ impl Column {
     /// better.
     pub fn title(&self) -> String {
         let arrow = match self.better {
-            Better::Less => "↓",
-            Better::More => "↑",
-            Better::Neither => "",
+            Direction::Less => "↓",
+            Direction::More => "↑",
+            Direction::Neither => "",
         };
         let words: Vec<&str> =
             [self.head, self.unit, arrow].into_iter().filter(|word| !word.is_empty()).collect();
@@ -229,7 +235,7 @@ impl Column {
 
     /// Whether the cells are set as numbers.
     pub fn is_numeric(&self) -> bool {
-        matches!(self.get, Get::Figure(..))
+        matches!(self.get, ColumnValue::Figure(..))
             || matches!(self.key, "runs_finished" | "runs_failed" | "perplexity_change_percent")
     }
 
@@ -240,12 +246,12 @@ impl Column {
     }
 
     /// An estimate in words.
-    pub fn words(&self, estimate: Option<Estimate>, show: Show) -> String {
+    pub fn words(&self, estimate: Option<Estimate>, show: MeanFormat) -> String {
         let Some(estimate) = estimate.map(|estimate| self.shown(estimate)) else { return NONE.into() };
         match show {
-            Show::Interval(digits) => format::estimate(&estimate, digits),
-            Show::Digits(digits) => significant(estimate.mean, digits),
-            Show::Whole => whole(estimate.mean),
+            MeanFormat::Interval(digits) => format::estimate(&estimate, digits),
+            MeanFormat::Digits(digits) => significant(estimate.mean, digits),
+            MeanFormat::Whole => whole(estimate.mean),
         }
     }
 }
@@ -255,12 +261,12 @@ pub fn interval_key(key: &str) -> String {
     format!("{key}_ci95")
 }
 
-const fn fact(key: &'static str, get: Get) -> Column {
-    Column { key, head: "", unit: "", scale: 1.0, better: Better::Neither, get }
+const fn fact(key: &'static str, get: ColumnValue) -> Column {
+    Column { key, head: "", unit: "", scale: 1.0, better: Direction::Neither, get }
 }
 
 const fn run(key: &'static str, get: fn(&RunRecord) -> Value) -> Column {
-    fact(key, Get::Run(get))
+    fact(key, ColumnValue::Run(get))
 }
 
 const fn output(
@@ -269,17 +275,17 @@ const fn output(
     get: fn(&OutputSummary) -> Value,
     words: fn(&OutputSummary) -> String,
 ) -> Column {
-    Column { head, ..fact(key, Get::Output(get, words)) }
+    Column { head, ..fact(key, ColumnValue::Output(get, words)) }
 }
 
 const fn figure(
     key: &'static str,
     head: &'static str,
     unit: &'static str,
-    show: Show,
+    show: MeanFormat,
     get: fn(&RunResult) -> Value,
 ) -> Column {
-    Column { head, unit, ..fact(key, Get::Figure(get, show)) }
+    Column { head, unit, ..fact(key, ColumnValue::Figure(get, show)) }
 }
 
 fn text(value: &(impl ToString + ?Sized)) -> Value {

@@ -115,7 +115,7 @@ pub fn verdict(verdict: &Verdict) -> String {
         }
         Verdict::OneSeed { difference } => format!("one seed: no verdict ({} nats)", signed(*difference)),
         Verdict::NoDifference(e) => with("no difference shown", e),
-        Verdict::Better(e) => with("better", e),
+        Verdict::Direction(e) => with("better", e),
         Verdict::Worse(e) => with("worse", e),
     }
 }

@@ -2,7 +2,7 @@
 
 use lexmax_records::RunStatus;
 
-use crate::columns::{COLUMNS, Column, Get, PERPLEXITY, SPEED, Show};
+use crate::columns::{COLUMNS, Column, ColumnValue, MeanFormat, PERPLEXITY, SPEED};
 use crate::format::{NONE, percent, significant, whole};
 use crate::summary::{OutputSummary, Summary};
 
@@ -30,9 +30,9 @@ pub fn outputs(summary: &Summary) -> TextTable {
     let any_finished = summary.outputs.iter().any(|output| output.figures.is_some());
     let is_shown = |column: &&Column| match column.get {
         _ if column.head.is_empty() => false,
-        Get::Run(_) => false,
-        Get::Both(..) | Get::Output(..) => true,
-        Get::Figure(..) => {
+        ColumnValue::Run(_) => false,
+        ColumnValue::Both(..) | ColumnValue::Output(..) => true,
+        ColumnValue::Figure(..) => {
             !any_finished || summary.outputs.iter().any(|output| figure(output, column).is_some())
         }
     };
@@ -54,10 +54,10 @@ fn figure(output: &OutputSummary, column: &Column) -> Option<crate::stats::Estim
 
 fn cell(column: &Column, output: &OutputSummary) -> String {
     match column.get {
-        Get::Output(_, words) => words(output),
-        Get::Figure(_, show) => column.words(figure(output, column), show),
-        Get::Both(_, name) => name(output).to_owned(),
-        Get::Run(_) => NONE.into(),
+        ColumnValue::Output(_, words) => words(output),
+        ColumnValue::Figure(_, show) => column.words(figure(output, column), show),
+        ColumnValue::Both(_, name) => name(output).to_owned(),
+        ColumnValue::Run(_) => NONE.into(),
     }
 }
 
@@ -76,9 +76,9 @@ pub fn operating_points(summary: &Summary) -> TextTable {
         table.rows.push(vec![
             format!("{} %", significant(point.tolerance_percent, 2)),
             output.name.clone(),
-            SPEED.words(figure(output, &SPEED), Show::Interval(4)),
+            SPEED.words(figure(output, &SPEED), MeanFormat::Interval(4)),
             format!("{} ×", significant(point.speedup, 3)),
-            PERPLEXITY.words(figure(output, &PERPLEXITY), Show::Interval(4)),
+            PERPLEXITY.words(figure(output, &PERPLEXITY), MeanFormat::Interval(4)),
             output.change_percent().map_or("reference".into(), percent),
         ]);
     }

@@ -234,7 +234,7 @@ fn figures(means: &DataFrame) -> PolarsResult<BTreeMap<String, Figures>> {
     for (row, name) in names.into_iter().enumerate() {
         let count = counts.get(row).unwrap_or(0) as usize;
         let mut figures = BTreeMap::new();
-        for column in COLUMNS.iter().filter(|column| matches!(column.get, columns::Get::Figure(..))) {
+        for column in COLUMNS.iter().filter(|column| matches!(column.get, columns::ColumnValue::Figure(..))) {
             let Some(mean) = means.column(column.key)?.f64()?.get(row) else { continue };
             let half_width = means.column(&interval_key(column.key))?.f64()?.get(row);
             figures.insert(column.key, Estimate { mean, half_width, count });

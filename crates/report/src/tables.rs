@@ -5,7 +5,7 @@ use lexmax_records::RunRecord;
 use polars::prelude::*;
 
 use crate::ReportError;
-use crate::columns::{COLUMNS, Get, Value, interval_key};
+use crate::columns::{COLUMNS, ColumnValue, Value, interval_key};
 use crate::stats::Estimate;
 use crate::summary::Summary;
 
@@ -34,9 +34,11 @@ pub const RUNS: &str = "runs_finished";
 pub fn runs(records: &[RunRecord]) -> PolarsResult<DataFrame> {
     let cells = |get: &dyn Fn(&RunRecord) -> Option<Value>| records.iter().map(get).collect::<Vec<_>>();
     let columns = COLUMNS.iter().filter_map(|column| match column.get {
-        Get::Run(get) | Get::Both(get, _) => Some(typed(column.key, cells(&|record| Some(get(record))))),
-        Get::Figure(get, _) => Some(typed(column.key, cells(&|record| record.result().map(get)))),
-        Get::Output(..) => None,
+        ColumnValue::Run(get) | ColumnValue::Both(get, _) => {
+            Some(typed(column.key, cells(&|record| Some(get(record)))))
+        }
+        ColumnValue::Figure(get, _) => Some(typed(column.key, cells(&|record| record.result().map(get)))),
+        ColumnValue::Output(..) => None,
     });
     DataFrame::new_infer_height(columns.collect())
 }
@@ -59,8 +61,10 @@ pub fn means(runs: &DataFrame) -> PolarsResult<DataFrame> {
     finished.group_by_stable(["output"])?.apply(|runs| {
         let count = Column::new(RUNS.into(), [runs.height() as u64]);
         let mut columns = vec![runs.column("output")?.head(Some(1)), count];
-        for key in
-            COLUMNS.iter().filter(|column| matches!(column.get, Get::Figure(..))).map(|column| column.key)
+        for key in COLUMNS
+            .iter()
+            .filter(|column| matches!(column.get, ColumnValue::Figure(..)))
+            .map(|column| column.key)
         {
             let values: Option<Vec<f64>> =
                 runs.column(key)?.cast(&DataType::Float64)?.f64()?.iter().collect();
@@ -79,14 +83,14 @@ pub fn outputs(summary: &Summary) -> PolarsResult<DataFrame> {
     let mut columns = Vec::new();
     for column in COLUMNS {
         match column.get {
-            Get::Run(_) => {}
-            Get::Both(_, name) => {
+            ColumnValue::Run(_) => {}
+            ColumnValue::Both(_, name) => {
                 columns.push(Column::new(column.key.into(), outputs.iter().map(name).collect::<Vec<_>>()));
             }
-            Get::Output(get, _) => {
+            ColumnValue::Output(get, _) => {
                 columns.push(typed(column.key, outputs.iter().map(|output| Some(get(output))).collect()));
             }
-            Get::Figure(..) => {
+            ColumnValue::Figure(..) => {
                 let estimates: Vec<Option<Estimate>> =
                     outputs.iter().map(|output| output.figures.as_ref()?.of(column)).collect();
                 let means: Vec<_> = estimates.iter().map(|e| e.map(|e| e.mean)).collect();

@@ -12,7 +12,7 @@ use tch::{Kind, Tensor};
 
 use crate::partition::Partition;
 use crate::tail::Tail;
-use part::{Part, Spread};
+use part::{Part, Smoothing};
 use sweep::AdaptiveSweep;
 
 /// The softmaxes of a layer: how the classes are divided among them, and their parameters.
@@ -30,7 +30,7 @@ pub(crate) struct Fused {
     /// The workspace of all sweeps, head and clusters in turn.
     pub scratch: Scratch,
     sparse_gradients: bool,
-    spread: Spread,
+    spread: Smoothing,
     /// Weights of the entries in the smoothing, of the head and then of each cluster; empty without
     /// smoothing.
     weights: Vec<Option<Tensor>>,
@@ -48,7 +48,7 @@ impl Fused {
         Ok(Self {
             scratch: context.scratch(1),
             sparse_gradients: context.sparse_gradients,
-            spread: Spread { smoothing: options.label_smoothing, classes },
+            spread: Smoothing { smoothing: options.label_smoothing, classes },
             weights,
         })
     }
@@ -65,7 +65,7 @@ impl Fused {
     /// Log-probabilities of the targets, `[N]`.
     pub fn log_prob(&self, of: Parts<'_>, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         let parts = self.visits(of.partition, targets, None, false)?;
-        let spread = Spread { smoothing: 0.0, ..self.spread };
+        let spread = Smoothing { smoothing: 0.0, ..self.spread };
         let losses = self.run(of, hidden, parts, spread, Factor::OfEachRow)?;
         Ok(LogProb::from_normalised(losses.f_neg()?))
     }
@@ -131,7 +131,7 @@ impl Fused {
         of: Parts<'_>,
         hidden: &Tensor,
         mut parts: Vec<Part>,
-        spread: Spread,
+        spread: Smoothing,
         factor: Factor,
     ) -> Result<Tensor> {
         let clusters = parts.split_off(1);

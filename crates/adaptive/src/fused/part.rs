@@ -49,9 +49,9 @@ pub(super) struct Projected<'a> {
     pub d_projected: &'a Tensor,
 }
 
-/// `e` and `V`.
+/// Label smoothing `e` over the `V` classes of the whole distribution.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Spread {
+pub(super) struct Smoothing {
     pub smoothing: f64,
     pub classes: usize,
 }
@@ -113,7 +113,7 @@ impl Part {
     pub fn sweep<T: FusedKind>(
         &mut self,
         layer: LinearSweep<'_>,
-        spread: Spread,
+        spread: Smoothing,
         pass: Pass<'_, T>,
         wanted: &[bool],
     ) -> Result<Gradients> {

@@ -6,7 +6,7 @@ use lexmax_output::Result;
 use lexmax_output::fused::{FusedKind, Gradient, Gradients, Inputs, LinearSweep, Scratch, Sweep, in_kind};
 use tch::{Device, Kind, Tensor};
 
-use super::part::{Part, Pass, Projected, Spread};
+use super::part::{Part, Pass, Projected, Smoothing};
 
 /// Places of the inputs: these and the bias of the head, then projection, weight and bias of each
 /// cluster. Biases may be missing.
@@ -19,7 +19,7 @@ const PER_CLUSTER: usize = 3;
 pub(super) struct AdaptiveSweep {
     pub head: Part,
     pub clusters: Vec<Part>,
-    pub spread: Spread,
+    pub spread: Smoothing,
     pub scratch: Scratch,
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn is_strided(tensor: &Tensor) -> bool {
 }
 
 /// Address and number of the elements of a tensor on the CPU, to be read or, with `write`, changed.
-/// The error says what the tensor is where its numbers are no slice; their dtype is not looked at.
+/// The error says what the tensor is where its elements are no slice; their dtype is not looked at.
 pub(crate) fn numbers(tensor: &Tensor, write: bool) -> std::result::Result<(*mut c_void, usize), String> {
     let (mut data, mut length, mut text) = (std::ptr::null_mut(), 0, String::new());
     // SAFETY: the tensor lives during the call, and so do the two places that it writes to and the

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 pub use options::SynthOptions;
 
-use crate::asked::Asked;
 use crate::info::{CorpusInfo, Origin, SplitInfo, Splits, SyntheticInfo};
 use crate::observer::{Observer, Progress, Unit, Unobserved};
+use crate::request::Request;
 use crate::staging::{Staging, Start, name_of};
 use crate::vocab::{VOCAB_FILE, Vocab};
 use crate::{Corpus, CorpusError, Split};
@@ -65,7 +65,7 @@ pub fn synthesize_observed(
     observer: &mut dyn Observer,
 ) -> Result<Corpus, CorpusError> {
     options.validate()?;
-    let asked = Asked::language(options, out);
+    let asked = Request::language(options, out);
     let staging = match Staging::start(out, &asked, observer)? {
         Start::Found(corpus) => return Ok(corpus),
         Start::Build(staging) => staging,

@@ -2,7 +2,7 @@
 
 use super::options::TextInput;
 use crate::Split;
-use crate::info::DealtIn;
+use crate::info::SplitUnit;
 
 /// Deals out lines and tokens in reading order. Two assigners made alike deal alike, so that all
 /// passes agree.
@@ -48,10 +48,10 @@ impl Assign {
     }
 
     /// Unit of the shares; none where files have their split.
-    pub(crate) fn dealt_in(&self) -> DealtIn {
+    pub(crate) fn dealt_in(&self) -> SplitUnit {
         match self {
-            Assign::ByFile | Assign::Blocks(_) => DealtIn::Lines,
-            Assign::Tokens(_) => DealtIn::Tokens,
+            Assign::ByFile | Assign::Blocks(_) => SplitUnit::Lines,
+            Assign::Tokens(_) => SplitUnit::Tokens,
         }
     }
 }

@@ -7,9 +7,9 @@ use super::count::{Counts, Ids};
 use super::options::{BuildOptions, TextInput};
 use super::scan::{Scanned, scan};
 use super::writers::SplitWriters;
-use crate::asked::Asked;
 use crate::info::{CorpusInfo, Origin, RatioInfo, SplitInfo, Splits, TokenizerInfo};
 use crate::observer::{Event, Observer, Unobserved};
+use crate::request::Request;
 use crate::staging::{Staging, Start, name_of};
 use crate::vocab::VOCAB_FILE;
 use crate::{Corpus, CorpusError, Split};
@@ -48,7 +48,7 @@ pub fn build_observed(
     observer: &mut dyn Observer,
 ) -> Result<Corpus, CorpusError> {
     options.validate()?;
-    let asked = Asked::text(options, out);
+    let asked = Request::text(options, out);
     let staging = match Staging::start(out, &asked, observer)? {
         Start::Found(corpus) => return Ok(corpus),
         Start::Build(staging) => staging,

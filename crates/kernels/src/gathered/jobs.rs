@@ -71,7 +71,7 @@ pub(super) fn classes_jobs<'a, T>(
     jobs
 }
 
-/// The next `len` numbers of what is left, where there is anything.
+/// Splits the next `len` elements off an output, where there is one.
 fn take<'a, T>(rest: &mut Option<&'a mut [T]>, len: usize) -> Option<&'a mut [T]> {
     let (taken, left) = rest.take()?.split_at_mut(len);
     *rest = Some(left);

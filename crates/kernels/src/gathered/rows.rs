@@ -3,10 +3,10 @@
 use crate::element::Element;
 use crate::simd::{Kernel, Level, Vector, dispatch};
 
-/// `out[j] = with . table[rows[j]]`.
+/// Dot products with rows of a table, `out[j] = with . table[rows[j]]`.
 #[derive(Debug)]
 pub struct Dots<'a, T> {
-    /// Rows of `with.len()` numbers.
+    /// Rows of `with.len()` elements.
     pub(crate) table: &'a [T],
     pub(crate) rows: &'a [u32],
     pub(crate) with: &'a [T],
@@ -14,10 +14,10 @@ pub struct Dots<'a, T> {
     pub(crate) out: &'a mut [T],
 }
 
-/// `out += sum_j factors[j] table[rows[j]]`.
+/// Linear combination of rows of a table, `out += sum_j factors[j] table[rows[j]]`.
 #[derive(Debug)]
 pub struct Combine<'a, T> {
-    /// Rows of `out.len()` numbers.
+    /// Rows of `out.len()` elements.
     pub(crate) table: &'a [T],
     pub(crate) rows: &'a [u32],
     /// One for each row.

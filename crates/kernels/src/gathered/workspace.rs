@@ -2,7 +2,7 @@
 
 use super::candidates::{Candidates, Sets};
 use super::objective::Scratch;
-use crate::buffer::{Aligned, Held, held};
+use crate::buffer::{Aligned, HeldBytes, held};
 use crate::element::Element;
 use crate::simd::Level;
 use crate::tile::{ROW_MULTIPLE, stride};
@@ -83,8 +83,8 @@ impl<T: Element> Workspace<T> {
 
     /// Upper bound of the bytes that it holds after a call with `N` rows, `S` negatives and hidden
     /// size `D`, and nothing of it grows with the vocabulary. For negatives that rows share
-    /// `(1 + threads) S D` numbers and a tile of at most 1 MiB (16 rows at least) for each thread;
-    /// where every row has its own `N S` numbers; both with some numbers for each row and each
+    /// `(1 + threads) S D` elements and a tile of at most 1 MiB (16 rows at least) for each thread;
+    /// where every row has its own `N S` elements; both with some elements for each row and each
     /// negative. The lists of [`Candidates`] and what the products pack their operands into come on
     /// top.
     pub fn bytes_for(rows: usize, samples: usize, hidden_size: usize, threads: usize, sets: Sets) -> usize {

@@ -8,7 +8,7 @@
 use super::buffers::{Chunk, FilterBuffers, Worker};
 use super::compact::gather_transform;
 use super::filter::Filter;
-use super::sweep::{Call, Job, Needs, place_targets};
+use super::sweep::{Call, Job, WantedGradients, place_targets};
 use crate::element::Element;
 use crate::simd::dispatch;
 use crate::tile::gradient::{Gradient, TileState};
@@ -24,7 +24,7 @@ impl<T: Element> Call<'_, T> {
         job: &mut Job<'_, '_, T>,
         chunk: &Chunk<T>,
         rows: usize,
-        needs: Needs,
+        needs: WantedGradients,
         filter: Filter,
         summed: bool,
     ) {

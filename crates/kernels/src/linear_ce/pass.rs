@@ -9,7 +9,7 @@ use super::input::Linear;
 use super::options::Options;
 use super::plan::{Plan, Sizes, Task};
 use super::rows::RowSums;
-use super::sweep::{Call, Job, Needs};
+use super::sweep::{Call, Job, WantedGradients};
 use super::workspace::Workspace;
 use crate::element::Element;
 use crate::pool;
@@ -96,8 +96,12 @@ impl<'a, 'w, 'g, T: Element> Pass<'a, 'w, 'g, T> {
     }
 
     /// Gradients that the sweeps of this chunk make.
-    pub fn needs(&self) -> Needs {
-        Needs { hidden: self.d_hidden.is_some(), bias: self.d_bias.is_some(), add_weight: self.add_weight }
+    pub fn needs(&self) -> WantedGradients {
+        WantedGradients {
+            hidden: self.d_hidden.is_some(),
+            bias: self.d_bias.is_some(),
+            add_weight: self.add_weight,
+        }
     }
 
     /// Takes in the gradients of a chunk: adds the threads' shares of those of the hidden states to

@@ -11,7 +11,7 @@ use crate::element::Element;
 use crate::simd::dispatch;
 use crate::tile::Shape;
 use crate::tile::gradient::TileState;
-use crate::tile::shares::{Shares, Wanted};
+use crate::tile::shares::{Shares, SharesOutput};
 
 impl<T: Element> Call<'_, T> {
     /// Sweep between the two of a mixture: sums over this thread's classes of the responsibilities
@@ -29,7 +29,7 @@ impl<T: Element> Call<'_, T> {
             let Worker { tiles, smoothing, .. } = &mut *job.worker;
             let tile = &mut tiles.as_mut_slice()[self.tile_range(index, shape)];
             let SmoothingBuffers { exponentials, shares, partial, share_sums, log_prob_sums } = smoothing;
-            let wanted = Wanted::Sums { partial, shares: share_sums, log_probs: log_prob_sums };
+            let wanted = SharesOutput::Sums { partial, shares: share_sums, log_probs: log_prob_sums };
             self.shares(block, (tile, shape, from), &chunk.max, joint, [exponentials, shares], wanted);
         }
     }
@@ -46,7 +46,7 @@ impl<T: Element> Call<'_, T> {
         mass: &[T],
         bias: Option<&mut [f64]>,
     ) {
-        let wanted = Wanted::Gradient { mass, spread: &chunk.spread, bias };
+        let wanted = SharesOutput::Gradient { mass, spread: &chunk.spread, bias };
         self.shares(block, tile, &chunk.max, joint, [&mut buffers.exponentials, &mut buffers.shares], wanted);
     }
 
@@ -57,7 +57,7 @@ impl<T: Element> Call<'_, T> {
         max: &[T],
         joint: &ComponentFactors<T>,
         [exponentials, shares]: [&mut [T]; 2],
-        wanted: Wanted<'_, T>,
+        wanted: SharesOutput<'_, T>,
     ) {
         let classes = self.classes(block);
         let weights = self.class_weights.map(|weights| &weights[classes.clone()]);

@@ -198,7 +198,7 @@ impl<'a, T: Element> Call<'a, T> {
         job: &mut Job<'_, '_, T>,
         chunk: &Chunk<T>,
         rows: usize,
-        needs: Needs,
+        needs: WantedGradients,
         joint: Option<&ComponentFactors<T>>,
     ) {
         let size = self.linear.hidden_size;
@@ -250,9 +250,9 @@ impl<'a, T: Element> Call<'a, T> {
     }
 }
 
-/// Which gradients are wanted.
+/// Gradients that a second sweep computes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Needs {
+pub(crate) struct WantedGradients {
     pub hidden: bool,
     pub bias: bool,
     /// Whether the weight's gradient is added to the buffer's content.

@@ -2,7 +2,7 @@
 
 use super::buffers::{Chunk, Worker};
 use super::plan::{Plan, Sizes, Task};
-use crate::buffer::{Held, held};
+use crate::buffer::{HeldBytes, held};
 use crate::element::Element;
 use crate::simd::Level;
 

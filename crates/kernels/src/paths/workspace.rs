@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::vector::PADDING;
-use crate::buffer::{Held, held, sized};
+use crate::buffer::{HeldBytes, held, sized};
 use crate::element::Element;
 use crate::simd::Level;
 
@@ -50,7 +50,7 @@ impl<T: Element> Workspace<T> {
 }
 
 /// Upper bound of the bytes that a workspace holds, for paths of at most `longest` steps: each
-/// thread has some numbers for each step of the longest path and for each row of a block, and one
+/// thread has some elements for each step of the longest path and for each row of a block, and one
 /// row of `D` for each node that it shares with the thread before.
 pub fn workspace_bytes<T: Element>(longest: usize, hidden_size: usize, threads: usize) -> usize {
     let padded = longest.next_multiple_of(PADDING);

@@ -71,7 +71,7 @@ impl Rule {
     }
 
     /// Moves matching stretches of the parameter and of the tables that the rule keeps by the
-    /// numbers of `gradient`.
+    /// elements of `gradient`.
     #[inline(always)]
     pub(super) fn apply<T: Element>(
         self,

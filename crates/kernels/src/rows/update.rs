@@ -156,7 +156,7 @@ fn cut<'a, T: Element>(
     made
 }
 
-/// Takes the first numbers off a table; nothing off one that the rule does not keep.
+/// Splits the first elements off a table; a table that the rule does not keep stays empty.
 fn take<'a, T>(table: &mut &'a mut [T], length: usize) -> &'a mut [T] {
     let whole = std::mem::take(table);
     let (taken, rest) = whole.split_at_mut(length.min(whole.len()));

@@ -21,7 +21,7 @@ pub trait Kernel<T>: Sized {
     ///
     /// # Safety
     /// The processor has the instructions of `V`, [`Kernel::check`] passed, and `UNROLL` registers
-    /// hold [`crate::tile::ROW_MULTIPLE`] numbers.
+    /// hold [`crate::tile::ROW_MULTIPLE`] elements.
     unsafe fn run<V: Vector<Scalar = T>, const UNROLL: usize>(self) -> Self::Out;
 }
 

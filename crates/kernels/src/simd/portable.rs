@@ -3,7 +3,7 @@
 use super::math;
 use super::vector::{Vector, Vector32};
 
-/// Eight numbers in an array.
+/// Register of eight elements, an array.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(crate) struct Array8<T>([T; 8]);

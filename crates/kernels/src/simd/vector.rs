@@ -5,7 +5,7 @@
 /// # Safety
 /// An implementation may use instructions that not every processor has. Whoever calls any of these
 /// methods must know that the processor has them ([`super::Level::is_available`]) and, for
-/// [`Vector::load`] and [`Vector::store`], that `LANES` numbers are readable or writable at the
+/// [`Vector::load`] and [`Vector::store`], that `LANES` elements are readable or writable at the
 /// pointer; alignment is not asked for.
 pub unsafe trait Vector: Copy {
     /// Element type of a lane.

@@ -1,6 +1,6 @@
 //! A tile: the logits of some rows against one block of classes, small enough for the cache.
 //!
-//! A tile lies **transposed**, `[classes, rows]`, each class padded to [`Shape::stride`] numbers.
+//! A tile lies **transposed**, `[classes, rows]`, each class padded to [`Shape::stride`] elements.
 //! So a vector register holds the same class of neighbouring rows: maximum and sum need no
 //! reduction across lanes, a class's bias is one broadcast, and the products that make and use a
 //! tile reach the best rate of the `gemm` crate (for 512 classes by 128 or 256 rows 93 to 95

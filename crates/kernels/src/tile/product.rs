@@ -81,7 +81,7 @@ impl Packing {
         Self { slab: second.cache_bytes, least_columns }
     }
 
-    /// Upper bound of the bytes that one product takes beside the slab, for numbers of so many
+    /// Upper bound of the bytes that one product takes beside the slab, for elements of so many
     /// bytes: both operands packed whole, and a flag for each strip of the slab. The first-level
     /// cache decides only into how many parts `k` is cut, the third how many columns are packed at
     /// a time; neither makes more of them.

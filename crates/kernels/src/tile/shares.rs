@@ -36,12 +36,12 @@ pub struct Shares<'a, T> {
     pub(crate) exponentials: &'a mut [T],
     /// Workspace for the responsibilities of one class, `[padded]`.
     pub(crate) shares: &'a mut [T],
-    pub(crate) wanted: Wanted<'a, T>,
+    pub(crate) wanted: SharesOutput<'a, T>,
 }
 
 /// Result that the sweep computes from the responsibilities.
 #[derive(Debug)]
-pub enum Wanted<'a, T> {
+pub enum SharesOutput<'a, T> {
     /// Sums over the classes, added to the outputs; the tile keeps its transformed logits.
     Sums {
         /// Workspace, `[padded]`.
@@ -89,7 +89,7 @@ impl<T: Element> Shares<'_, T> {
                 for share in &mut self.shares[group] {
                     *share = *share * inverse;
                 }
-                if matches!(self.wanted, Wanted::Gradient { .. }) { continue } else { prob.ln() }
+                if matches!(self.wanted, SharesOutput::Gradient { .. }) { continue } else { prob.ln() }
             } else {
                 let offset = self.transform.offset.map_or(0.0, |offset| offset[class].to_f64());
                 let logit = |row: usize| self.tile[start + row].to_f64() + offset + self.log_joint[row];
@@ -104,7 +104,7 @@ impl<T: Element> Shares<'_, T> {
                 }
                 log_prob
             };
-            if let Wanted::Sums { log_probs, .. } = &mut self.wanted
+            if let SharesOutput::Sums { log_probs, .. } = &mut self.wanted
                 && weight > 0.0
             {
                 log_probs[token] += weight * log_prob;
@@ -127,11 +127,11 @@ impl<T: Element> Kernel<T> for Shares<'_, T> {
         assert!(self.weights.is_none_or(|weights| weights.len() == classes));
         self.transform.check(classes);
         match &self.wanted {
-            Wanted::Sums { partial, shares, log_probs } => {
+            SharesOutput::Sums { partial, shares, log_probs } => {
                 assert!(partial.len() >= padded && shares.len() >= rows);
                 assert!(log_probs.len() >= rows / self.components);
             }
-            Wanted::Gradient { mass, spread, bias } => {
+            SharesOutput::Gradient { mass, spread, bias } => {
                 assert!(mass.len() >= padded && spread.len() >= padded);
                 assert!(bias.as_ref().is_none_or(|bias| bias.len() == classes));
             }
@@ -144,7 +144,7 @@ impl<T: Element> Kernel<T> for Shares<'_, T> {
         let (rows, padded, stride) = (self.shape.rows, self.shape.padded(), self.shape.stride());
         let nothing = T::default();
         self.shares[rows..padded].fill(nothing);
-        if let Wanted::Sums { partial, .. } = &mut self.wanted {
+        if let SharesOutput::Sums { partial, .. } = &mut self.wanted {
             partial[..padded].fill(nothing);
         }
         for class in 0..self.shape.classes {
@@ -167,7 +167,7 @@ impl<T: Element> Kernel<T> for Shares<'_, T> {
             self.share_out(class, weight);
             let factor = T::from_f64(weight);
             match &mut self.wanted {
-                Wanted::Sums { partial, shares, .. } => {
+                SharesOutput::Sums { partial, shares, .. } => {
                     for (sum, share) in partial[..padded].iter_mut().zip(&self.shares[..padded]) {
                         *sum = *sum + factor * *share;
                     }
@@ -178,7 +178,7 @@ impl<T: Element> Kernel<T> for Shares<'_, T> {
                         }
                     }
                 }
-                Wanted::Gradient { mass, spread, bias } => {
+                SharesOutput::Gradient { mass, spread, bias } => {
                     // SAFETY: as above.
                     let sum = unsafe {
                         let row_of = self.tile.as_mut_ptr().add(class * stride);

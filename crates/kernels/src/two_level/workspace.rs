@@ -1,7 +1,7 @@
 //! Workspace and settings that are reused from call to call.
 
 use super::groups::Group;
-use crate::buffer::{Held, held, sized};
+use crate::buffer::{HeldBytes, held, sized};
 use crate::element::Element;
 use crate::linear_ce::{self, default_memory_limit};
 use crate::simd::Level;

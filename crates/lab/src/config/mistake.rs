@@ -37,7 +37,7 @@ impl de::Error for Mistake {
 
 impl std::fmt::Display for Mistake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&Misplaced { path: Vec::new(), mistake: self.clone() }.message(&[]))
+        f.write_str(&LocatedMistake { path: Vec::new(), mistake: self.clone() }.message(&[]))
     }
 }
 
@@ -49,14 +49,14 @@ fn owned(names: &[&str]) -> Vec<String> {
 
 /// A mistake and the keys that lead to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Misplaced {
+pub(crate) struct LocatedMistake {
     /// Keys from the section on; the key that is unknown or missing is not among them.
     pub path: Vec<String>,
     /// Mistake at that place.
     pub mistake: Mistake,
 }
 
-impl Misplaced {
+impl LocatedMistake {
     /// The mistake below another key.
     pub fn below(mut self, key: &str) -> Self {
         self.path.insert(0, key.to_owned());
@@ -94,9 +94,9 @@ impl Misplaced {
 }
 
 /// The word under the key that says what a table is, and the other keys.
-pub(crate) fn take_tag(table: &Table, tag: &str) -> Result<(String, Value), Misplaced> {
+pub(crate) fn take_tag(table: &Table, tag: &str) -> Result<(String, Value), LocatedMistake> {
     let mut rest = table.clone();
-    let at = |path: &[&str], mistake| Misplaced { path: owned(path), mistake };
+    let at = |path: &[&str], mistake| LocatedMistake { path: owned(path), mistake };
     match rest.remove(tag) {
         Some(Value::String(word)) => Ok((word, Value::Table(rest))),
         Some(other) => Err(at(&[tag], Mistake::Value(format!("found {other}, expected a word")))),
@@ -105,8 +105,8 @@ pub(crate) fn take_tag(table: &Table, tag: &str) -> Result<(String, Value), Misp
 }
 
 /// The mistake of a word that names no type of table.
-pub(crate) fn unknown_tag<S: AsRef<str>>(tag: &str, given: &str, known: &[S]) -> Misplaced {
+pub(crate) fn unknown_tag<S: AsRef<str>>(tag: &str, given: &str, known: &[S]) -> LocatedMistake {
     let known = known.iter().map(|name| name.as_ref().to_owned()).collect();
     let mistake = Mistake::UnknownName { given: given.to_owned(), known };
-    Misplaced { path: vec![tag.to_owned()], mistake }
+    LocatedMistake { path: vec![tag.to_owned()], mistake }
 }

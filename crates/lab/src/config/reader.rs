@@ -9,10 +9,10 @@ use serde::forward_to_deserialize_any;
 use serde_path_to_error::Segment;
 use toml::{Table, Value};
 
-use super::mistake::{Misplaced, Mistake};
+use super::mistake::{LocatedMistake, Mistake};
 
 /// Reads a value as `T`; unknown keys are mistakes where `T` denies them.
-pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T, Misplaced> {
+pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T, LocatedMistake> {
     read_by(value, |reader| T::deserialize(reader))
 }
 
@@ -20,7 +20,7 @@ pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T, Misplaced> {
 pub(crate) fn read_by<T>(
     value: Value,
     read: impl FnOnce(serde_path_to_error::Deserializer<'_, '_, Reader>) -> Result<T, Mistake>,
-) -> Result<T, Misplaced> {
+) -> Result<T, LocatedMistake> {
     let mut track = serde_path_to_error::Track::new();
     read(serde_path_to_error::Deserializer::new(Reader(value), &mut track)).map_err(|mistake| {
         let path = track.path();
@@ -36,7 +36,7 @@ pub(crate) fn read_by<T>(
         {
             path.pop();
         }
-        Misplaced { path, mistake }
+        LocatedMistake { path, mistake }
     })
 }
 

@@ -8,14 +8,14 @@ use lexmax_optim::OptimizerConfig;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::mistake::{Misplaced, take_tag, unknown_tag};
+use super::mistake::{LocatedMistake, take_tag, unknown_tag};
 use super::model::BackboneConfig;
 use super::reader::{read, read_by};
 use super::training::TrainingConfig;
 use crate::{LabError, Result};
 
 /// Result with a mistake and its place.
-type Read<T> = std::result::Result<T, Misplaced>;
+type Read<T> = std::result::Result<T, LocatedMistake>;
 
 /// The error of a place in the file.
 pub(crate) fn error(file: &Path, place: impl Into<String>, message: impl Into<String>) -> LabError {

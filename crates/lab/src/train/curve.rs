@@ -5,13 +5,13 @@ use std::time::Instant;
 use lexmax_corpus::Split;
 use lexmax_records::CurvePoint;
 
-use super::{EVENT_INTERVAL, Event, MeanLoss, Observer, Trainer, Used};
+use super::{BudgetUse, EVENT_INTERVAL, Event, MeanLoss, Observer, Trainer};
 use crate::evaluate::{Score, Text, score};
 use crate::{LabError, Result};
 
 impl Trainer<'_> {
-    fn used(&self) -> Used {
-        Used {
+    fn used(&self) -> BudgetUse {
+        BudgetUse {
             seconds: self.progress.train_seconds,
             tokens: self.progress.tokens,
             tokens_per_pass: self.streams.targets_per_pass() as u64,

@@ -26,7 +26,7 @@ pub use learner::Learner;
 pub use mean_loss::MeanLoss;
 pub use model::Model;
 pub use observer::{Event, Observer, RunEnd};
-pub use schedule::Used;
+pub use schedule::BudgetUse;
 pub use timings::Timings;
 
 use crate::backbone::State;
@@ -43,7 +43,7 @@ const EVENT_INTERVAL: Duration = Duration::from_millis(200);
 
 /// End of a training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum TrainingEnd {
     /// The budget is used up.
     BudgetUsed,
     /// The observer asked to stop; the checkpoint is written.
@@ -153,7 +153,7 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// A loss or gradient that is not finite, or a layer that refuses its input, with the step.
-    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Ended> {
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<TrainingEnd> {
         if self.progress.step > 0 {
             observer.tell(Event::Resumed { step: self.progress.step });
         }
@@ -162,7 +162,7 @@ impl<'a> Trainer<'a> {
                 return self.stop();
             }
             if self.share() >= 1.0 {
-                return Ok(Ended::BudgetUsed);
+                return Ok(TrainingEnd::BudgetUsed);
             }
             if observer.stop() {
                 return self.stop();
@@ -200,9 +200,9 @@ impl<'a> Trainer<'a> {
         Some(filtered.dropped_mass / rows(filtered.entries))
     }
 
-    fn stop(&mut self) -> Result<Ended> {
+    fn stop(&mut self) -> Result<TrainingEnd> {
         self.save()?;
-        Ok(Ended::Stopped)
+        Ok(TrainingEnd::Stopped)
     }
 
     /// Writes the checkpoint.

@@ -4,7 +4,7 @@ use crate::config::{Budget, TrainingConfig};
 
 /// Part of a budget that training has used so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Used {
+pub struct BudgetUse {
     /// Seconds of training.
     pub seconds: f64,
     /// Training tokens.
@@ -13,7 +13,7 @@ pub struct Used {
     pub tokens_per_pass: u64,
 }
 
-impl Used {
+impl BudgetUse {
     /// Share of the budget, 1 or more when it is used up.
     pub fn share(&self, budget: Budget) -> f64 {
         match budget {
@@ -39,8 +39,8 @@ impl Used {
 mod tests {
     use super::*;
 
-    fn used(seconds: f64, tokens: u64) -> Used {
-        Used { seconds, tokens, tokens_per_pass: 50 }
+    fn used(seconds: f64, tokens: u64) -> BudgetUse {
+        BudgetUse { seconds, tokens, tokens_per_pass: 50 }
     }
 
     #[test]

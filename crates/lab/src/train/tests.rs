@@ -82,7 +82,7 @@ fn training_learns_and_the_curve_is_in_order() {
     let corpus = corpus(folder.path());
     let config = config(&corpus, r#"{"budget": {"epochs": 3}}"#, FULL);
     let mut trainer = Trainer::new(&config, &id(), &corpus, folder.path().join("c")).unwrap();
-    assert_eq!(trainer.run(&mut Until::never()).unwrap(), Ended::BudgetUsed);
+    assert_eq!(trainer.run(&mut Until::never()).unwrap(), TrainingEnd::BudgetUsed);
     let curve = &trainer.progress.curve;
     // 749 rows in windows of 7: 107 steps a pass.
     assert_eq!((curve.len(), trainer.progress.step, trainer.progress.tokens), (4, 321, 3 * 749 * 4));
@@ -121,11 +121,11 @@ fn a_run_that_was_interrupted_ends_like_one_that_was_not() {
             let file = folder.path().join(format!("{index}-{name}"));
             for &steps in stops {
                 let mut trainer = Trainer::new(&config, &id(), &corpus, file.clone()).unwrap();
-                assert_eq!(trainer.run(&mut Until::steps(steps)).unwrap(), Ended::Stopped);
+                assert_eq!(trainer.run(&mut Until::steps(steps)).unwrap(), TrainingEnd::Stopped);
             }
             let mut trainer = Trainer::new(&config, &id(), &corpus, file).unwrap();
             assert_eq!(trainer.progress.step > 0, !stops.is_empty());
-            assert_eq!(trainer.run(&mut Until::never()).unwrap(), Ended::BudgetUsed);
+            assert_eq!(trainer.run(&mut Until::never()).unwrap(), TrainingEnd::BudgetUsed);
             trainer
         };
         // The second stop falls in the scoring of a curve point, which is then made by the third
@@ -249,7 +249,7 @@ fn a_checkpoint_that_does_not_fit_the_model_is_refused() {
     let config = config(&corpus, "{}", FULL);
     let file = folder.path().join("c");
     let mut trainer = Trainer::new(&config, &id(), &corpus, file.clone()).unwrap();
-    assert_eq!(trainer.run(&mut Until::steps(3)).unwrap(), Ended::Stopped);
+    assert_eq!(trainer.run(&mut Until::steps(3)).unwrap(), TrainingEnd::Stopped);
     let load = || Checkpoint::load(&file, &id(), tch::Device::Cpu).unwrap().unwrap();
     let state = |shape: &[i64]| Tensor::zeros(shape, (tch::Kind::Float, tch::Device::Cpu));
     let rows = trainer.streams.rows();

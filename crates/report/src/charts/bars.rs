@@ -10,7 +10,7 @@ use super::legend;
 use super::notes;
 use super::palette::{Style, draw_marker};
 use super::whisker::{self, Along, Pen};
-use crate::columns::{Column, LAYER_MS, LAYER_PARAMETERS, MEMORY, Show};
+use crate::columns::{Column, LAYER_MS, LAYER_PARAMETERS, MEMORY, MeanFormat};
 use crate::format::{significant, whole};
 use crate::stats::Estimate;
 use crate::summary::{Figures, Summary};
@@ -44,7 +44,7 @@ pub fn layer_time(summary: &Summary, styles: &[Style]) -> Option<Chart> {
             explanation: "Loss and gradients of one step; beside it, the layer's parameters.",
             column: &LAYER_MS,
             text: &|value, figures| {
-                let parameters = LAYER_PARAMETERS.words(figures.of(&LAYER_PARAMETERS), Show::Digits(2));
+                let parameters = LAYER_PARAMETERS.words(figures.of(&LAYER_PARAMETERS), MeanFormat::Digits(2));
                 format!("{} ms, {parameters} M", significant(value.mean, 3))
             },
         },

@@ -15,7 +15,7 @@ const RIM: f64 = 9.0;
 
 /// Place of a name.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Placed {
+pub struct PlacedLabel {
     /// Anchor of the text.
     pub at: At,
     /// Part of the text at the anchor.
@@ -37,17 +37,17 @@ pub struct Obstacles<'a> {
 
 /// Places `names` beside `points` within `inside`: each in turn at its best place among those
 /// placed before, then again among all the others, until none moves.
-pub fn place(points: &[At], names: &[&str], inside: Bounds, obstacles: Obstacles<'_>) -> Vec<Placed> {
+pub fn place(points: &[At], names: &[&str], inside: Bounds, obstacles: Obstacles<'_>) -> Vec<PlacedLabel> {
     let markers: Vec<Bounds> = points.iter().map(|&point| Bounds::around(point, 8.0, 8.0)).collect();
     // The places of each name, with the part of their price that does not depend on the other
     // names.
-    let places: Vec<Vec<(f64, Placed)>> = points
+    let places: Vec<Vec<(f64, PlacedLabel)>> = points
         .iter()
         .zip(names)
         .enumerate()
         .map(|(i, (&point, name))| {
             let all = around(point, name);
-            let mut places: Vec<(f64, Placed)> = all
+            let mut places: Vec<(f64, PlacedLabel)> = all
                 .iter()
                 .filter(|(_, placed)| inside.contains(&placed.bounds))
                 .map(|(price, placed)| (price + ground(i, placed, &markers, obstacles), *placed))
@@ -58,13 +58,13 @@ pub fn place(points: &[At], names: &[&str], inside: Bounds, obstacles: Obstacles
             places
         })
         .collect();
-    let mut placed: Vec<Placed> = Vec::new();
+    let mut placed: Vec<PlacedLabel> = Vec::new();
     for round in 0..8 {
         let before = placed.clone();
         for (i, places) in places.iter().enumerate() {
-            let others: Vec<Placed> =
+            let others: Vec<PlacedLabel> =
                 placed.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, placed)| *placed).collect();
-            let total = |(price, place): &(f64, Placed)| {
+            let total = |(price, place): &(f64, PlacedLabel)| {
                 price + others.iter().map(|other| between(place, other)).sum::<f64>()
             };
             let best = places.iter().min_by(|a, b| total(a).total_cmp(&total(b)));
@@ -83,7 +83,7 @@ pub fn place(points: &[At], names: &[&str], inside: Bounds, obstacles: Obstacles
 
 /// The places around a point with what their distance and direction cost, the dearest last: to the
 /// right, then the left, reads best.
-fn around(point: At, name: &str) -> Vec<(f64, Placed)> {
+fn around(point: At, name: &str) -> Vec<(f64, PlacedLabel)> {
     const DIRECTIONS: [f64; 16] =
         [0.0, 8.0, 14.0, 8.0, 10.0, 9.0, 15.0, 9.0, 3.0, 9.0, 15.0, 9.0, 10.0, 8.0, 14.0, 8.0];
     let width = text_width(name, SMALL);
@@ -99,7 +99,7 @@ fn around(point: At, name: &str) -> Vec<(f64, Placed)> {
 }
 
 /// Cost of a place whatever the other names do.
-fn ground(own: usize, place: &Placed, markers: &[Bounds], obstacles: Obstacles<'_>) -> f64 {
+fn ground(own: usize, place: &PlacedLabel, markers: &[Bounds], obstacles: Obstacles<'_>) -> f64 {
     let over = |others: &[Bounds]| -> f64 { others.iter().map(|other| place.bounds.overlap(other)).sum() };
     let through: f64 = obstacles.lines.iter().map(|line| within(*line, &place.bounds)).sum();
     let mut price = 100.0 * over(markers) + 1.2 * over(obstacles.soft) + 200.0 * through;
@@ -113,8 +113,8 @@ fn ground(own: usize, place: &Placed, markers: &[Bounds], obstacles: Obstacles<'
 }
 
 /// Cost of two names together.
-fn between(a: &Placed, b: &Placed) -> f64 {
-    let through = |line: Option<(At, At)>, name: &Placed| {
+fn between(a: &PlacedLabel, b: &PlacedLabel) -> f64 {
+    let through = |line: Option<(At, At)>, name: &PlacedLabel| {
         let runs = line.is_some_and(|line| within(line, &name.bounds) > 0.0);
         if runs { 20_000.0 } else { 0.0 }
     };
@@ -125,7 +125,7 @@ fn between(a: &Placed, b: &Placed) -> f64 {
         + if leaders { 2000.0 } else { 0.0 }
 }
 
-fn candidate(point: At, name: &str, width: f64, distance: f64, direction: f64, leader: bool) -> Placed {
+fn candidate(point: At, name: &str, width: f64, distance: f64, direction: f64, leader: bool) -> PlacedLabel {
     let angle = direction * std::f64::consts::PI / 8.0;
     let (dx, dy) = (angle.cos(), angle.sin());
     let align = match dx {
@@ -145,7 +145,7 @@ fn candidate(point: At, name: &str, width: f64, distance: f64, direction: f64, l
     let length = (end.0 - point.0).hypot(end.1 - point.1).max(RIM);
     let rim = |from: f64, to: f64| from + (to - from) * RIM / length;
     let start = (rim(point.0, end.0), rim(point.1, end.1));
-    Placed { at, align, bounds, leader: leader.then_some((start, end)) }
+    PlacedLabel { at, align, bounds, leader: leader.then_some((start, end)) }
 }
 
 /// Length of the part of a line that lies in a rectangle (after Liang and Barsky).

@@ -29,7 +29,7 @@ pub enum Verdict {
     /// The 95 % interval of the mean difference covers zero.
     NoDifference(Estimate),
     /// The interval lies below zero: the candidate is better.
-    Better(Estimate),
+    Direction(Estimate),
     /// The interval lies above zero: the candidate is worse.
     Worse(Estimate),
 }
@@ -50,7 +50,7 @@ pub fn compare(candidate: &[(u64, f64)], reference: &[(u64, f64)]) -> Verdict {
         Some(Estimate { mean, half_width: None, .. }) => Verdict::OneSeed { difference: mean },
         Some(estimate) => match estimate.ends() {
             (low, _) if low > 0.0 => Verdict::Worse(estimate),
-            (_, high) if high < 0.0 => Verdict::Better(estimate),
+            (_, high) if high < 0.0 => Verdict::Direction(estimate),
             _ => Verdict::NoDifference(estimate),
         },
     }
@@ -104,7 +104,7 @@ mod tests {
         assert!(
             (estimate.mean - 0.1).abs() < 1e-12 && (estimate.half_width.unwrap() - 0.024_841_4).abs() < 1e-6
         );
-        assert!(matches!(compare(&better, &reference), Verdict::Better(_)));
+        assert!(matches!(compare(&better, &reference), Verdict::Direction(_)));
         assert!(matches!(compare(&mixed, &reference), Verdict::NoDifference(_)));
         assert!(
             matches!(compare(&reference, &reference), Verdict::NoDifference(e) if e.half_width == Some(0.0))
@@ -119,8 +119,8 @@ mod tests {
             let left: Vec<_> = values.iter().enumerate().map(|(seed, v)| (seed as u64, v.0)).collect();
             let right: Vec<_> = values.iter().enumerate().map(|(seed, v)| (seed as u64, v.1)).collect();
             match (compare(&left, &right), compare(&right, &left)) {
-                (Verdict::Better(a), Verdict::Worse(b))
-                | (Verdict::Worse(a), Verdict::Better(b))
+                (Verdict::Direction(a), Verdict::Worse(b))
+                | (Verdict::Worse(a), Verdict::Direction(b))
                 | (Verdict::NoDifference(a), Verdict::NoDifference(b)) => {
                     prop_assert!((a.mean + b.mean).abs() <= 1e-12);
                 }

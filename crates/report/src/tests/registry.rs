@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::columns::{COLUMNS, Get, MEMORY};
+use crate::columns::{COLUMNS, ColumnValue, MEMORY};
 
 #[test]
 fn keys_and_heads_occur_once() {
@@ -57,7 +57,7 @@ fn means_over_seeds_are_those_of_the_estimate() {
         let finished = records.iter().filter(|record| record.run.name == names.get(row).unwrap());
         let results: Vec<_> = finished.filter_map(|record| record.result()).collect();
         for column in COLUMNS {
-            let Get::Figure(get, _) = column.get else { continue };
+            let ColumnValue::Figure(get, _) = column.get else { continue };
             let values: Option<Vec<f64>> = results
                 .iter()
                 .map(|result| match get(result) {

@@ -10,7 +10,7 @@ use lexmax_sampled::{
 };
 use tch::{Device, Kind, Tensor, nn};
 
-use crate::fixture::{Given, normal};
+use crate::fixture::{FixedProposal, normal};
 
 const V: i64 = 12;
 /// A class of probability 0.2, which draws with replacement hold many times.
@@ -174,7 +174,7 @@ fn the_exact_softmax_as_proposal_has_no_bias() {
     };
     for samples in [1, 4, 16] {
         let (exact, rough) = (
-            bias(&gradient_with(Box::new(Given(probs.clone())), samples)),
+            bias(&gradient_with(Box::new(FixedProposal(probs.clone())), samples)),
             bias(&gradient_with(Box::new(LogUniform::new(V).unwrap()), samples)),
         );
         assert!(exact < 0.02, "S = {samples}: {exact}");

@@ -73,9 +73,9 @@ pub fn proposal(config: &SampledConfig, vocab_size: i64) -> Option<Box<dyn Propo
 
 /// A proposal with these probabilities.
 #[derive(Debug, Clone)]
-pub struct Given(pub Vec<f64>);
+pub struct FixedProposal(pub Vec<f64>);
 
-impl Proposal for Given {
+impl Proposal for FixedProposal {
     fn vocab_size(&self) -> i64 {
         self.0.len() as i64
     }

@@ -10,7 +10,7 @@ use lexmax_sampled::sampler::Drawn;
 use lexmax_sampled::{ExpectedCount, Negatives, Objective, ProposalKind, Sampled, SampledConfig};
 use tch::{Device, Kind, Tensor, nn};
 
-use crate::fixture::Given;
+use crate::fixture::FixedProposal;
 
 /// One class has most of it: where `p` and its odds are far apart.
 const P: [f64; 4] = [0.85, 0.09, 0.04, 0.02];
@@ -55,7 +55,9 @@ impl Exact {
             let probability = orders * ids.iter().map(|&id| Q[id as usize]).product::<f64>();
             let drawn = Drawn { ids, expected_count: ExpectedCount::Draws { samples: f64::from(samples) } };
             let of_all = Tensor::from_slice(&all);
-            sets.push(Negatives::of_set(drawn, &Given(Q.to_vec()), &of_all, objective, remove).unwrap());
+            sets.push(
+                Negatives::of_set(drawn, &FixedProposal(Q.to_vec()), &of_all, objective, remove).unwrap(),
+            );
             targets.extend(&all);
             weights.extend(P.map(|p| p * probability));
         }

@@ -11,7 +11,7 @@ use crate::staging::name_of;
 use crate::{BuildOptions, Corpus, CorpusError, SynthOptions};
 
 /// Options of a corpus to make.
-pub(crate) struct Asked<'a> {
+pub(crate) struct Request<'a> {
     name: String,
     options: Options<'a>,
 }
@@ -21,16 +21,16 @@ enum Options<'a> {
     Language(&'a SynthOptions),
 }
 
-impl<'a> Asked<'a> {
+impl<'a> Request<'a> {
     /// Asks for text at `out`.
     pub(crate) fn text(options: &'a BuildOptions, out: &Path) -> Self {
         let name = options.name.clone().unwrap_or_else(|| name_of(out));
-        Asked { name, options: Options::Text(options) }
+        Request { name, options: Options::Text(options) }
     }
 
     /// Asks for a synthetic language at `out`.
     pub(crate) fn language(options: &'a SynthOptions, out: &Path) -> Self {
-        Asked { name: name_of(out), options: Options::Language(options) }
+        Request { name: name_of(out), options: Options::Language(options) }
     }
 
     /// Opens what is at `out`, where it is the corpus asked for.

@@ -9,9 +9,9 @@ use crate::error::{OptimError, Result};
 
 /// Addresses of the parameters seen so far, with their names.
 #[derive(Debug, Default)]
-pub(crate) struct Places(HashMap<usize, String>);
+pub(crate) struct Addresses(HashMap<usize, String>);
 
-impl Places {
+impl Addresses {
     /// Takes one more parameter; tensors without elements are nowhere.
     ///
     /// # Errors
