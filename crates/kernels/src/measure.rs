@@ -1,7 +1,7 @@
 //! Doors for measuring a machine: the parts of which a sweep's time is made, each alone, and what
 //! the plan counts with.
 //!
-//! `examples/roofline.rs` reads them; nothing that computes goes through here.
+//! The program `roofline` of the benches reads them; nothing that computes goes through here.
 
 use crate::element::Element;
 use crate::linear_ce::{Plan, Sizes, Task};

@@ -39,7 +39,7 @@ const RULES: &[Rule] = &[
     ("lexmax-lab", &["lexmax", "lexmax-autograd", "lexmax-kernels", "lexmax-output", "lexmax-optim",
         "lexmax-corpus", "lexmax-records"], TORCH),
     ("lexmax-cli", &["lexmax-corpus", "lexmax-lab", "lexmax-records", "lexmax-report"], TORCH),
-    ("lexmax-benches", &["lexmax", "lexmax-kernels", "lexmax-output", "lexmax-optim", "lexmax-corpus",
+    ("lexmax-benches", &["lexmax", "lexmax-autograd", "lexmax-kernels", "lexmax-output", "lexmax-optim", "lexmax-corpus",
         "lexmax-build", "lexmax-lab", "lexmax-records", "lexmax-report"], TORCH),
 ];
 

@@ -1,5 +1,5 @@
-//! What row-sparse steps cost, beside libtorch's own operations:
-//! `cargo run --release -p lexmax-optim --example rows`.
+//! What row-sparse steps cost, beside libtorch's own operations: `cargo run --release -p
+//! lexmax-benches --bin rows`.
 
 use std::time::Instant;
 
