@@ -13,6 +13,7 @@
 mod config;
 mod fused;
 mod layer;
+mod load;
 mod partition;
 mod sample;
 mod search;

@@ -45,8 +45,8 @@ use crate::{FullConfig, NAME};
 /// ```
 #[derive(Debug)]
 pub struct Full {
-    weight: Tensor,
-    bias: Option<Tensor>,
+    pub(crate) weight: Tensor,
+    pub(crate) bias: Option<Tensor>,
     config: FullConfig,
     /// `tau log prior`, where the loss is logit-adjusted.
     adjustment: Option<Tensor>,

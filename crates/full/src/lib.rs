@@ -8,6 +8,7 @@
 
 mod config;
 mod layer;
+mod load;
 pub mod terms;
 
 pub use config::{FullConfig, SigsoftmaxConfig, Temperature};

@@ -31,6 +31,11 @@ impl Case {
         self.tensors.iter().find(|(own, _)| own == name).map(|(_, tensor)| tensor.copy())
     }
 
+    /// Every tensor of the file with its name.
+    pub fn tensors(&self) -> &[(String, Tensor)] {
+        &self.tensors
+    }
+
     pub fn get(&self, name: &str) -> Tensor {
         self.find(name).unwrap_or_else(|| panic!("{}: no tensor {name}", self.name))
     }
