@@ -89,12 +89,13 @@ impl Optimizer {
     /// let config = OptimizerConfig::Adam(AdamConfig::default());
     /// let mut optimizer = Optimizer::for_store(&store, &config)?;
     /// let inputs = Tensor::ones([4, 3], (Kind::Float, Device::Cpu));
-    /// let before = model.forward(&inputs).square().mean(Kind::Float);
-    /// before.backward();
+    /// let loss = || (model.forward(&inputs) - 5.0).square().mean(Kind::Float);
+    /// let before = loss();
+    /// before.f_backward()?;
     /// optimizer.clip_grad_norm(1.0)?;
     /// optimizer.step(1e-3)?;
     /// optimizer.zero_grad()?;
-    /// assert!(model.forward(&inputs).square().mean(Kind::Float).double_value(&[]) < before.double_value(&[]));
+    /// assert!(loss().double_value(&[]) < before.double_value(&[]));
     /// # Ok::<(), lexmax_optim::OptimError>(())
     /// ```
     pub fn for_store(store: &nn::VarStore, config: &OptimizerConfig) -> Result<Self> {
