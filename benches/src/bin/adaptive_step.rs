@@ -203,7 +203,7 @@ fn main() {
             slot.next().unwrap().push(start.elapsed().as_secs_f64());
         };
         let mut loss = None;
-        time(&mut || loss = Some(layer.loss(&hidden, &ids, &mut generator(1, "negatives", 0)).unwrap()));
+        time(&mut || loss = Some(layer.loss_with(&hidden, &ids, &mut generator(1, "negatives", 0)).unwrap()));
         // As gradients that an optimizer dropped before: handed over, not added to what is there.
         time(&mut || drop(gradients(&loss.take().unwrap(), &store, &hidden)));
         time(&mut || drop(layer.log_prob(&hidden.detach(), &ids).unwrap()));
@@ -234,7 +234,7 @@ fn main() {
             time(&mut || drop(layer.sample(&rows, &mut generator(1, "draws", 0)).unwrap()));
         }
         time(&mut || {
-            let loss = reference.loss(&hidden, &ids, &mut generator(1, "negatives", 0)).unwrap();
+            let loss = reference.loss_with(&hidden, &ids, &mut generator(1, "negatives", 0)).unwrap();
             drop(gradients(&loss, &other, &hidden));
         });
     }

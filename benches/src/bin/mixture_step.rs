@@ -52,7 +52,7 @@ impl Way {
     /// Loss and gradients.
     fn step(&mut self, hidden: &Tensor, targets: &Tensor) -> (f64, Vec<Tensor>) {
         let rng = &mut generator(1, "negatives", 0);
-        let loss = self.layer.loss(hidden, targets, rng).unwrap().into_tensor();
+        let loss = self.layer.loss_with(hidden, targets, rng).unwrap().into_tensor();
         let mut inputs = vec![hidden];
         inputs.extend(&self.variables);
         let gradients = Tensor::run_backward(&[&loss], &inputs, false, false);

@@ -94,7 +94,7 @@ fn step(name: &str, config: &SampledConfig, vocab: i64, [rows, size, repeats]: [
     report(&format!("{name}, V={vocab}"), repeats, || {
         round += 1;
         layer
-            .loss(&hidden, &targets, &mut generator(1, "negatives", round))
+            .loss_with(&hidden, &targets, &mut generator(1, "negatives", round))
             .unwrap()
             .backward()
             .unwrap();

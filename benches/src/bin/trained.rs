@@ -90,7 +90,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut average = f64::NAN;
     for step in 0..steps {
         let (contexts, targets) = batch(&ids, (0..rows).map(|_| places.random_range(0..held_out - CONTEXT)))?;
-        let loss = layer.loss(&forward(&contexts)?, &targets, &mut generator(1, "none", step as u64))?;
+        let loss = layer.loss_with(&forward(&contexts)?, &targets, &mut generator(1, "none", step as u64))?;
         let value = loss.value()?;
         average = if average.is_nan() { value } else { 0.98 * average + 0.02 * value };
         optimizer.zero_grad();

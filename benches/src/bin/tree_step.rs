@@ -54,7 +54,7 @@ impl Made {
         self.optimizer.zero_grad();
         let mut hidden = hidden.detach().set_requires_grad(true);
         let start = Instant::now();
-        let loss = self.layer.loss(&hidden, targets, &mut generator(1, "negatives", 0)).unwrap();
+        let loss = self.layer.loss_with(&hidden, targets, &mut generator(1, "negatives", 0)).unwrap();
         let forward = start.elapsed().as_secs_f64();
         loss.backward().unwrap();
         let backward = start.elapsed().as_secs_f64();

@@ -7,9 +7,9 @@ use tch::{Device, Kind, Tensor, nn};
 fn store() -> nn::VarStore {
     let store = nn::VarStore::new(Device::Cpu);
     for name in ["zeta", "alpha", "middle"] {
-        store.root().ones(name, &[2, 3]);
+        let _ = store.root().ones(name, &[2, 3]);
     }
-    store.root().ones_no_train("running_mean", &[3]);
+    let _ = store.root().ones_no_train("running_mean", &[3]);
     store
 }
 
