@@ -1,4 +1,5 @@
-//! Trains the adaptive softmax on pairs of words for some seconds: `cargo run -p lexmax-adaptive --example train`.
+//! Trains the adaptive softmax on pairs of words for some seconds:
+//! `cargo run -p lexmax-adaptive --example train`.
 
 use lexmax_adaptive::prelude::*;
 use tch::nn::{self, Module, OptimizerConfig};

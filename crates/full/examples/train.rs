@@ -1,4 +1,5 @@
-//! Trains the exact softmax on pairs of words for some seconds: `cargo run -p lexmax-full --example train`.
+//! Trains the exact softmax on pairs of words for some seconds:
+//! `cargo run -p lexmax-full --example train`.
 
 use lexmax_full::prelude::*;
 use tch::nn::{self, Module, OptimizerConfig};

@@ -1,4 +1,5 @@
-//! Trains the softmax over a Huffman tree on pairs of words for some seconds: `cargo run -p lexmax-hierarchical --example train`.
+//! Trains the softmax over a Huffman tree on pairs of words for some seconds:
+//! `cargo run -p lexmax-hierarchical --example train`.
 
 use lexmax_hierarchical::prelude::*;
 use tch::nn::{self, Module, OptimizerConfig};

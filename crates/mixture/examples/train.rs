@@ -1,4 +1,5 @@
-//! Trains a mixture of two softmaxes on pairs of words for some seconds: `cargo run -p lexmax-mixture --example train`.
+//! Trains a mixture of two softmaxes on pairs of words for some seconds:
+//! `cargo run -p lexmax-mixture --example train`.
 
 use lexmax_mixture::prelude::*;
 use tch::nn::{self, Module, OptimizerConfig};

@@ -25,7 +25,7 @@ impl Rows {
     pub fn new(hidden_size: i64, hidden: &Tensor) -> Result<Self> {
         let leading = leading(hidden_size, hidden).filter(|leading| leading.len() != 1);
         let hidden = match &leading {
-            Some(leading) => hidden.f_reshape([leading.iter().product(), hidden_size])?,
+            Some(_) => hidden.f_reshape([-1, hidden_size])?,
             None => hidden.shallow_clone(),
         };
         Ok(Self { leading, hidden, targets: Tensor::new() })

@@ -1,4 +1,5 @@
-//! Trains the sampled softmax on pairs of words for some seconds: `cargo run -p lexmax-sampled --example train`.
+//! Trains the sampled softmax on pairs of words for some seconds:
+//! `cargo run -p lexmax-sampled --example train`.
 
 use lexmax_sampled::prelude::*;
 use tch::nn::{self, Module, OptimizerConfig};
