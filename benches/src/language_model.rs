@@ -126,7 +126,7 @@ impl LanguageModel {
             to.f_copy_(&from)?;
         }
         let loss = |learner: &mut Learner, hidden: &Tensor| {
-            learner.model.layer.loss(hidden, &targets, &mut generator(1, "check", 0))?.value()
+            learner.model.layer.loss_with(hidden, &targets, &mut generator(1, "check", 0))?.value()
         };
         let given = loss(&mut self.learner, &hidden)?;
         let expected = loss(&mut truth, &hidden.f_to_kind(Kind::Double)?)?;

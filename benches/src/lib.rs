@@ -1,6 +1,7 @@
 //! Shared pieces of the benches and of the comparison with other packages: which work is timed, its
 //! inputs, the layers that do it, a check of each answer, the clock and the memory.
 
+pub mod bare;
 pub mod clock;
 pub mod floor;
 pub mod inputs;

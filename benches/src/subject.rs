@@ -109,7 +109,7 @@ impl Subject {
     fn train(&mut self) -> Result<()> {
         self.draws += 1;
         let mut rng = generator(SEED, "negatives", self.draws);
-        self.layer.loss(&self.hidden, &self.targets, &mut rng)?.backward()?;
+        self.layer.loss_with(&self.hidden, &self.targets, &mut rng)?.backward()?;
         Ok(())
     }
 
@@ -248,7 +248,7 @@ fn dense(gradient: &Tensor) -> Result<Tensor> {
 /// Loss and gradient of the hidden states, in f64, with one set of draws for every caller.
 fn loss_and_gradient(layer: &dyn OutputLayer, hidden: &Tensor, targets: &Tensor) -> Result<(f64, Tensor)> {
     let hidden = hidden.f_detach()?.f_set_requires_grad(true)?;
-    let loss = layer.loss(&hidden, targets, &mut generator(SEED, "check", 0))?;
+    let loss = layer.loss_with(&hidden, targets, &mut generator(SEED, "check", 0))?;
     loss.backward()?;
     Ok((loss.value()?, hidden.f_grad()?.f_to_kind(Kind::Double)?))
 }

@@ -42,6 +42,11 @@ impl Default for AdaptiveConfig {
 }
 
 impl AdaptiveConfig {
+    /// The defaults with the first ids of the clusters, [`AdaptiveConfig::cutoffs`].
+    pub fn with_cutoffs(cutoffs: impl Into<Vec<i64>>) -> Self {
+        Self { cutoffs: cutoffs.into(), ..Self::default() }
+    }
+
     /// Checks everything about the layer that can be known before it is built.
     ///
     /// # Errors

@@ -44,7 +44,6 @@ use crate::{AdaptiveConfig, NAME};
 ///
 /// ```
 /// use lexmax_adaptive::{Adaptive, AdaptiveConfig};
-/// use lexmax_kernels::seed::generator;
 /// use lexmax_output::{BuildContext, OutputLayer};
 /// use tch::{Device, Kind, Tensor, nn};
 ///
@@ -54,7 +53,7 @@ use crate::{AdaptiveConfig, NAME};
 /// let layer = Adaptive::new(&BuildContext::new(store.root(), 1000, 64, 1), &config)?;
 /// let hidden = Tensor::zeros([2, 64], (Kind::Float, Device::Cpu));
 /// let targets = Tensor::from_slice(&[7_i64, 600]);
-/// let loss = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0))?;
+/// let loss = layer.loss(&hidden, &targets)?;
 /// // Zero hidden states: one of 101 head entries, then, for word 600, one of the 501 words of its cluster.
 /// let expected = (101_f64.ln() + 101_f64.ln() + 501_f64.ln()) / 2.0;
 /// assert!((loss.value()? - expected).abs() < 1e-4);
@@ -173,7 +172,7 @@ impl OutputLayer for Adaptive {
         self.loss.hidden_size()
     }
 
-    fn loss(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
+    fn loss_rows(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         // No case of its own for a batch of ignored rows: products with no rows give every
         // parameter its zeros.
         let batch = self.loss.batch("adaptive.loss", hidden, targets)?;
@@ -189,7 +188,7 @@ impl OutputLayer for Adaptive {
         }
     }
 
-    fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
+    fn log_prob_rows(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("adaptive.log_prob", hidden, Some(targets))?;
         if let Some(fused) = &self.fused {
             return fused.log_prob(self.parts(), hidden, targets);
@@ -197,16 +196,16 @@ impl OutputLayer for Adaptive {
         Ok(LogProb::from_normalised(self.sparse(hidden, targets)?))
     }
 
-    fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
+    fn log_probs_rows(&self, hidden: &Tensor) -> Result<LogProb> {
         self.loss.check("adaptive.log_probs", hidden, None)?;
         Ok(LogProb::from_normalised(self.dense(hidden)?))
     }
 
-    fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
+    fn top_k_rows(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         Ok(self.search("adaptive.top_k", hidden, k)?.top)
     }
 
-    fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+    fn sample_rows(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         self.loss.check("adaptive.sample", hidden, None)?;
         self.draw(hidden, rng)
     }

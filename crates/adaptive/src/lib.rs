@@ -13,6 +13,7 @@
 mod config;
 mod fused;
 mod layer;
+mod load;
 mod partition;
 mod sample;
 mod search;
@@ -20,6 +21,29 @@ mod tail;
 
 pub use config::AdaptiveConfig;
 pub use layer::Adaptive;
+
+/// Names that a program around one of these layers uses, those of every layer with them.
+///
+/// ```
+/// use lexmax_adaptive::prelude::*;
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// # fn main() -> Result<(), OutputError> {
+/// # let store = nn::VarStore::new(Device::Cpu);
+/// # let hidden = Tensor::ones([2, 3, 64], (Kind::Float, Device::Cpu)); // [.., D]
+/// # let targets = Tensor::ones([2, 3], (Kind::Int64, Device::Cpu)); // [..]
+/// # let config = AdaptiveConfig::with_cutoffs([100, 400]);
+/// let layer = Adaptive::new(&BuildContext::new(store.root(), 1000, 64, 1), &config)?;
+/// let loss = layer.loss(&hidden, &targets)?;
+/// loss.backward()?;
+/// # Ok(())
+/// # }
+/// ```
+pub mod prelude {
+    pub use lexmax_output::prelude::*;
+
+    pub use crate::{Adaptive, AdaptiveConfig};
+}
 
 /// Name of the family in configurations and messages.
 pub(crate) const NAME: &str = "adaptive";

@@ -61,7 +61,7 @@
 //! 39), and 0.6 to 1 us forward for each saved tensor. Medians of paired batches of 2000 calls, on
 //! two busy cores of an AVX-512 server, libtorch 2.13, the development profile; the quartiles of
 //! the second figure reach from 0 to 8 us. Measure again with
-//! `cargo run -p lexmax-autograd --example overhead`. The shim adds a compilation of about 20 s of
+//! `cargo run -p lexmax-benches --bin overhead`. The shim adds a compilation of about 20 s of
 //! processor time, once.
 //!
 //! # How it works

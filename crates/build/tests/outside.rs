@@ -66,5 +66,5 @@ fn project_made_from_readme_builds_and_starts_anywhere() {
     let output = binary.current_dir("/").env_remove("LD_LIBRARY_PATH").output().unwrap();
     let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{error}");
-    assert!(out.starts_with("loss ") && out.contains("best classes [64, 10]"), "{out}");
+    assert!(out.starts_with("loss ") && out.contains("best classes [4, 16, 10]"), "{out}");
 }

@@ -84,7 +84,7 @@ impl Built {
     /// Where the layer refuses the input.
     pub fn loss(&mut self, hidden: &Tensor, targets: &[i64]) -> Tensor {
         let rng = &mut generator(1, "negatives", 0);
-        self.layer.loss(hidden, &Tensor::from_slice(targets), rng).unwrap().into_tensor()
+        self.layer.loss_with(hidden, &Tensor::from_slice(targets), rng).unwrap().into_tensor()
     }
 
     /// The exact log-probabilities of targets.

@@ -149,7 +149,7 @@ impl Subject {
 
     /// The loss of another batch.
     pub(crate) fn loss_of(&mut self, hidden: &Tensor, targets: &Tensor) -> TrainingLoss {
-        self.layer.loss(hidden, targets, &mut Self::rng()).unwrap()
+        self.layer.loss_with(hidden, targets, &mut Self::rng()).unwrap()
     }
 
     /// Variables by name, in order.

@@ -28,7 +28,6 @@ use crate::{FullConfig, NAME};
 ///
 /// ```
 /// use lexmax_full::{Full, FullConfig};
-/// use lexmax_kernels::seed::generator;
 /// use lexmax_output::{BuildContext, OutputLayer};
 /// use tch::{Device, Kind, Tensor, nn};
 ///
@@ -37,7 +36,7 @@ use crate::{FullConfig, NAME};
 /// let layer = Full::new(&BuildContext::new(store.root(), 1000, 64, 1), &FullConfig::default())?;
 /// let hidden = Tensor::zeros([8, 64], (Kind::Float, Device::Cpu));
 /// let targets = Tensor::zeros([8], (Kind::Int64, Device::Cpu));
-/// let loss = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0))?;
+/// let loss = layer.loss(&hidden, &targets)?;
 /// assert!((loss.value()? - 1000_f64.ln()).abs() < 1e-4); // zero hidden states: every class is as likely
 /// loss.backward()?;
 /// # Ok(())
@@ -45,8 +44,8 @@ use crate::{FullConfig, NAME};
 /// ```
 #[derive(Debug)]
 pub struct Full {
-    weight: Tensor,
-    bias: Option<Tensor>,
+    pub(crate) weight: Tensor,
+    pub(crate) bias: Option<Tensor>,
     config: FullConfig,
     /// Logit offset `tau log prior` of a logit-adjusted loss, `[V]`.
     adjustment: Option<Tensor>,
@@ -107,7 +106,7 @@ impl OutputLayer for Full {
         self.loss.hidden_size()
     }
 
-    fn loss(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
+    fn loss_rows(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         let batch = self.loss.batch("full.loss", hidden, targets)?;
         if let Some(filter) = &self.filter {
             filter.forget();
@@ -147,22 +146,22 @@ impl OutputLayer for Full {
         Ok(if self.adjustment.is_some() { TrainingLoss::surrogate(loss.into_tensor()) } else { loss })
     }
 
-    fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
+    fn log_prob_rows(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("full.log_prob", hidden, Some(targets))?;
         self.linear(hidden).log_prob(targets, self.scratch.as_ref())
     }
 
-    fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
+    fn log_probs_rows(&self, hidden: &Tensor) -> Result<LogProb> {
         self.loss.check("full.log_probs", hidden, None)?;
         self.linear(hidden).log_probs()
     }
 
-    fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
+    fn top_k_rows(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         self.loss.check("full.top_k", hidden, None)?;
         self.linear(hidden).top_k("full.top_k", k, self.scratch.as_ref())
     }
 
-    fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+    fn sample_rows(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         self.loss.check("full.sample", hidden, None)?;
         self.linear(hidden).sample(rng, self.scratch.as_ref())
     }

@@ -38,7 +38,7 @@ fn step(config: &FullConfig, kind: Kind) -> Step {
     let hidden = values(2, &[rows, width], 2.0).to_kind(kind).set_requires_grad(true);
     let targets = Tensor::from_slice(&(0..rows).map(|row| row * 71 % classes).collect::<Vec<_>>());
     assert!(layer.left_out().is_none());
-    let loss = layer.loss(&hidden, &targets, &mut rng()).unwrap();
+    let loss = layer.loss_with(&hidden, &targets, &mut rng()).unwrap();
     let (exact, loss) = (loss.is_exact(), loss.into_tensor());
     loss.sum(kind).backward();
     let left_out = layer.left_out().map(|left_out| (left_out.dropped_mass, left_out.share_kept()));
@@ -51,9 +51,9 @@ fn step(config: &FullConfig, kind: Kind) -> Step {
     };
     step.loss = loss.to_kind(Kind::Double).view(-1).try_into().unwrap();
     // No gradients, nothing left out; and no rows, nothing either.
-    tch::no_grad(|| layer.loss(&hidden, &targets, &mut rng()).map(drop)).unwrap();
+    tch::no_grad(|| layer.loss_with(&hidden, &targets, &mut rng()).map(drop)).unwrap();
     assert!(layer.left_out().is_none() || config.loss.reduction == Reduction::None);
-    let nothing = layer.loss(&hidden.narrow(0, 0, 0), &targets.narrow(0, 0, 0), &mut rng()).unwrap();
+    let nothing = layer.loss_with(&hidden.narrow(0, 0, 0), &targets.narrow(0, 0, 0), &mut rng()).unwrap();
     assert!(nothing.tensor().sum(kind).double_value(&[]) == 0.0 && layer.left_out().is_none());
     step
 }

@@ -43,6 +43,10 @@ enum Defect {
     LendsItsGradient,
     /// Row 21: draws that depend on the number of threads.
     ThreadedDraws,
+    /// Draws for its loss, and does not say so: a loss without a generator would repeat its draws.
+    DrawsUnsaid,
+    /// Gives draws of rows where hidden states have another leading shape.
+    ForgetsTheShape,
 }
 
 #[derive(Debug)]
@@ -101,10 +105,10 @@ impl OutputLayer for Mutant {
     fn hidden_size(&self) -> i64 {
         self.inner.hidden_size()
     }
-    fn loss(&self, hidden: &Tensor, targets: &Tensor, rng: &mut Generator) -> Result<TrainingLoss> {
+    fn loss_rows(&self, hidden: &Tensor, targets: &Tensor, rng: &mut Generator) -> Result<TrainingLoss> {
         if self.defect == Defect::LendsItsGradient && hidden.requires_grad() {
             let alone = hidden.detach().set_requires_grad(true);
-            let loss = self.inner.loss(&alone, targets, rng)?.into_tensor();
+            let loss = self.inner.loss_rows(&alone, targets, rng)?.into_tensor();
             if !loss.requires_grad() {
                 return Ok(TrainingLoss::exact(loss));
             }
@@ -113,7 +117,7 @@ impl OutputLayer for Mutant {
             let lent = apply(Lender { prepared }, &[Some(&loss), Some(hidden)]).unwrap().remove(0);
             return Ok(TrainingLoss::exact(lent));
         }
-        let loss = self.inner.loss(hidden, targets, rng)?;
+        let loss = self.inner.loss_rows(hidden, targets, rng)?;
         let by_rows = self.options.reduction == Reduction::None;
         let changed = match self.defect {
             Defect::ClusterOrder if by_rows => loss.tensor().index_select(0, &targets.argsort(0, false)),
@@ -132,33 +136,45 @@ impl OutputLayer for Mutant {
                 let counted = targets.ne(ignored).sum(Kind::Int64).int64_value(&[]).max(1);
                 loss.tensor() * (counted as f64 / targets.size()[0] as f64)
             }
+            Defect::DrawsUnsaid => {
+                let of_eight = Tensor::zeros([1, 8], (Kind::Double, hidden.device())).log_softmax(-1, None);
+                let drawn = sample_from(&of_eight, rng)?.int64_value(&[0]);
+                return Ok(TrainingLoss::surrogate(loss.into_tensor() * (1.0 + drawn as f64)));
+            }
             _ => return Ok(loss),
         };
         Ok(TrainingLoss::exact(changed))
     }
-    fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
-        let exact = self.inner.log_prob(hidden, targets)?;
+    fn log_prob_rows(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
+        let exact = self.inner.log_prob_rows(hidden, targets)?;
         Ok(match self.defect {
             Defect::LogProbDisagrees => LogProb::from_normalised(exact.into_tensor() - 0.01),
             _ => exact,
         })
     }
-    fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
-        let exact = self.inner.log_probs(hidden)?;
+    fn log_probs_rows(&self, hidden: &Tensor) -> Result<LogProb> {
+        let exact = self.inner.log_probs_rows(hidden)?;
         Ok(match self.defect {
             Defect::Floor => LogProb::from_normalised((exact.into_tensor().exp() + 1e-8).log()),
             _ => exact,
         })
     }
-    fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
-        self.inner.top_k(hidden, k)
+    fn top_k_rows(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
+        self.inner.top_k_rows(hidden, k)
     }
-    fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+    fn sample_rows(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         if self.defect == Defect::ThreadedDraws {
             let mut own = generator(tch::get_num_threads() as u64, "draws", 0);
-            return sample_from(self.inner.log_probs(hidden)?.tensor(), &mut own);
+            return sample_from(self.inner.log_probs_rows(hidden)?.tensor(), &mut own);
         }
-        self.inner.sample(hidden, rng)
+        self.inner.sample_rows(hidden, rng)
+    }
+    fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+        match (self.defect, hidden.dim()) {
+            (_, 2) => self.sample_rows(hidden, rng),
+            (Defect::ForgetsTheShape, 3) => self.sample_rows(&hidden.flatten(0, 1), rng),
+            _ => self.inner.sample(hidden, rng),
+        }
     }
     fn cost(&self, rows: u64) -> LayerCost {
         self.inner.cost(if self.defect == Defect::PretendsToSave { 1 } else { rows })
@@ -196,6 +212,8 @@ fn every_mutant_is_caught() {
         Defect::PretendsToSave,
         Defect::LendsItsGradient,
         Defect::ThreadedDraws,
+        Defect::DrawsUnsaid,
+        Defect::ForgetsTheShape,
     ];
     for defect in defects {
         assert!(!survives(defect), "the suite did not notice {defect:?}");

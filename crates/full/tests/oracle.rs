@@ -107,7 +107,7 @@ fn a20_10_sigsoftmax_computes_log_sigmoid_directly() {
         };
         assert!(agrees(&built.layer.log_probs(&hidden).unwrap().into_tensor()), "{kind:?}");
         let rng = &mut generator(1, "negatives", 0);
-        let loss = built.layer.loss(&hidden, &Tensor::from_slice(&[4_i64]), rng).unwrap();
+        let loss = built.layer.loss_with(&hidden, &Tensor::from_slice(&[4_i64]), rng).unwrap();
         loss.into_tensor().backward();
         let gradient = variable.grad();
         assert_eq!(gradient.isfinite().all().int64_value(&[]), 1, "{kind:?}: {gradient}");
@@ -145,7 +145,7 @@ fn a20_14_each_row_has_its_own_upstream_gradient() {
     let gradient = |by_rows: bool| {
         let built = build((7, 4), options.clone());
         tch::no_grad(|| built.store.variables()["weight"].shallow_clone().copy_(&weight));
-        let loss = built.layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap();
+        let loss = built.layer.loss_with(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap();
         let factor = if by_rows { upstream.shallow_clone() } else { upstream.get(0) };
         (loss.tensor() * factor).sum(Kind::Double).backward();
         built.store.variables()["weight"].grad()
@@ -167,7 +167,7 @@ fn a20_18_ignored_rows_are_not_in_the_mean() {
         let targets = Tensor::from_slice(targets);
         let rows = targets.size()[0];
         let rng = &mut generator(1, "negatives", 0);
-        built.layer.loss(&hidden.narrow(0, 0, rows), &targets, rng).unwrap().value().unwrap()
+        built.layer.loss_with(&hidden.narrow(0, 0, rows), &targets, rng).unwrap().value().unwrap()
     };
     let (plain, padded) = (loss(&[0, 5]), loss(&[0, 5, 2, 2]));
     assert_eq!(plain, padded);

@@ -39,6 +39,29 @@ pub use config::{Bins, HierarchicalConfig, TreeKind};
 pub use layer::build;
 pub use two_level::TwoLevel;
 
+/// Names that a program around one of these layers uses, those of every layer with them.
+///
+/// ```
+/// use lexmax_hierarchical::prelude::*;
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// # fn main() -> Result<(), OutputError> {
+/// # let store = nn::VarStore::new(Device::Cpu);
+/// # let hidden = Tensor::ones([2, 3, 64], (Kind::Float, Device::Cpu)); // [.., D]
+/// # let targets = Tensor::ones([2, 3], (Kind::Int64, Device::Cpu)); // [..]
+/// # let config = HierarchicalConfig { tree: TreeKind::Balanced, ..HierarchicalConfig::default() };
+/// let layer = BinaryTree::new(&BuildContext::new(store.root(), 1000, 64, 1), &config)?;
+/// let loss = layer.loss(&hidden, &targets)?;
+/// loss.backward()?;
+/// # Ok(())
+/// # }
+/// ```
+pub mod prelude {
+    pub use lexmax_output::prelude::*;
+
+    pub use crate::{BinaryTree, Bins, HierarchicalConfig, TreeKind, TwoLevel};
+}
+
 /// Name of the family in configurations and messages.
 pub(crate) const NAME: &str = "hierarchical";
 

@@ -58,7 +58,7 @@ fn descend(made: &mut Fixture, sign: f64) -> Vec<f64> {
     let targets = spread_targets(12, VOCAB);
     let mut losses = vec![];
     for _ in 0..25 {
-        let loss = made.layer.loss(&hidden, &targets, &mut rng()).unwrap().into_tensor() * sign;
+        let loss = made.layer.loss_with(&hidden, &targets, &mut rng()).unwrap().into_tensor() * sign;
         losses.push(loss.double_value(&[]));
         loss.backward();
         for (_, mut variable) in made.store.variables() {
@@ -104,7 +104,7 @@ fn a20_15_smoothing_is_over_all_words_whatever_the_classes() {
         let mut made = make(Kind::Double, VOCAB, HIDDEN, &config);
         let hidden = uniform(&mut made.rng, &[12, HIDDEN], 1.0);
         let targets = spread_targets(12, VOCAB);
-        let got = made.layer.loss(&hidden, &targets, &mut rng()).unwrap().into_tensor();
+        let got = made.layer.loss_with(&hidden, &targets, &mut rng()).unwrap().into_tensor();
         let dense = made.layer.log_probs(&hidden).unwrap().into_tensor();
         let of_targets = dense.gather(1, &targets.unsqueeze(1), false).squeeze_dim(1);
         let formula = |mean: &Tensor| -(&of_targets * (1.0 - smoothing) + mean * smoothing);
@@ -146,8 +146,11 @@ fn a20_17_forward_and_backward_in_every_kind() {
             let run = |kind| {
                 let mut made = make(kind, VOCAB, HIDDEN, &config);
                 let hidden = uniform(&mut made.rng, &[12, HIDDEN], 1.0).to_kind(kind).set_requires_grad(true);
-                let loss =
-                    made.layer.loss(&hidden, &spread_targets(12, VOCAB), &mut rng()).unwrap().into_tensor();
+                let loss = made
+                    .layer
+                    .loss_with(&hidden, &spread_targets(12, VOCAB), &mut rng())
+                    .unwrap()
+                    .into_tensor();
                 loss.backward();
                 assert_eq!(hidden.grad().kind(), kind);
                 for (name, variable) in made.store.variables() {
@@ -202,7 +205,7 @@ fn a20_20_a_loss_touches_the_paths_of_its_targets_and_no_more() {
                 let all = made.layer.log_probs(&hidden).unwrap().into_tensor();
                 all.sum(Kind::Double).backward();
             } else {
-                made.layer.loss(&hidden, &targets, &mut rng()).unwrap().backward().unwrap();
+                made.layer.loss_with(&hidden, &targets, &mut rng()).unwrap().backward().unwrap();
             }
             rows_with_gradient(&made.store.variables()["weight"])
         };
@@ -238,7 +241,7 @@ fn a20_20_two_level_loss_touches_only_its_targets_classes() {
     let touched = |targets: &[i64]| {
         let mut made = make(Kind::Double, VOCAB, HIDDEN, &config);
         let hidden = uniform(&mut made.rng, &[targets.len() as i64, HIDDEN], 1.0);
-        made.layer.loss(&hidden, &Tensor::from_slice(targets), &mut rng()).unwrap().backward().unwrap();
+        made.layer.loss_with(&hidden, &Tensor::from_slice(targets), &mut rng()).unwrap().backward().unwrap();
         rows_with_gradient(&made.store.variables()["weight"])
     };
     assert_eq!(touched(&[3, 5, 3]), 10, "one class of ten words");

@@ -148,7 +148,7 @@ fn single_word_has_probability_one_and_a_zero_loss_in_the_graph() {
         let mut made = make(Kind::Double, 1, HIDDEN, &config);
         let hidden = uniform(&mut made.rng, &[3, HIDDEN], 2.0).set_requires_grad(true);
         let targets = Tensor::zeros([3], (Kind::Int64, hidden.device()));
-        let loss = made.layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap();
+        let loss = made.layer.loss_with(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap();
         assert_eq!(loss.value().unwrap(), 0.0, "{:?}", config.tree);
         loss.backward().unwrap();
         assert_eq!(hidden.grad().abs().max().double_value(&[]), 0.0, "{:?}", config.tree);

@@ -43,7 +43,8 @@ fn after_a_batch(
     let mut made = make_in(kind, VOCAB, HIDDEN, config, compute, sparse);
     let hidden = uniform(&mut made.rng, &[6, HIDDEN], 1.0).to_kind(kind).set_requires_grad(true);
     let targets = Tensor::from_slice(&TARGETS);
-    let loss = made.layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().into_tensor();
+    let loss =
+        made.layer.loss_with(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().into_tensor();
     loss.sum(None::<Kind>).backward();
     (made, loss.detach(), hidden.grad())
 }
@@ -123,7 +124,8 @@ fn gradients_of_two_batches_add_up_and_a_kept_graph_repeats() {
         let hidden = uniform(&mut made.rng, &[6, HIDDEN], 1.0);
         let targets = Tensor::from_slice(&TARGETS);
         let loss = || {
-            made.layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().into_tensor() * 3.0
+            made.layer.loss_with(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().into_tensor()
+                * 3.0
         };
         loss().backward();
         let weight = &made.store.variables()["weight"];
@@ -152,7 +154,12 @@ fn frozen_parameters_get_no_gradient_and_change_no_other() {
         let hidden = uniform(&mut frozen.rng, &[6, HIDDEN], 1.0);
         let _ = frozen.store.variables()["weight"].set_requires_grad(false);
         let targets = Tensor::from_slice(&TARGETS);
-        frozen.layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().backward().unwrap();
+        frozen
+            .layer
+            .loss_with(&hidden, &targets, &mut generator(1, "negatives", 0))
+            .unwrap()
+            .backward()
+            .unwrap();
         for (name, variable) in frozen.store.variables() {
             if name == "weight" {
                 assert!(!variable.grad().defined());
@@ -174,7 +181,7 @@ fn run_repeats_its_bits_and_thread_count_changes_rounding_only() {
             let targets = Tensor::from_slice(
                 &(0..900).map(|row| row * row * 7 % 2000 / (1 + row % 9)).collect::<Vec<i64>>(),
             );
-            let loss = made.layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap();
+            let loss = made.layer.loss_with(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap();
             loss.backward().unwrap();
             (hidden.grad(), dense_gradient(&made.store.variables()["weight"]))
         };

@@ -1,7 +1,7 @@
 //! Measurement hooks: the parts of a sweep's time, each alone, and the figures that the plan counts
 //! with.
 //!
-//! `examples/roofline.rs` reads them; nothing that computes goes through here.
+//! The program `roofline` of the benches reads them; nothing that computes goes through here.
 
 use crate::element::Element;
 use crate::linear_ce::{Plan, Sizes, Task};

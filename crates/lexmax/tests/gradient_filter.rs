@@ -18,7 +18,7 @@ fn step(config: &str) -> (f64, Tensor, Option<f64>) {
     let hidden =
         Tensor::arange(16 * 8, (Kind::Float, Device::Cpu)).sin().view([8, 16]).set_requires_grad(true);
     let targets = Tensor::from_slice(&[0_i64, 1, 2, 3, 500, 900, 1200, 1499]);
-    let loss = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap();
+    let loss = layer.loss_with(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap();
     let value = loss.value().unwrap();
     loss.backward().unwrap();
     (value, hidden.grad(), layer.left_out().map(|left_out| left_out.share_kept()))

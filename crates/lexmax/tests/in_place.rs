@@ -105,7 +105,7 @@ impl Subject {
         let (targets, hidden) = (&self.held[0].1, &self.held[1].1);
         match answer {
             Answer::Loss => {
-                self.layer.loss(hidden, targets, &mut generator(7, "in place", 1)).unwrap().into_tensor()
+                self.layer.loss_with(hidden, targets, &mut generator(7, "in place", 1)).unwrap().into_tensor()
             }
             Answer::LogProb => self.layer.log_prob(hidden, targets).unwrap().into_tensor(),
             Answer::LogProbs => self.layer.log_probs(hidden).unwrap().into_tensor(),

@@ -35,7 +35,11 @@ fn sigsoftmax_is_the_full_layer_under_its_transform() {
                 let layer = config.build(&BuildContext::new(store.root(), 50, 8, 1)).unwrap();
                 let hidden = Tensor::arange(32, (Kind::Float, Device::Cpu)).sin().view([4, 8]);
                 let targets = Tensor::from_slice(&[0_i64, 7, 20, 49]);
-                layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().value().unwrap()
+                layer
+                    .loss_with(&hidden, &targets, &mut generator(1, "negatives", 0))
+                    .unwrap()
+                    .value()
+                    .unwrap()
             },
         );
     assert!(losses[0] == losses[1] && losses[0] != losses[2], "{losses:?}");

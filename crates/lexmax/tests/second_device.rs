@@ -82,7 +82,7 @@ fn draws(step: u64) -> Generator {
 
 impl Subject {
     fn loss(&mut self) -> TrainingLoss {
-        self.layer.loss(&self.hidden, &self.targets, &mut draws(1)).unwrap()
+        self.layer.loss_with(&self.hidden, &self.targets, &mut draws(1)).unwrap()
     }
 
     /// Everything that the layer answers, with names, after a backward pass.
@@ -155,7 +155,7 @@ fn bad_input_is_found_there_too() {
     let Some(device) = there() else { return };
     let subject = build(LAYERS[0], device, Kind::Float).unwrap();
     let targets = (&subject.targets + (subject.targets.eq(11) * V)).to_device(device);
-    let error = subject.layer.loss(&subject.hidden, &targets, &mut draws(1)).unwrap_err();
+    let error = subject.layer.loss_with(&subject.hidden, &targets, &mut draws(1)).unwrap_err();
     assert!(matches!(error, OutputError::Target { row: 4, given: 51, .. }), "{error}");
     let bad = subject.hidden.detach().copy();
     let _ = bad.get(5).fill_(f64::NAN);
@@ -172,8 +172,8 @@ fn tensor_on_another_device_is_refused_by_name() {
             (subject.hidden.to_device(Device::Cpu), subject.targets.to_device(Device::Cpu));
         let layer = &mut subject.layer;
         let refusals = [
-            ("hidden", layer.loss(&hidden, &subject.targets, &mut draws(1)).map(drop)),
-            ("targets", layer.loss(&subject.hidden, &targets, &mut draws(1)).map(drop)),
+            ("hidden", layer.loss_with(&hidden, &subject.targets, &mut draws(1)).map(drop)),
+            ("targets", layer.loss_with(&subject.hidden, &targets, &mut draws(1)).map(drop)),
             ("hidden", layer.log_prob(&hidden, &subject.targets).map(drop)),
             ("targets", layer.log_prob(&subject.hidden, &targets).map(drop)),
             ("hidden", layer.log_probs(&hidden).map(drop)),

@@ -31,7 +31,6 @@ use crate::fused::{self, Given};
 /// * When not to use it: where time is short; the components share nothing of the products.
 ///
 /// ```
-/// use lexmax_kernels::seed::generator;
 /// use lexmax_mixture::{Mixture, MixtureConfig};
 /// use lexmax_output::{BuildContext, OutputLayer};
 /// use tch::{Device, Kind, Tensor, nn};
@@ -42,7 +41,7 @@ use crate::fused::{self, Given};
 /// let layer = Mixture::new(&BuildContext::new(store.root(), 1000, 64, 1), &config)?;
 /// let hidden = Tensor::zeros([8, 64], (Kind::Float, Device::Cpu));
 /// let targets = Tensor::zeros([8], (Kind::Int64, Device::Cpu));
-/// let loss = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0))?;
+/// let loss = layer.loss(&hidden, &targets)?;
 /// assert!((loss.value()? - 1000_f64.ln()).abs() < 1e-4); // zero hidden states: every class is as likely
 /// loss.backward()?;
 /// # Ok(())
@@ -189,7 +188,7 @@ impl OutputLayer for Mixture {
         self.loss.hidden_size()
     }
 
-    fn loss(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
+    fn loss_rows(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         // No case of its own for a batch of ignored rows: products with no rows give every
         // parameter its zeros.
         let batch = self.loss.batch("mos.loss", hidden, targets)?;
@@ -211,24 +210,24 @@ impl OutputLayer for Mixture {
         }
     }
 
-    fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
+    fn log_prob_rows(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("mos.log_prob", hidden, Some(targets))?;
         Ok(LogProb::from_normalised(self.of_targets(hidden, targets)?))
     }
 
-    fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
+    fn log_probs_rows(&self, hidden: &Tensor) -> Result<LogProb> {
         self.loss.check("mos.log_probs", hidden, None)?;
         Ok(LogProb::from_normalised(self.mixed(hidden)?))
     }
 
-    fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
+    fn top_k_rows(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         self.loss.check("mos.top_k", hidden, None)?;
         check_k("mos.top_k", k, self.vocab_size())?;
         let _guard = tch::no_grad_guard();
         Ok(self.search(hidden, k)?.0)
     }
 
-    fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+    fn sample_rows(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         self.loss.check("mos.sample", hidden, None)?;
         let _guard = tch::no_grad_guard();
         // First the component, then a class of it: one softmax for each row in place of `K`.

@@ -77,7 +77,7 @@ fn tying_shares_an_embedding_of_the_latent_width() {
     assert!(!store.variables().keys().any(|name| name == "mos.weight"));
     let hidden = Tensor::ones([2, 16], (Kind::Float, Device::Cpu));
     let targets = Tensor::from_slice(&[3_i64, 70]);
-    layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().backward().unwrap();
+    layer.loss_with(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().backward().unwrap();
     assert!(embedding.grad().get(70).abs().max().double_value(&[]) > 0.0);
 }
 

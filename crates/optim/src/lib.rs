@@ -8,14 +8,13 @@
 //! where other rows do not move or the rule is `lazy`.
 //!
 //! ```
-//! use lexmax_optim::{Optimizer, OptimizerConfig, Plateau, PlateauConfig, clip_grad_norm};
+//! use lexmax_optim::{Optimizer, OptimizerConfig, Plateau, PlateauConfig};
 //! use tch::{Device, Kind, Tensor};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let weight = Tensor::f_zeros([3], (Kind::Float, Device::Cpu))?.f_set_requires_grad(true)?;
 //! let goal = Tensor::f_from_slice(&[1.0f32, -2.0, 0.5])?;
 //! let parameters = vec![("weight".to_string(), weight.shallow_clone())];
-//! let clipped = vec![("weight".to_string(), weight.shallow_clone())];
 //!
 //! let config: OptimizerConfig = serde_json::from_str(r#"{"kind": "sgd", "momentum": 0.5}"#)?;
 //! let mut optimizer = Optimizer::new(parameters, &config)?;
@@ -24,7 +23,7 @@
 //!     optimizer.zero_grad()?;
 //!     let loss = weight.f_sub(&goal)?.f_square()?.f_sum(Kind::Float)?;
 //!     loss.f_backward()?;
-//!     clip_grad_norm(&clipped, 1.0)?;
+//!     optimizer.clip_grad_norm(1.0)?;
 //!     optimizer.step(schedule.learning_rate())?;
 //! }
 //! assert!(weight.f_sub(&goal)?.f_abs()?.f_max()?.f_double_value(&[])? < 1e-3);

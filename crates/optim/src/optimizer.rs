@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use lexmax_kernels::rows::Others;
-use tch::{COptimizer, Kind, Tensor};
+use tch::{COptimizer, Kind, Tensor, nn};
 
 use crate::addresses::Addresses;
 use crate::config::OptimizerConfig;
@@ -73,6 +73,53 @@ impl Optimizer {
             ready.push(Parameter { name, tensor, state });
         }
         Ok(Optimizer { config: config.clone(), parameters: ready, gradients })
+    }
+
+    /// An optimizer over every trainable variable of a store, in the order of their names.
+    ///
+    /// # Errors
+    /// As [`Optimizer::new`].
+    ///
+    /// ```
+    /// use lexmax_optim::{AdamConfig, Optimizer, OptimizerConfig};
+    /// use tch::nn::{self, Module};
+    /// use tch::{Device, Kind, Tensor};
+    ///
+    /// let store = nn::VarStore::new(Device::Cpu);
+    /// let model = nn::linear(store.root(), 3, 1, Default::default());
+    /// let config = OptimizerConfig::Adam(AdamConfig::default());
+    /// let mut optimizer = Optimizer::for_store(&store, &config)?;
+    /// let inputs = Tensor::ones([4, 3], (Kind::Float, Device::Cpu));
+    /// let loss = || (model.forward(&inputs) - 5.0).square().mean(Kind::Float);
+    /// let before = loss();
+    /// before.f_backward()?;
+    /// optimizer.clip_grad_norm(1.0)?;
+    /// optimizer.step(1e-3)?;
+    /// optimizer.zero_grad()?;
+    /// assert!(loss().double_value(&[]) < before.double_value(&[]));
+    /// # Ok::<(), lexmax_optim::OptimError>(())
+    /// ```
+    pub fn for_store(store: &nn::VarStore, config: &OptimizerConfig) -> Result<Self> {
+        let mut parameters: Vec<_> =
+            store.variables().into_iter().filter(|(_, tensor)| tensor.requires_grad()).collect();
+        parameters.sort_by(|one, other| one.0.cmp(&other.0));
+        Self::new(parameters, config)
+    }
+
+    /// Names and tensors of the parameters, which share their memory with the optimizer's own.
+    pub fn parameters(&self) -> Vec<(String, Tensor)> {
+        let named = |parameter: &Parameter| (parameter.name.clone(), parameter.tensor.shallow_clone());
+        self.parameters.iter().map(named).collect()
+    }
+
+    /// Scales the gradients of all parameters so that their joint L2 norm is at most `max`, and
+    /// returns the norm before: [`clip_grad_norm`](crate::clip_grad_norm) over this optimizer's
+    /// parameters.
+    ///
+    /// # Errors
+    /// As [`clip_grad_norm`](crate::clip_grad_norm).
+    pub fn clip_grad_norm(&mut self, max: f64) -> Result<f64> {
+        crate::clip_grad_norm(&self.parameters(), max)
     }
 
     /// One update of every parameter that has a gradient; the others keep their value and their

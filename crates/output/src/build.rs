@@ -1,5 +1,7 @@
 //! Context of building a layer, and the initial values of its parameters.
 
+use std::borrow::Borrow;
+
 use lexmax_kernels::seed::{Generator, generator};
 use rand_distr::{Distribution, Uniform};
 use tch::{Device, Kind, Tensor, nn};
@@ -40,10 +42,11 @@ pub struct BuildContext<'a> {
 }
 
 impl<'a> BuildContext<'a> {
-    /// A context without counts, embedding or start range.
-    pub fn new(path: nn::Path<'a>, vocab_size: i64, hidden_size: i64, seed: u64) -> Self {
+    /// A context without counts, embedding or start range: where the parameters go, `V`, `D` and
+    /// the root seed.
+    pub fn new(path: impl Borrow<nn::Path<'a>>, vocab_size: i64, hidden_size: i64, seed: u64) -> Self {
         Self {
-            path,
+            path: path.borrow().clone(),
             vocab_size,
             hidden_size,
             counts: None,
@@ -54,6 +57,11 @@ impl<'a> BuildContext<'a> {
             workspace_bytes: None,
             seed,
         }
+    }
+
+    /// The context with the training counts of the classes.
+    pub fn with_counts(self, counts: &'a WordCounts) -> Self {
+        Self { counts: Some(counts), ..self }
     }
 
     /// Device of the parameters.

@@ -29,7 +29,9 @@ pub(crate) fn check_shapes(
 ) -> Result<()> {
     let shape = hidden.size();
     if shape.len() != 2 || shape[1] != layer.hidden_size {
-        let expected = format!("[N, {}]", layer.hidden_size);
+        // Callers of any leading shape come here with a width that does not fit, others with rows.
+        let leading = if shape.last() == Some(&layer.hidden_size) { "N" } else { ".." };
+        let expected = format!("[{leading}, {}]", layer.hidden_size);
         return Err(OutputError::Shape { op, what: "hidden", given: shape, expected });
     }
     if hidden.kind() != layer.kind {

@@ -23,6 +23,23 @@ pub enum OutputError {
         /// The shape that fits, in words.
         expected: String,
     },
+    /// Hidden states and targets have other leading shapes.
+    #[error(
+        "{layer}.{op}: targets has shape {given:?}, expected {expected:?}, \
+             the leading shape of hidden {hidden:?}"
+    )]
+    Leading {
+        /// The layer.
+        layer: &'static str,
+        /// The operation.
+        op: &'static str,
+        /// Shape of the targets.
+        given: Vec<i64>,
+        /// Leading shape of the hidden states.
+        expected: Vec<i64>,
+        /// Shape of the hidden states.
+        hidden: Vec<i64>,
+    },
     /// A tensor has another dtype than the operation takes.
     #[error("{op}: {what} has kind {given:?}, expected {expected}")]
     Kind {

@@ -7,9 +7,10 @@ use tch::{Device, Kind, Tensor};
 
 use crate::{OutputError, Result};
 
-/// A differentiable training loss: a scalar, or `[N]` with the reduction `none`. It may be a
-/// surrogate (sampled softmax, NCE), so it has no way to become a perplexity: only [`LogProb`] has
-/// (packages that printed `exp` of such a loss as a perplexity are row 19 of `docs/DEFECTS.md`).
+/// A differentiable training loss: a scalar, or one loss for each target with the reduction `none`.
+/// It may be a surrogate (sampled softmax, NCE), so it has no way to become a perplexity: only
+/// [`LogProb`] has (packages that printed `exp` of such a loss as a perplexity are row 19 of
+/// `docs/DEFECTS.md`).
 ///
 /// ```compile_fail,E0599
 /// fn a20_19_a_surrogate_is_no_perplexity(loss: lexmax_output::TrainingLoss) -> f64 {
@@ -77,41 +78,65 @@ impl TrainingLoss {
     /// # Errors
     /// The loss is not a scalar or has no graph.
     pub fn backward(&self) -> Result<()> {
+        if self.tensor.dim() > 0 {
+            let (op, what, given) = ("backward", "the loss", self.tensor.size());
+            let expected = "a scalar: the reduction `mean` or `sum`, or a sum of `tensor()`".to_owned();
+            return Err(OutputError::Shape { op, what, given, expected });
+        }
         Ok(self.tensor.f_backward()?)
+    }
+
+    /// Another form of the same numbers.
+    pub(crate) fn map(self, form: impl FnOnce(Tensor) -> Result<Tensor>) -> Result<Self> {
+        Ok(Self { tensor: form(self.tensor)?, exact: self.exact })
     }
 }
 
-/// Exactly normalised natural-log probabilities, `[N]` (of targets) or `[N, V]`.
+/// Exactly normalised natural-log probabilities, `[..]` (of targets) or `[.., V]` (of all classes).
 ///
 /// A layer makes one only where the probabilities of all `V` classes sum to 1; the conformance
 /// suite holds it to that.
 #[derive(Debug)]
-pub struct LogProb(Tensor);
+pub struct LogProb {
+    tensor: Tensor,
+    /// Whether each entry is that of a target.
+    of_targets: bool,
+}
 
 impl LogProb {
-    /// Declares a tensor to be exactly normalised log-probabilities. For authors of layers: the
-    /// conformance suite tests the claim.
+    /// Declares a tensor to be exactly normalised log-probabilities of rows: `[N]` of targets, or
+    /// `[N, V]`. For authors of layers: the conformance suite tests the claim.
     pub fn from_normalised(tensor: Tensor) -> Self {
-        Self(tensor)
+        Self { of_targets: tensor.dim() == 1, tensor }
+    }
+
+    /// Log-probabilities of targets in their shape.
+    pub(crate) fn of_targets(tensor: Tensor) -> Self {
+        Self { tensor, of_targets: true }
+    }
+
+    /// Log-probabilities `[.., V]`.
+    pub(crate) fn of_all_classes(tensor: Tensor) -> Self {
+        Self { tensor, of_targets: false }
     }
 
     /// The tensor.
     pub fn tensor(&self) -> &Tensor {
-        &self.0
+        &self.tensor
     }
 
     /// The tensor, taken out.
     pub fn into_tensor(self) -> Tensor {
-        self.0
+        self.tensor
     }
 }
 
-/// The exact `k` most probable classes of each row, most probable first.
+/// The exact `k` most probable classes for each hidden state, most probable first.
 #[derive(Debug)]
 pub struct TopK {
-    /// Log-probabilities, `[N, k]`, falling.
+    /// Log-probabilities, `[.., k]`, falling.
     pub log_probs: Tensor,
-    /// Classes, `[N, k]`, i64.
+    /// Classes, `[.., k]`, i64.
     pub ids: Tensor,
 }
 
@@ -140,19 +165,19 @@ pub struct ExactNll {
 }
 
 impl ExactNll {
-    /// One value for each target, in order, from their log-probabilities `[N]`; synchronises with
-    /// the device.
+    /// One value for each target, in order (row after row of its shape), from their
+    /// log-probabilities; synchronises with the device.
     ///
     /// # Errors
-    /// Log-probabilities of all classes, `[N, V]`, of which only one a row is a target's.
+    /// Log-probabilities of all classes, `[.., V]`, of which only one of `V` is a target's.
     pub fn of_targets(targets: &LogProb) -> Result<Vec<Self>> {
-        let given = targets.tensor().size();
-        if given.len() != 1 {
-            let (op, what) = ("ExactNll::of_targets", "log-probabilities");
-            let expected = "[N], one target a row".to_owned();
+        if !targets.of_targets {
+            let (op, what, given) = ("ExactNll::of_targets", "log-probabilities", targets.tensor().size());
+            let expected = "one for each target, as `log_prob` gives".to_owned();
             return Err(OutputError::Shape { op, what, given, expected });
         }
-        let log_probs = Vec::<f64>::try_from(targets.tensor().f_to_kind(Kind::Double)?.f_to(Device::Cpu)?)?;
+        let log_probs = targets.tensor().f_reshape([-1])?.f_to_kind(Kind::Double)?.f_to(Device::Cpu)?;
+        let log_probs = Vec::<f64>::try_from(log_probs)?;
         Ok(log_probs.into_iter().map(|log_prob| Self { nats: -log_prob, tokens: 1 }).collect())
     }
 

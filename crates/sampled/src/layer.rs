@@ -3,8 +3,8 @@
 use lexmax_kernels::seed::Generator;
 use lexmax_output::fused::Scratch;
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss, dense,
-    sample_logits,
+    BuildContext, Cost, Draws, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss,
+    dense, sample_logits,
 };
 use tch::{Kind, Tensor};
 
@@ -18,6 +18,9 @@ use crate::{NAME, Objective, ProposalKind, SampledConfig};
 /// target and `S` sampled classes of each row, and evaluated exactly.
 ///
 /// * Shapes: hidden `[N, D]`, weight `[V, D]`, bias `[V]`.
+/// * Negatives: those of the `n`-th call of [`OutputLayer::loss`] come from the context's seed and
+///   `n`; a program that is to resume saves `n`, [`OutputLayer::draws`]. Those of
+///   [`OutputLayer::loss_with`] come from the caller's generator. In-batch nothing is drawn.
 /// * Loss: [`crate::objective`], always a surrogate.
 /// * Expected counts ([`crate::expected_count`]) are those of TensorFlow's candidate samplers, but
 ///   for three cases:
@@ -68,7 +71,6 @@ use crate::{NAME, Objective, ProposalKind, SampledConfig};
 ///   `V`.
 ///
 /// ```
-/// use lexmax_kernels::seed::generator;
 /// use lexmax_output::{BuildContext, OutputLayer};
 /// use lexmax_sampled::{Sampled, SampledConfig};
 /// use tch::{Device, Kind, Tensor, nn};
@@ -79,7 +81,7 @@ use crate::{NAME, Objective, ProposalKind, SampledConfig};
 /// let layer = Sampled::new(&BuildContext::new(store.root(), 1000, 64, 1), &config)?;
 /// let hidden = Tensor::zeros([8, 64], (Kind::Float, Device::Cpu));
 /// let targets = Tensor::zeros([8], (Kind::Int64, Device::Cpu));
-/// layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0))?.backward()?;
+/// layer.loss(&hidden, &targets)?.backward()?;
 /// let exact = layer.log_prob(&hidden, &targets)?; // over all 1000 classes
 /// assert!((exact.tensor().double_value(&[0]) + 1000_f64.ln()).abs() < 1e-4);
 /// # Ok(())
@@ -91,6 +93,8 @@ pub struct Sampled {
     bias: Option<Tensor>,
     config: SampledConfig,
     source: Source,
+    /// `None` in-batch: nothing is drawn.
+    draws: Option<Draws>,
     loss: Loss,
     /// Log expected counts `log E`, `[V]`, at least in f32, where the objective leaves them out of
     /// the logits.
@@ -109,6 +113,7 @@ impl Sampled {
         config.check(&context.sizes())?;
         let loss = context.loss(NAME, config.loss.clone())?;
         let source = Source::new(context, config)?;
+        let draws = (config.proposal != ProposalKind::InBatch).then(|| Draws::new(context.seed));
         let weight = context.class_weight(NAME, config.tied, context.hidden_size)?;
         let log_expected = match config.objective {
             Objective::NegativeSampling => Some(source.log_expected(context.vocab_size)),
@@ -123,7 +128,7 @@ impl Sampled {
         let kind = dense::wide_kind(context.kind());
         let log_expected = log_expected.map(|numbers| table(context, &numbers, kind)).transpose()?;
         let fused = context.is_fused().then(|| Fused::new(context));
-        Ok(Self { weight, bias, config: config.clone(), source, loss, log_expected, fused })
+        Ok(Self { weight, bias, config: config.clone(), source, draws, loss, log_expected, fused })
     }
 
     /// Workspace of the exact queries, where they are fused.
@@ -192,7 +197,7 @@ impl OutputLayer for Sampled {
         self.loss.hidden_size()
     }
 
-    fn loss(&self, hidden: &Tensor, targets: &Tensor, rng: &mut Generator) -> Result<TrainingLoss> {
+    fn loss_rows(&self, hidden: &Tensor, targets: &Tensor, rng: &mut Generator) -> Result<TrainingLoss> {
         let batch = self.loss.batch("sampled.loss", hidden, targets)?;
         if batch.is_empty() {
             let nothing = batch.nothing(&[Some(&self.weight), self.bias.as_ref()])?;
@@ -218,7 +223,7 @@ impl OutputLayer for Sampled {
         batch.surrogate(&rows_of(objective, &scored, &negatives, counting.remove_accidental_hits)?)
     }
 
-    fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
+    fn log_prob_rows(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("sampled.log_prob", hidden, Some(targets))?;
         if let Some(logits) = self.logits_of_coarse(hidden)? {
             return dense::log_prob(&logits, targets);
@@ -227,7 +232,7 @@ impl OutputLayer for Sampled {
         Linear::new(hidden, &self.weight, bias.as_ref()).log_prob(targets, self.queries())
     }
 
-    fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
+    fn log_probs_rows(&self, hidden: &Tensor) -> Result<LogProb> {
         self.loss.check("sampled.log_probs", hidden, None)?;
         if let Some(logits) = self.logits_of_coarse(hidden)? {
             return dense::log_probs(&logits);
@@ -236,7 +241,7 @@ impl OutputLayer for Sampled {
         Linear::new(hidden, &self.weight, bias.as_ref()).log_probs()
     }
 
-    fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
+    fn top_k_rows(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         self.loss.check("sampled.top_k", hidden, None)?;
         if let Some(logits) = self.logits_of_coarse(hidden)? {
             return dense::top_k("sampled.top_k", &logits, k);
@@ -245,13 +250,17 @@ impl OutputLayer for Sampled {
         Linear::new(hidden, &self.weight, bias.as_ref()).top_k("sampled.top_k", k, self.queries())
     }
 
-    fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+    fn sample_rows(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         self.loss.check("sampled.sample", hidden, None)?;
         if let Some(logits) = self.logits_of_coarse(hidden)? {
             return sample_logits(&logits, rng);
         }
         let bias = self.query_bias()?;
         Linear::new(hidden, &self.weight, bias.as_ref()).sample(rng, self.queries())
+    }
+
+    fn draws(&self) -> Option<&Draws> {
+        self.draws.as_ref()
     }
 
     fn cost(&self, rows: u64) -> LayerCost {

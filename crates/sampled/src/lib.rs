@@ -30,6 +30,29 @@ pub use objective::Objective;
 pub use proposal::Proposal;
 pub use sampler::Sampler;
 
+/// Names that a program around one of these layers uses, those of every layer with them.
+///
+/// ```
+/// use lexmax_sampled::prelude::*;
+/// use tch::{Device, Kind, Tensor, nn};
+///
+/// # fn main() -> Result<(), OutputError> {
+/// # let store = nn::VarStore::new(Device::Cpu);
+/// # let hidden = Tensor::ones([2, 3, 64], (Kind::Float, Device::Cpu)); // [.., D]
+/// # let targets = Tensor::ones([2, 3], (Kind::Int64, Device::Cpu)); // [..]
+/// # let config = SampledConfig { samples: Some(50), ..SampledConfig::default() };
+/// let layer = Sampled::new(&BuildContext::new(store.root(), 1000, 64, 1), &config)?;
+/// let loss = layer.loss(&hidden, &targets)?;
+/// loss.backward()?;
+/// # Ok(())
+/// # }
+/// ```
+pub mod prelude {
+    pub use lexmax_output::prelude::*;
+
+    pub use crate::{NegativeSets, Objective, ProposalKind, Sampled, SampledConfig};
+}
+
 /// Name of the family in configurations and messages.
 pub(crate) const NAME: &str = "sampled";
 

@@ -34,12 +34,12 @@ const RULES: &[Rule] = &[
     ("lexmax-hierarchical", FAMILY, TORCH),
     ("lexmax-adaptive", FAMILY, TORCH),
     ("lexmax-mixture", FAMILY, TORCH),
-    ("lexmax", &["lexmax-kernels", "lexmax-output", "lexmax-full", "lexmax-sampled", "lexmax-hierarchical",
+    ("lexmax", &["lexmax-kernels", "lexmax-optim", "lexmax-output", "lexmax-full", "lexmax-sampled", "lexmax-hierarchical",
         "lexmax-adaptive", "lexmax-mixture"], TORCH),
     ("lexmax-lab", &["lexmax", "lexmax-autograd", "lexmax-kernels", "lexmax-output", "lexmax-optim",
         "lexmax-corpus", "lexmax-records"], TORCH),
     ("lexmax-cli", &["lexmax-corpus", "lexmax-lab", "lexmax-records", "lexmax-report"], TORCH),
-    ("lexmax-benches", &["lexmax", "lexmax-kernels", "lexmax-output", "lexmax-optim", "lexmax-corpus",
+    ("lexmax-benches", &["lexmax", "lexmax-autograd", "lexmax-kernels", "lexmax-output", "lexmax-optim", "lexmax-corpus",
         "lexmax-build", "lexmax-lab", "lexmax-records", "lexmax-report"], TORCH),
 ];
 

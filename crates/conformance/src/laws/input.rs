@@ -31,16 +31,20 @@ fn targets_out_of_range(trial: &Trial<'_>, subject: &mut Subject) {
         let _ = targets.get(4).fill_(bad);
         let words = [bad.to_string(), "row 4".to_owned(), format!("0..{}", trial.vocab_size)];
         let words: Vec<_> = words.iter().map(String::as_str).collect();
-        says(trial, &subject.layer.loss(&subject.hidden, &targets, &mut Subject::rng()).unwrap_err(), &words);
+        says(
+            trial,
+            &subject.layer.loss_with(&subject.hidden, &targets, &mut Subject::rng()).unwrap_err(),
+            &words,
+        );
         says(trial, &subject.layer.log_prob(&subject.hidden, &targets).unwrap_err(), &words);
     }
 }
 
 fn shapes(trial: &Trial<'_>, subject: &mut Subject) {
     let wide = Tensor::zeros([subject.targets.size()[0], trial.hidden_size + 1], (Kind::Float, Device::Cpu));
-    let expected = format!("[N, {}]", trial.hidden_size);
+    let expected = format!("[.., {}]", trial.hidden_size);
     let words = ["hidden", expected.as_str()];
-    says(trial, &subject.layer.loss(&wide, &subject.targets, &mut Subject::rng()).unwrap_err(), &words);
+    says(trial, &subject.layer.loss_with(&wide, &subject.targets, &mut Subject::rng()).unwrap_err(), &words);
     says(trial, &subject.layer.log_probs(&wide).unwrap_err(), &words);
     says(trial, &subject.layer.sample(&wide, &mut Subject::rng()).unwrap_err(), &words);
     says(trial, &subject.layer.top_k(&wide, 1).unwrap_err(), &words);
@@ -49,10 +53,11 @@ fn shapes(trial: &Trial<'_>, subject: &mut Subject) {
     says(trial, &subject.layer.log_probs(&double).unwrap_err(), &["hidden", "Double", "Float"]);
 
     let short = subject.targets.narrow(0, 0, 3);
-    let error = subject.layer.loss(&subject.hidden, &short, &mut Subject::rng()).unwrap_err();
-    says(trial, &error, &["targets", "[3]"]);
+    let error = subject.layer.loss_with(&subject.hidden, &short, &mut Subject::rng()).unwrap_err();
+    let given = format!("{:?}", subject.hidden.size());
+    says(trial, &error, &["targets", "[3]", given.as_str(), "leading shape"]);
     let wrong_kind = subject.targets.to_kind(Kind::Float);
-    let error = subject.layer.loss(&subject.hidden, &wrong_kind, &mut Subject::rng()).unwrap_err();
+    let error = subject.layer.loss_with(&subject.hidden, &wrong_kind, &mut Subject::rng()).unwrap_err();
     says(trial, &error, &["targets", "Int64"]);
 }
 
@@ -61,7 +66,11 @@ fn not_finite(trial: &Trial<'_>, subject: &mut Subject) {
         let hidden = subject.hidden.detach().copy();
         let _ = hidden.get(3).get(0).fill_(bad);
         let words = ["hidden", "row 3", "finite"];
-        says(trial, &subject.layer.loss(&hidden, &subject.targets, &mut Subject::rng()).unwrap_err(), &words);
+        says(
+            trial,
+            &subject.layer.loss_with(&hidden, &subject.targets, &mut Subject::rng()).unwrap_err(),
+            &words,
+        );
         says(trial, &subject.layer.log_prob(&hidden, &subject.targets).unwrap_err(), &words);
         says(trial, &subject.layer.log_probs(&hidden).unwrap_err(), &words);
         says(trial, &subject.layer.top_k(&hidden, 1).unwrap_err(), &words);

@@ -3,11 +3,13 @@
 pub(crate) mod draws;
 pub(crate) mod gradients;
 pub(crate) mod input;
+pub(crate) mod leading;
 pub(crate) mod losses;
 pub(crate) mod paths;
 pub(crate) mod persistence;
 pub(crate) mod precision;
 pub(crate) mod probabilities;
+pub(crate) mod sequence;
 
 use crate::subject::Trial;
 
@@ -19,4 +21,6 @@ pub(crate) fn check(trial: &Trial<'_>) {
     draws::check(trial);
     persistence::check(trial);
     input::check(trial);
+    leading::check(trial);
+    sequence::check(trial);
 }

@@ -53,7 +53,6 @@ const GATHERED: i64 = 1 << 22;
 ///
 /// ```
 /// use lexmax_hierarchical::{BinaryTree, HierarchicalConfig, TreeKind};
-/// use lexmax_kernels::seed::generator;
 /// use lexmax_output::{BuildContext, OutputLayer};
 /// use tch::{Device, Kind, Tensor, nn};
 ///
@@ -63,7 +62,7 @@ const GATHERED: i64 = 1 << 22;
 /// let layer = BinaryTree::new(&BuildContext::new(store.root(), 1024, 64, 1), &config)?;
 /// let hidden = Tensor::zeros([8, 64], (Kind::Float, Device::Cpu));
 /// let targets = Tensor::zeros([8], (Kind::Int64, Device::Cpu));
-/// let loss = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0))?;
+/// let loss = layer.loss(&hidden, &targets)?;
 /// assert!((loss.value()? - 10.0 * 2_f64.ln()).abs() < 1e-4); // zero hidden states: ten fair choices
 /// loss.backward()?;
 /// # Ok(())
@@ -162,7 +161,7 @@ impl OutputLayer for BinaryTree {
         self.loss.hidden_size()
     }
 
-    fn loss(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
+    fn loss_rows(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         let batch = self.loss.batch("hierarchical.loss", hidden, targets)?;
         if batch.is_empty() {
             return Ok(TrainingLoss::exact(batch.nothing(&self.inputs(&batch.hidden)[1..])?));
@@ -176,7 +175,7 @@ impl OutputLayer for BinaryTree {
         batch.exact(&of_targets, || dense::log_probs(&self.tree, &self.nodes, &batch.hidden))
     }
 
-    fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
+    fn log_prob_rows(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("hierarchical.log_prob", hidden, Some(targets))?;
         let rows = (GATHERED / (self.hidden_size() * self.tree.depth().max(1) as i64)).max(1);
         if self.fused.is_some() || hidden.size()[0] <= rows {
@@ -187,19 +186,19 @@ impl OutputLayer for BinaryTree {
         Ok(LogProb::from_normalised(Tensor::f_cat(&scored.collect::<Result<Vec<_>>>()?, 0)?))
     }
 
-    fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
+    fn log_probs_rows(&self, hidden: &Tensor) -> Result<LogProb> {
         self.loss.check("hierarchical.log_probs", hidden, None)?;
         Ok(LogProb::from_normalised(dense::log_probs(&self.tree, &self.nodes, hidden)?))
     }
 
-    fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
+    fn top_k_rows(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         let op = "hierarchical.top_k";
         self.loss.check(op, hidden, None)?;
         check_k(op, k, self.vocab_size())?;
         Ok(search::top_k(&self.tree, &self.nodes, hidden, k)?.0)
     }
 
-    fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+    fn sample_rows(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         self.loss.check("hierarchical.sample", hidden, None)?;
         draw::sample(&self.tree, &self.nodes, hidden, rng)
     }

@@ -50,7 +50,6 @@ use smoothing::EveryWord;
 ///
 /// ```
 /// use lexmax_hierarchical::{Bins, HierarchicalConfig, TreeKind, TwoLevel};
-/// use lexmax_kernels::seed::generator;
 /// use lexmax_output::{BuildContext, OutputLayer};
 /// use tch::{Device, Kind, Tensor, nn};
 ///
@@ -65,7 +64,7 @@ use smoothing::EveryWord;
 /// let layer = TwoLevel::new(&BuildContext::new(store.root(), 1000, 64, 1), &config)?;
 /// let hidden = Tensor::zeros([8, 64], (Kind::Float, Device::Cpu));
 /// let targets = Tensor::zeros([8], (Kind::Int64, Device::Cpu));
-/// let loss = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0))?;
+/// let loss = layer.loss(&hidden, &targets)?;
 /// assert!((loss.value()? - 1000_f64.ln()).abs() < 1e-4); // zero hidden states: one of 10 classes of 100 words
 /// loss.backward()?;
 /// # Ok(())
@@ -155,7 +154,7 @@ impl OutputLayer for TwoLevel {
         self.loss.hidden_size()
     }
 
-    fn loss(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
+    fn loss_rows(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {
         let batch = self.loss.batch("hierarchical.loss", hidden, targets)?;
         if batch.is_empty() {
             return Ok(TrainingLoss::exact(batch.nothing(&self.inputs(&batch.hidden)[1..])?));
@@ -170,7 +169,7 @@ impl OutputLayer for TwoLevel {
         batch.exact(&of_targets, || self.dense_log_probs(&batch.hidden))
     }
 
-    fn log_prob(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
+    fn log_prob_rows(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("hierarchical.log_prob", hidden, Some(targets))?;
         if targets.numel() == 0 {
             return Ok(LogProb::from_normalised(Tensor::f_zeros([0], (hidden.kind(), hidden.device()))?));
@@ -178,12 +177,12 @@ impl OutputLayer for TwoLevel {
         Ok(LogProb::from_normalised(self.target_log_prob(hidden, targets)?))
     }
 
-    fn log_probs(&self, hidden: &Tensor) -> Result<LogProb> {
+    fn log_probs_rows(&self, hidden: &Tensor) -> Result<LogProb> {
         self.loss.check("hierarchical.log_probs", hidden, None)?;
         Ok(LogProb::from_normalised(self.dense_log_probs(hidden)?))
     }
 
-    fn top_k(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
+    fn top_k_rows(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         let op = "hierarchical.top_k";
         self.loss.check(op, hidden, None)?;
         check_k(op, k, self.vocab_size())?;
@@ -191,7 +190,7 @@ impl OutputLayer for TwoLevel {
     }
 
     /// Two uniforms a row: one for the class, one for the word in it.
-    fn sample(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
+    fn sample_rows(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         self.loss.check("hierarchical.sample", hidden, None)?;
         let _guard = tch::no_grad_guard();
         let classes = sample_from(&self.class_log_probs(hidden)?, rng)?;

@@ -31,9 +31,10 @@ const LEAST_CLASSES: usize = 512;
 const BLOCK_NUMBERS: usize = 512 << 10;
 /// Most rows of a chunk.
 const MOST_ROWS: usize = 512;
-/// Operations that one thread does while all threads together move one byte. `examples/roofline.rs`
-/// prints it: on a Zen 4 core with AVX-512 102 GFLOP/s on the tiles against 27 GB/s of one thread
-/// (two move 46 GB/s together). What is chosen at the sizes above is the same for 1.5 to 9.
+/// Operations that one thread does while all threads together move one byte, as the program
+/// `roofline` of the benches prints it: on a Zen 4 core with AVX-512 102 GFLOP/s on the tiles
+/// against 27 GB/s of one thread (two move 46 GB/s together). What is chosen at the sizes above is
+/// the same for 1.5 to 9.
 const OPERATIONS_PER_BYTE: f64 = 4.0;
 /// Blocks are kept where one in so many of them can be: fewer spare less than 4 % of the
 /// operations, and cost all of the memory.

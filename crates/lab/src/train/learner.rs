@@ -52,7 +52,7 @@ impl Learner {
         let mut dropout = Dropout::new(self.model.backbone.dropout(), seed, step);
         let (hidden, state) = self.model.backbone.forward(&window.inputs, state, Some(&mut dropout))?;
         let loss =
-            self.model.layer.loss(&hidden, &window.targets, &mut generator(seed, "negatives", step))?;
+            self.model.layer.loss_with(&hidden, &window.targets, &mut generator(seed, "negatives", step))?;
         let value = loss.value()?;
         if !value.is_finite() {
             return Err(LabError::Diverged { step, what: "the training loss", value });

@@ -31,6 +31,11 @@ impl Case {
         self.tensors.iter().find(|(own, _)| own == name).map(|(_, tensor)| tensor.copy())
     }
 
+    /// Every tensor of the file with its name.
+    pub fn tensors(&self) -> &[(String, Tensor)] {
+        &self.tensors
+    }
+
     pub fn get(&self, name: &str) -> Tensor {
         self.find(name).unwrap_or_else(|| panic!("{}: no tensor {name}", self.name))
     }
@@ -80,7 +85,7 @@ impl Golden {
     /// Loss of the layer under a given upstream gradient; gradients are then in the variables and
     /// in `hidden`.
     pub fn backward(&mut self, hidden: &Tensor, targets: &Tensor, upstream: Option<&Tensor>) -> Tensor {
-        let loss = self.layer.loss(hidden, targets, &mut generator(1, "negatives", 0)).unwrap();
+        let loss = self.layer.loss_with(hidden, targets, &mut generator(1, "negatives", 0)).unwrap();
         match upstream {
             Some(upstream) => (loss.tensor() * upstream).sum(Kind::Double).backward(),
             None => loss.tensor().sum(Kind::Double).backward(),

@@ -10,6 +10,7 @@ mod head;
 mod mos;
 mod sampled;
 mod tables;
+mod torch_weights;
 
 use case::Case;
 use lexmax_conformance::golden_files;
@@ -19,9 +20,15 @@ fn every_golden_file_agrees() {
     for file in golden_files("") {
         let case = Case::read(&file);
         match case.name.split('_').next().unwrap() {
-            "full" => full::check(&case),
+            "full" => {
+                full::check(&case);
+                torch_weights::check_linear(&case);
+            }
             "head" => head::check(&case),
-            "adaptive" => adaptive::check(&case),
+            "adaptive" => {
+                adaptive::check(&case);
+                torch_weights::check_adaptive(&case);
+            }
             "mos" => mos::check(&case),
             "tf" => sampled::check(&case),
             "huffman" => tables::check_huffman(&case),

@@ -83,7 +83,7 @@ fn proposals_by_frequency_need_counts() {
 fn tensors_that_do_not_fit_are_errors() {
     let fixture = Fixture::new(&SampledConfig::default());
     let error = |hidden: &Tensor, targets: &Tensor| {
-        fixture.layer.loss(hidden, targets, &mut generator(1, "negatives", 0)).unwrap_err().to_string()
+        fixture.layer.loss_with(hidden, targets, &mut generator(1, "negatives", 0)).unwrap_err().to_string()
     };
     let hidden = Tensor::zeros([N, D], (Kind::Double, Device::Cpu));
     let targets = Tensor::zeros([N], (Kind::Int64, Device::Cpu));
@@ -193,7 +193,7 @@ fn more_negatives_than_can_be_held_are_refused() {
         let layer = Sampled::new(&context, &config).unwrap();
         let hidden = Tensor::zeros([2, D], (Kind::Float, Device::Cpu));
         let targets = Tensor::zeros([2], (Kind::Int64, Device::Cpu));
-        let error = layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap_err();
+        let error = layer.loss_with(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap_err();
         let expected = "sampled.loss: the number of negatives is 2 rows with 1073741824 of their own, \
             expected at most 2147483647 in a batch";
         assert_eq!(error.to_string(), expected);

@@ -28,7 +28,7 @@ fn trained(objective: Objective, steps: u64) -> (f64, f64) {
     let targets = Tensor::from_slice(&ids);
     let hidden = Tensor::zeros([ids.len() as i64, 3], (Kind::Double, Device::Cpu));
     for step in 0..steps {
-        let loss = layer.loss(&hidden, &targets, &mut generator(3, "negatives", step)).unwrap();
+        let loss = layer.loss_with(&hidden, &targets, &mut generator(3, "negatives", step)).unwrap();
         loss.backward().unwrap();
         for mut variable in store.trainable_variables() {
             let _ = tch::no_grad(|| variable.g_sub_(&(variable.grad() * 0.3)));

@@ -61,7 +61,7 @@ fn bias_of_layer(config: &SampledConfig) -> f64 {
     let mut variable = store.variables()["weight"].shallow_clone();
     tch::no_grad(|| variable.copy_(&weight()));
     let (hidden, targets) = batch();
-    layer.loss(&hidden, &targets, &mut generator(4, "negatives", 0)).unwrap().backward().unwrap();
+    layer.loss_with(&hidden, &targets, &mut generator(4, "negatives", 0)).unwrap().backward().unwrap();
     bias(&variable.grad())
 }
 

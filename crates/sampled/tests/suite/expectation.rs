@@ -48,7 +48,7 @@ fn drawn(config: &SampledConfig) -> Tensor {
     tch::no_grad(|| variable.copy_(&weight()));
     let targets = Tensor::full([ROWS], TARGET, (Kind::Int64, Device::Cpu));
     let hidden = hidden().repeat([ROWS, 1]);
-    layer.loss(&hidden, &targets, &mut generator(4, "negatives", 0)).unwrap().backward().unwrap();
+    layer.loss_with(&hidden, &targets, &mut generator(4, "negatives", 0)).unwrap().backward().unwrap();
     variable.grad()
 }
 

@@ -53,7 +53,10 @@ impl Fixture {
     }
 
     pub fn loss(&mut self) -> Tensor {
-        self.layer.loss(&self.hidden, &self.targets, &mut generator(5, "negatives", 0)).unwrap().into_tensor()
+        self.layer
+            .loss_with(&self.hidden, &self.targets, &mut generator(5, "negatives", 0))
+            .unwrap()
+            .into_tensor()
     }
 
     pub fn variable(&self, name: &str) -> Tensor {

@@ -14,4 +14,5 @@ mod optimum;
 mod oracle;
 mod paths;
 mod regressions;
+mod resume;
 mod training;

@@ -193,7 +193,11 @@ fn all_classes_as_negatives_lead_to_the_data() {
                 let moved = binary && remove_accidental_hits == Some(true);
                 let optimum = Tensor::from_slice(&P.map(|p| if moved { odds(p) } else { p })).log();
                 let (store, layer) = layer_at(&config, &data, compute, &optimum);
-                layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().backward().unwrap();
+                layer
+                    .loss_with(&hidden, &targets, &mut generator(1, "negatives", 0))
+                    .unwrap()
+                    .backward()
+                    .unwrap();
                 let gradient = largest(&store.variables()["bias"].grad());
                 assert!(gradient < 1e-14, "{compute:?} {config:?}: {gradient:e}");
                 let answer = layer.log_probs(&hidden.narrow(0, 0, 1)).unwrap().into_tensor();

@@ -178,7 +178,7 @@ fn a_tied_weight_is_the_embedding() {
     let hidden = crate::fixture::normal("hidden", &[2, 5], 1.0);
     let targets = Tensor::from_slice(&[3_i64, 8]);
     use lexmax_output::OutputLayer;
-    layer.loss(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().backward().unwrap();
+    layer.loss_with(&hidden, &targets, &mut generator(1, "negatives", 0)).unwrap().backward().unwrap();
     assert!(embedding.grad().select(0, 3).abs().sum(Kind::Double).double_value(&[]) > 0.0);
 }
 

@@ -44,7 +44,7 @@ impl Run {
 
     fn loss(&mut self, step: u64) -> Tensor {
         let mut rng = generator(5, "negatives", step);
-        self.layer.loss(&self.hidden, &self.targets, &mut rng).unwrap().into_tensor()
+        self.layer.loss_with(&self.hidden, &self.targets, &mut rng).unwrap().into_tensor()
     }
 
     /// Loss, gradient of hidden states, and those of the parameters, dense.

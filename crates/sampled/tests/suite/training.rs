@@ -29,7 +29,7 @@ fn a_few_steps_lower_the_loss_and_the_exact_one() {
             let (mut losses, before) = (vec![], exact_nll(&fixture));
             for step in 0..60 {
                 let mut rng = generator(7, "negatives", step);
-                let loss = fixture.layer.loss(&fixture.hidden, &fixture.targets, &mut rng).unwrap();
+                let loss = fixture.layer.loss_with(&fixture.hidden, &fixture.targets, &mut rng).unwrap();
                 losses.push(loss.value().unwrap());
                 optimizer.backward_step(loss.tensor());
             }
@@ -54,7 +54,7 @@ fn different_steps_draw_different_negatives() {
         let fixture = Fixture::new(&config);
         let loss = |step| {
             let mut rng = generator(7, "negatives", step);
-            fixture.layer.loss(&fixture.hidden, &fixture.targets, &mut rng).unwrap().value().unwrap()
+            fixture.layer.loss_with(&fixture.hidden, &fixture.targets, &mut rng).unwrap().value().unwrap()
         };
         assert_eq!(loss(0), loss(0));
         assert_ne!(loss(0), loss(1));

@@ -1,8 +1,7 @@
 //! Times of a training step: the whole step at several vocabulary sizes, its parts, and the bare
 //! products.
 //!
-//! `cargo run --release -p lexmax-sampled --example sampled_step -- [ROWS HIDDEN SAMPLES
-//! [REPEATS]]`
+//! `cargo run --release -p lexmax-benches --bin sampled_step -- [ROWS HIDDEN SAMPLES [REPEATS]]`
 //!
 //! A step is drawing, loss, gradients of hidden states and touched rows, and plain gradient descent
 //! on these rows. Best and median of the repeats, in milliseconds, for each objective of the list;
@@ -11,15 +10,15 @@
 
 use std::time::Instant;
 
-use lexmax_autograd::cpu::{slice, slice_mut};
-use lexmax_kernels::gathered::{
+use lexmax::kernels::gathered::{
     self, Candidates, Gradients, Negatives, Objective as Kernel, Sets, Workspace,
 };
-use lexmax_kernels::linear_ce::Linear;
-use lexmax_kernels::seed::generator;
-use lexmax_output::{BuildContext, OutputLayer, WordCounts};
-use lexmax_sampled::proposal::LogUniform;
-use lexmax_sampled::{NegativeSets, Objective, Proposal, ProposalKind, Sampled, SampledConfig, Sampler};
+use lexmax::kernels::linear_ce::Linear;
+use lexmax::kernels::seed::generator;
+use lexmax::output::{BuildContext, OutputLayer, WordCounts};
+use lexmax::sampled::proposal::LogUniform;
+use lexmax::sampled::{NegativeSets, Objective, Proposal, ProposalKind, Sampled, SampledConfig, Sampler};
+use lexmax_autograd::cpu::{slice, slice_mut};
 use rand::RngExt;
 use tch::{Device, Tensor, nn};
 
@@ -94,7 +93,11 @@ fn step(name: &str, config: &SampledConfig, vocab: i64, [rows, size, repeats]: [
     let mut round = 0;
     report(&format!("{name}, V={vocab}"), repeats, || {
         round += 1;
-        layer.loss(&hidden, &targets, &mut generator(1, "negatives", round)).unwrap().backward().unwrap();
+        layer
+            .loss_with(&hidden, &targets, &mut generator(1, "negatives", round))
+            .unwrap()
+            .backward()
+            .unwrap();
         for mut variable in store.trainable_variables() {
             let gradient = variable.grad();
             let _guard = tch::no_grad_guard();

@@ -1,6 +1,6 @@
 //! Time per call of a custom function beside the same arithmetic as libtorch's own function, on a
-//! tensor of one element, where nothing but the call counts. Run with
-//! `cargo run -p lexmax-autograd --example overhead`.
+//! tensor of one element, where nothing but the call counts. Run with `cargo run -p lexmax-benches
+//! --bin overhead`.
 
 use std::error::Error;
 use std::time::Instant;

@@ -1,7 +1,7 @@
 //! A training step of the adaptive softmax by its parts, beside the bare matrix products of the
 //! same shapes.
 //!
-//! `cargo run --release -p lexmax-adaptive --example adaptive_step -- [ROWS HIDDEN VOCAB
+//! `cargo run --release -p lexmax-benches --bin adaptive_step -- [ROWS HIDDEN VOCAB
 //! CUTOFF,CUTOFF,.. [THREADS [REPEATS [uniform]]]]`
 //!
 //! Targets follow the frequencies `1 / (id + 2.7)` (or are uniform). Medians of interleaved
@@ -10,13 +10,13 @@
 
 use std::time::Instant;
 
-use lexmax_adaptive::{Adaptive, AdaptiveConfig};
+use lexmax::adaptive::{Adaptive, AdaptiveConfig};
+use lexmax::kernels::linear_ce::{Gradients, Linear, Options, Upstream, Workspace, loss_and_gradients};
+use lexmax::kernels::projection::Projection;
+use lexmax::kernels::seed::generator;
+use lexmax::output::fused::Compute;
+use lexmax::output::{BuildContext, OutputLayer, TrainingLoss};
 use lexmax_autograd::cpu::slice;
-use lexmax_kernels::linear_ce::{Gradients, Linear, Options, Upstream, Workspace, loss_and_gradients};
-use lexmax_kernels::projection::Projection;
-use lexmax_kernels::seed::generator;
-use lexmax_output::fused::Compute;
-use lexmax_output::{BuildContext, OutputLayer, TrainingLoss};
 use rand::RngExt;
 use tch::{Device, Tensor, nn};
 
@@ -203,7 +203,7 @@ fn main() {
             slot.next().unwrap().push(start.elapsed().as_secs_f64());
         };
         let mut loss = None;
-        time(&mut || loss = Some(layer.loss(&hidden, &ids, &mut generator(1, "negatives", 0)).unwrap()));
+        time(&mut || loss = Some(layer.loss_with(&hidden, &ids, &mut generator(1, "negatives", 0)).unwrap()));
         // As gradients that an optimizer dropped before: handed over, not added to what is there.
         time(&mut || drop(gradients(&loss.take().unwrap(), &store, &hidden)));
         time(&mut || drop(layer.log_prob(&hidden.detach(), &ids).unwrap()));
@@ -234,7 +234,7 @@ fn main() {
             time(&mut || drop(layer.sample(&rows, &mut generator(1, "draws", 0)).unwrap()));
         }
         time(&mut || {
-            let loss = reference.loss(&hidden, &ids, &mut generator(1, "negatives", 0)).unwrap();
+            let loss = reference.loss_with(&hidden, &ids, &mut generator(1, "negatives", 0)).unwrap();
             drop(gradients(&loss, &other, &hidden));
         });
     }

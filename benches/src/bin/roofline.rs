@@ -1,6 +1,6 @@
 //! Rates of this machine, and the time of the sweep beside the prediction from them.
 //!
-//! `cargo run --release -p lexmax-kernels --example roofline -- [ROWS HIDDEN VOCAB]...`
+//! `cargo run --release -p lexmax-benches --bin roofline -- [ROWS HIDDEN VOCAB]...`
 //!
 //! Measures the products on the shapes of the tiles, the memory, the exponentials and the start of
 //! threads, with one and two threads; then, for each problem, adds up the plan's operations, bytes
@@ -8,15 +8,13 @@
 //! few repeats. On a shared machine repeat it.
 #![allow(clippy::unwrap_used)]
 
-mod floor;
-
-use floor::{Clock, Floor, Summary};
-use lexmax_kernels::Level;
-use lexmax_kernels::linear_ce::{
+use lexmax::kernels::Level;
+use lexmax::kernels::linear_ce::{
     Gradients, Linear, Options, Upstream, Workspace, default_memory_limit, loss_and_gradients,
 };
-use lexmax_kernels::measure::{cut, exponentials, phase};
-use lexmax_kernels::seed::generator;
+use lexmax::kernels::measure::{cut, exponentials, phase};
+use lexmax::kernels::seed::generator;
+use lexmax_benches::bare::{Clock, Floor, Summary, product};
 use rand::RngExt;
 
 /// Rates of all threads together, a second.
@@ -68,9 +66,9 @@ fn products(threads: usize, rows: usize, classes: usize, size: usize) -> f64 {
     let seconds = on_parts(&mut tiles, 7, |tile| {
         let Tile { weight, hidden, tile } = tile;
         for _ in 0..rounds {
-            floor::product(tile, [classes, rows, size], (weight, [size, 1]), (hidden, [1, size]), 1);
-            floor::product(hidden, [rows, size, classes], (tile, [1, rows]), (weight, [size, 1]), 1);
-            floor::product(weight, [classes, size, rows], (tile, [rows, 1]), (hidden, [size, 1]), 1);
+            product(tile, [classes, rows, size], (weight, [size, 1]), (hidden, [1, size]), 1);
+            product(hidden, [rows, size, classes], (tile, [1, rows]), (weight, [size, 1]), 1);
+            product(weight, [classes, size, rows], (tile, [rows, 1]), (hidden, [size, 1]), 1);
             // Numbers stay of ordinary size, whatever the products made of them.
             hidden.fill(0.25);
             weight.fill(0.5);

@@ -1,5 +1,5 @@
 //! Times of row-sparse steps beside libtorch's own operations:
-//! `cargo run --release -p lexmax-optim --example rows`.
+//! `cargo run --release -p lexmax-benches --bin rows`.
 
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! Trains a small n-gram language model with the exact softmax and saves what its output layer
-//! sees, for the measurements of filtered gradients (`crates/kernels/examples/filtered.rs`).
+//! sees, for the measurements of filtered gradients (`filtered.rs`).
 //!
-//! `cargo run --release -p lexmax-full --example trained -- TRAIN_TEXT OUT.safetensors [STEPS [ROWS
+//! `cargo run --release -p lexmax-benches --bin trained -- TRAIN_TEXT OUT.safetensors [STEPS [ROWS
 //! [HIDDEN]]]`
 //!
 //! `TRAIN_TEXT` is plain text, words separated by white space, an end of sentence at each line
@@ -12,9 +12,9 @@
 use std::collections::HashMap;
 use std::error::Error;
 
-use lexmax_full::{Full, FullConfig};
-use lexmax_kernels::seed::generator;
-use lexmax_output::{BuildContext, OutputLayer};
+use lexmax::full::{Full, FullConfig};
+use lexmax::kernels::seed::generator;
+use lexmax::output::{BuildContext, OutputLayer};
 use rand::RngExt;
 use tch::nn::{self, Module, OptimizerConfig};
 use tch::{Device, Kind, Tensor};
@@ -90,7 +90,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut average = f64::NAN;
     for step in 0..steps {
         let (contexts, targets) = batch(&ids, (0..rows).map(|_| places.random_range(0..held_out - CONTEXT)))?;
-        let loss = layer.loss(&forward(&contexts)?, &targets, &mut generator(1, "none", step as u64))?;
+        let loss = layer.loss_with(&forward(&contexts)?, &targets, &mut generator(1, "none", step as u64))?;
         let value = loss.value()?;
         average = if average.is_nan() { value } else { 0.98 * average + 0.02 * value };
         optimizer.zero_grad();

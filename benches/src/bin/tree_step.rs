@@ -1,7 +1,7 @@
 //! Times one training step of a tree layer and its parts, for growing vocabularies, beside the bare
 //! operations and the reference path.
 //!
-//! `cargo run --release -p lexmax-hierarchical --example tree_step -- [TREE [ROWS HIDDEN [REPEATS
+//! `cargo run --release -p lexmax-benches --bin tree_step -- [TREE [ROWS HIDDEN [REPEATS
 //! [VOCAB...]]]]`
 //!
 //! `TREE` is `huffman`, `balanced` or `two-level`. Targets follow a Zipf law, as the counts that
@@ -13,11 +13,11 @@
 
 use std::time::Instant;
 
+use lexmax::hierarchical::{HierarchicalConfig, TreeKind, build};
+use lexmax::kernels::seed::{Generator, generator};
+use lexmax::output::fused::Compute;
+use lexmax::output::{BuildContext, LossOptions, OutputLayer, WordCounts};
 use lexmax_autograd::cpu::{slice, slice_mut};
-use lexmax_hierarchical::{HierarchicalConfig, TreeKind, build};
-use lexmax_kernels::seed::{Generator, generator};
-use lexmax_output::fused::Compute;
-use lexmax_output::{BuildContext, LossOptions, OutputLayer, WordCounts};
 use rand::RngExt;
 use tch::{Device, Kind, Tensor, nn};
 
@@ -54,7 +54,7 @@ impl Built {
         self.optimizer.zero_grad();
         let mut hidden = hidden.detach().set_requires_grad(true);
         let start = Instant::now();
-        let loss = self.layer.loss(&hidden, targets, &mut generator(1, "negatives", 0)).unwrap();
+        let loss = self.layer.loss_with(&hidden, targets, &mut generator(1, "negatives", 0)).unwrap();
         let forward = start.elapsed().as_secs_f64();
         loss.backward().unwrap();
         let backward = start.elapsed().as_secs_f64();

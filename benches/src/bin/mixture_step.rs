@@ -2,7 +2,7 @@
 //! matrix products of the latter, with the memory that each takes beyond parameters, input and
 //! gradients.
 //!
-//! `cargo run --release -p lexmax-mixture --example mixture_step -- [ROWS HIDDEN VOCAB COMPONENTS
+//! `cargo run --release -p lexmax-benches --bin mixture_step -- [ROWS HIDDEN VOCAB COMPONENTS
 //! [THREADS [REPEATS]]]`
 //!
 //! Last come the ten likeliest classes. A step is the loss and the gradients of all parameters and
@@ -12,10 +12,10 @@
 
 use std::time::Instant;
 
-use lexmax_kernels::seed::generator;
-use lexmax_mixture::{Mixture, MixtureConfig};
-use lexmax_output::fused::Compute;
-use lexmax_output::{BuildContext, LossOptions, OutputLayer};
+use lexmax::kernels::seed::generator;
+use lexmax::mixture::{Mixture, MixtureConfig};
+use lexmax::output::fused::Compute;
+use lexmax::output::{BuildContext, LossOptions, OutputLayer};
 use rand::RngExt;
 use tch::{Device, Kind, Tensor, nn};
 
@@ -52,7 +52,7 @@ impl Way {
     /// Loss and gradients.
     fn step(&mut self, hidden: &Tensor, targets: &Tensor) -> (f64, Vec<Tensor>) {
         let rng = &mut generator(1, "negatives", 0);
-        let loss = self.layer.loss(hidden, targets, rng).unwrap().into_tensor();
+        let loss = self.layer.loss_with(hidden, targets, rng).unwrap().into_tensor();
         let mut inputs = vec![hidden];
         inputs.extend(&self.variables);
         let gradients = Tensor::run_backward(&[&loss], &inputs, false, false);

@@ -1,15 +1,17 @@
-//! The floor of loss and gradients: the same three matrix products, bare, on whole matrices, by the
-//! same crate; and clocks.
-#![allow(dead_code)]
+//! Bare matrix products by the crate that the kernels take theirs from: the floor of a sweep's loss
+//! and gradients. [`crate::Floor`] is that of libtorch.
 
 use std::time::Instant;
 
-use lexmax_kernels::linear_ce::Linear;
+use lexmax::kernels::linear_ce::Linear;
 
-/// A row-major matrix by strides `(row, column)`.
-type Matrix<'a> = (&'a [f32], [usize; 2]);
+/// A matrix: its numbers, and how far the next row and the next column are.
+pub type Matrix<'a> = (&'a [f32], [usize; 2]);
 
-/// `out = left right` of `[m, k]` and `[k, n]`, the rows of `out` shared by the threads.
+/// `out += left right` of `[m, k]` and `[k, n]`, the rows of `out` shared by the threads.
+///
+/// # Panics
+/// Where an operand is shorter than its shape says.
 pub fn product(out: &mut [f32], [m, n, k]: [usize; 3], left: Matrix<'_>, right: Matrix<'_>, threads: usize) {
     let share = m.div_ceil(threads);
     std::thread::scope(|scope| {
@@ -54,7 +56,8 @@ pub fn product(out: &mut [f32], [m, n, k]: [usize; 3], left: Matrix<'_>, right: 
     });
 }
 
-/// Buffers of the three products.
+/// Results of the three products.
+#[derive(Debug)]
 pub struct Floor {
     logits: Vec<f32>,
     d_hidden: Vec<f32>,
@@ -62,6 +65,7 @@ pub struct Floor {
 }
 
 impl Floor {
+    /// Results of the size of a problem.
     pub fn new(linear: &Linear<'_, f32>) -> Self {
         Self {
             logits: vec![0.0; linear.rows() * linear.vocab_size()],
@@ -70,7 +74,8 @@ impl Floor {
         }
     }
 
-    /// `H W^T`, then with that as if it were the gradient of the logits `G W` and `G^T H`.
+    /// Time of `H W^T`, and, with that as if it were the gradient of the logits, of `G W` and
+    /// `G^T H`.
     pub fn time(&mut self, linear: &Linear<'_, f32>, threads: usize) -> Seconds {
         let (rows, vocab, size) = (linear.rows(), linear.vocab_size(), linear.hidden_size);
         let (hidden, weight) = (linear.hidden, linear.weight);
@@ -94,16 +99,19 @@ pub struct Seconds {
 }
 
 /// A running measurement.
+#[derive(Debug)]
 pub struct Clock {
     wall: Instant,
     processor: f64,
 }
 
 impl Clock {
+    /// Starts to measure.
     pub fn start() -> Self {
         Self { processor: processor_seconds(), wall: Instant::now() }
     }
 
+    /// Time since the start.
     pub fn seconds(&self) -> Seconds {
         let wall = self.wall.elapsed().as_secs_f64();
         Seconds { wall, processor: processor_seconds() - self.processor }
@@ -119,15 +127,21 @@ fn processor_seconds() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
-/// Best and median, on the wall and of the processors.
+/// Best and median of repeats, in seconds.
+#[derive(Debug)]
 pub struct Summary {
+    /// Best by the clock on the wall.
     pub best: f64,
+    /// Median by the clock on the wall.
     pub median: f64,
+    /// Best of the processors together.
     pub best_processor: f64,
+    /// Median of the processors together.
     pub median_processor: f64,
 }
 
 impl Summary {
+    /// Summary of at least one time.
     pub fn of(times: &[Seconds]) -> Self {
         let sorted = |part: fn(&Seconds) -> f64| {
             let mut part: Vec<f64> = times.iter().map(part).collect();
@@ -137,5 +151,26 @@ impl Summary {
         let (best, median) = sorted(|time| time.wall);
         let (best_processor, median_processor) = sorted(|time| time.processor);
         Self { best, median, best_processor, median_processor }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_on_any_threads_are_the_sums() {
+        let [m, n, k] = [5, 3, 4];
+        let left: Vec<f32> = (0..m * k).map(|index| (index % 7) as f32 - 3.0).collect();
+        let right: Vec<f32> = (0..k * n).map(|index| (index % 5) as f32 - 2.0).collect();
+        let sum = |row: usize, column: usize| -> f32 {
+            (0..k).map(|inner| left[row * k + inner] * right[inner * n + column]).sum()
+        };
+        let expected: Vec<f32> = (0..m * n).map(|place| 1.0 + sum(place / n, place % n)).collect();
+        for threads in 1..=3 {
+            let mut out = vec![1.0; m * n];
+            product(&mut out, [m, n, k], (&left, [k, 1]), (&right, [n, 1]), threads);
+            assert_eq!(out, expected, "{threads} threads");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The fused loss and gradients beside their floor: the same three matrix products, bare, by the
 //! same crate.
 //!
-//! `cargo run --release -p lexmax-kernels --example sweep -- [ROWS HIDDEN VOCAB [THREADS [REPEATS
+//! `cargo run --release -p lexmax-benches --bin sweep -- [ROWS HIDDEN VOCAB [THREADS [REPEATS
 //! [MEMORY_MIB]]]]`
 //!
 //! Prints the best and the median of interleaved repeats and their ratios, by the wall's clock and
@@ -9,15 +9,13 @@
 //! before anything is timed.
 #![allow(clippy::unwrap_used)]
 
-mod floor;
-
-use floor::{Clock, Floor, Seconds, Summary};
-use lexmax_kernels::linear_ce::{
+use lexmax::kernels::linear_ce::{
     Gradients, Linear, Options, Upstream, Workspace, default_memory_limit, loss, loss_and_gradients,
     workspace_bytes,
 };
-use lexmax_kernels::seed::generator;
-use lexmax_kernels::{Level, logspace::log_sum_exp};
+use lexmax::kernels::seed::generator;
+use lexmax::kernels::{Level, logspace::log_sum_exp};
+use lexmax_benches::bare::{Clock, Floor, Seconds, Summary};
 use rand::RngExt;
 
 fn main() {

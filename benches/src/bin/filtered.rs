@@ -1,22 +1,20 @@
 //! Filtered gradients of a trained model: time over three bare products against what the filter
 //! leaves out.
 //!
-//! `cargo run --release -p lexmax-kernels --example filtered -- MODEL.safetensors [THREADS [REPEATS
+//! `cargo run --release -p lexmax-benches --bin filtered -- MODEL.safetensors [THREADS [REPEATS
 //! [MEMORY_MIB]]]`
 //!
 //! The file holds `hidden` `[N, D]`, `weight` `[V, D]`, `bias` `[V]` (f32) and `targets` `[N]`
-//! (i64); `crates/full/examples/trained.rs` makes one. Errors are relative in the Euclidean norm,
+//! (i64); `trained.rs` makes one. Errors are relative in the Euclidean norm,
 //! against the exact gradients of the same kernels; the mass is the probability dropped from a row,
 //! on average.
 #![allow(clippy::unwrap_used)]
 
-mod floor;
-
-use floor::{Clock, Floor, Summary};
-use lexmax_kernels::linear_ce::{
+use lexmax::kernels::linear_ce::{
     Filter, Gradients, Linear, Options, RowLosses, Upstream, Workspace, default_memory_limit,
     loss_and_gradients,
 };
+use lexmax_benches::bare::{Clock, Floor, Summary};
 use safetensors::{Dtype, SafeTensors};
 
 const EPS: [f64; 8] = [1e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3];
