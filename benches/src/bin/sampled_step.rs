@@ -10,10 +10,10 @@
 
 use std::time::Instant;
 
-use lexmax::kernels::gathered::{
+use lexmax::kernels::linear_ce::Linear;
+use lexmax::kernels::sampled::{
     self, Candidates, Gradients, Negatives, Objective as Kernel, Sets, Workspace,
 };
-use lexmax::kernels::linear_ce::Linear;
 use lexmax::kernels::seed::generator;
 use lexmax::output::{BuildContext, OutputLayer, WordCounts};
 use lexmax::sampled::proposal::LogUniform;
@@ -162,13 +162,13 @@ fn parts(vocab: usize, [rows, size, samples, repeats]: [usize; 4]) {
         (vec![0.0_f32; rows * size], vec![0.0; touched * size], vec![0.0; touched]);
     let linear = Linear { hidden: &hidden, weight: &weight, bias: Some(&bias), hidden_size: size };
     report("- loss alone: gather, a product, sweep", repeats, || {
-        gathered::loss(linear, &candidates, Kernel::Softmax, &mut workspace).unwrap();
+        sampled::loss(linear, &candidates, Kernel::Softmax, &mut workspace).unwrap();
     });
     let upstream = vec![1.0 / rows as f64; rows];
     let all = report("- loss and gradients", repeats, || {
         let wanted =
             Gradients { hidden: Some(&mut d_hidden), weight: Some(&mut d_weight), bias: Some(&mut d_bias) };
-        gathered::loss_and_gradients(linear, &candidates, Kernel::Softmax, &upstream, wanted, &mut workspace)
+        sampled::loss_and_gradients(linear, &candidates, Kernel::Softmax, &upstream, wanted, &mut workspace)
             .unwrap();
     });
     let mut logits = vec![0.0_f32; rows * different.len()];

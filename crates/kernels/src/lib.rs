@@ -3,17 +3,17 @@
 //! * [`linear_ce`]: exact linear cross-entropy, loss and all gradients, in tiles that stay in the
 //!   cache; never `[N, V]`.
 //! * [`projection`]: some rows of the hidden states projected to another width, with gradients.
-//! * [`paths`]: words reached by two-way choices in a tree; gradients of the nodes on the paths
+//! * [`tree`]: words reached by two-way choices in a tree; gradients of the nodes on the paths
 //!   only.
 //! * [`two_level`]: a class, then a word of that class, by two sweeps of linear cross-entropy;
 //!   gradients of the classes that occur only.
 //! * [`query`]: exact top-k and exact draws in the same sweep.
-//! * [`gathered`]: losses over a target and a few negatives a row, with gradients of the touched
+//! * [`sampled`]: losses over a target and a few negatives a row, with gradients of the touched
 //!   rows alone.
-//! * [`rows`]: optimizer steps on the rows of a table, and rows of one id added up.
+//! * [`optim`]: optimizer steps on the rows of a table, and rows of one id added up.
 //! * [`seed`]: one root seed, a generator of its own for every component.
 //! * [`measure`]: measurement hooks for the figures that the plan counts with.
-//! * [`mask`]: masks of dropout.
+//! * [`dropout`]: masks of dropout.
 //! * [`logspace`]: sums of probabilities that are given by their logarithms, in f64.
 //!
 //! Matrix products come from the `gemm` crate, one call on one thread at a time over that thread's
@@ -22,24 +22,24 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod buffer;
+pub mod dropout;
 mod element;
 mod error;
-pub mod gathered;
 pub mod linear_ce;
 pub mod logspace;
-pub mod mask;
 pub mod measure;
+pub mod optim;
 mod parts;
-pub mod paths;
 mod pool;
 pub mod projection;
 pub mod query;
 mod row_gradients;
-pub mod rows;
+pub mod sampled;
 pub mod seed;
 mod simd;
 mod tile;
 mod transform;
+pub mod tree;
 pub mod two_level;
 
 pub use element::Element;

@@ -2,15 +2,15 @@
 //! thousands of steps, logits that are not finite, limits of memory that many threads share.
 #![allow(clippy::unwrap_used)]
 
-use lexmax_kernels::gathered::{Candidates, Negatives, Sets};
 use lexmax_kernels::linear_ce::mixture::{self, Mixture, MixtureGradients};
 use lexmax_kernels::linear_ce::{
     Filter, Gradients, Linear, Options, Upstream, Workspace, gradients, loss, loss_and_gradients,
 };
+use lexmax_kernels::optim::{self, Gradient, Rule, Tables};
 use lexmax_kernels::query::{mixture_top_k, sample};
-use lexmax_kernels::rows::{self, Gradient, Rule, Tables};
+use lexmax_kernels::sampled::{Candidates, Negatives, Sets};
 use lexmax_kernels::two_level::{self, TwoLevel, every_word};
-use lexmax_kernels::{KernelError, Level, LogitTransform, paths};
+use lexmax_kernels::{KernelError, Level, LogitTransform, tree};
 
 const LEVELS: [Level; 3] = [Level::Portable, Level::Avx2, Level::Avx512];
 
@@ -181,11 +181,11 @@ fn paths_of_thousands_of_steps() {
         steps.extend((0..=word.min(STEPS - 1)).map(|node| 2 * node as i32 + i32::from(node == word)));
         offsets.push(steps.len() as i64);
     }
-    let table = paths::Table { offsets: &offsets, steps: &steps };
+    let table = tree::Table { offsets: &offsets, steps: &steps };
     let weight = vec![0.0_f64; STEPS];
     let linear = Linear { hidden: &[1.0], weight: &weight, bias: None, hidden_size: 1 };
-    let batch = paths::Batch::new(table, &[STEPS as i64], STEPS).unwrap();
-    let log_prob = paths::log_prob(linear, &batch, &mut paths::Workspace::new(1)).unwrap();
+    let batch = tree::Batch::new(table, &[STEPS as i64], STEPS).unwrap();
+    let log_prob = tree::log_prob(linear, &batch, &mut tree::Workspace::new(1)).unwrap();
     assert!((log_prob[0] + STEPS as f64 * 2_f64.ln()).abs() < 1e-8, "{log_prob:?}");
 }
 
@@ -225,7 +225,7 @@ fn arguments_that_would_give_silent_nan_or_zero_are_refused() {
     };
     let (mut parameter, mut first, mut second) = ([1.0_f32], [0.0], [0.0]);
     let tables = Tables { parameter: &mut parameter, state: vec![&mut first, &mut second], width: 1 };
-    let error = rows::update(rule, tables, Gradient::Dense(&[1.0]), 1.0, 1).unwrap_err().to_string();
+    let error = optim::update(rule, tables, Gradient::Dense(&[1.0]), 1.0, 1).unwrap_err().to_string();
     assert!(error.contains("step") && error.contains("from one up"), "{error}");
 
     let linear = Linear { hidden: &[1.0_f32], weight: &[0.0; 2], bias: None, hidden_size: 1 };

@@ -1,7 +1,7 @@
 //! Clipping of gradients by their global norm.
 
 use lexmax_autograd::cpu::slice;
-use lexmax_kernels::rows::square_sum;
+use lexmax_kernels::optim::square_sum;
 use tch::{Device, Kind, Tensor};
 
 use crate::addresses::Addresses;

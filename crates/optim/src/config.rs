@@ -1,6 +1,6 @@
 //! Configuration of an optimizer: the rule and its constants.
 
-use lexmax_kernels::rows::Rule;
+use lexmax_kernels::optim::Rule;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{OptimError, Result, check};

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use lexmax_kernels::rows::Others;
+use lexmax_kernels::optim::Others;
 use tch::{COptimizer, Kind, Tensor, nn};
 
 use crate::addresses::Addresses;

@@ -4,7 +4,7 @@ use lexmax_autograd::cpu::{slice, slice_mut};
 use lexmax_autograd::sparse::rows_of;
 use lexmax_kernels::Element;
 use lexmax_kernels::KernelError;
-use lexmax_kernels::rows::{Merge, rising};
+use lexmax_kernels::optim::{Merge, rising};
 use tch::{Device, Kind, Tensor, kind};
 
 use crate::error::{OptimError, Result};

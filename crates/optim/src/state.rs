@@ -1,6 +1,6 @@
 //! State of an optimizer for one parameter: tables of its shape, and Adam's step count.
 
-use lexmax_kernels::rows::Rule;
+use lexmax_kernels::optim::Rule;
 use tch::{Device, Kind, Tensor};
 
 use crate::config::OptimizerConfig;

@@ -1,6 +1,6 @@
 //! The rules in tensor operations: any device, any floating dtype, any strides.
 
-use lexmax_kernels::rows::{Others, Rule};
+use lexmax_kernels::optim::{Others, Rule};
 use tch::{Kind, Tensor};
 
 use crate::error::Result;

@@ -3,7 +3,7 @@
 
 use lexmax_autograd::cpu::{NotASlice, mark_changed, slice, slice_mut};
 use lexmax_kernels::Element;
-use lexmax_kernels::rows::{Gradient, Others, Rule, Tables, update as update_slices};
+use lexmax_kernels::optim::{Gradient, Others, Rule, Tables, update as update_slices};
 use tch::{Kind, Tensor, kind};
 
 use crate::error::Result;

@@ -1,8 +1,8 @@
-//! The fused path: loss and gradients of the touched rows by `lexmax_kernels::gathered`, as one
+//! The fused path: loss and gradients of the touched rows by `lexmax_kernels::sampled`, as one
 //! node of libtorch's graph.
 
-use lexmax_kernels::gathered::{self, Candidates, Negatives, Workspace};
 use lexmax_kernels::linear_ce::Upstream;
+use lexmax_kernels::sampled::{self, Candidates, Negatives, Workspace};
 use lexmax_output::fused::{
     ByKind, Factor, FusedKind, Gradient, Gradients, Inputs, Node, Scratch, Sweep, Workspaces,
 };
@@ -71,7 +71,7 @@ impl Fused {
     }
 }
 
-impl From<Objective> for gathered::Objective {
+impl From<Objective> for sampled::Objective {
     fn from(objective: Objective) -> Self {
         match objective {
             Objective::SampledSoftmax => Self::Softmax,
@@ -91,7 +91,7 @@ const BIAS: usize = 2;
 #[derive(Debug)]
 struct SampledSweep {
     candidates: Candidates,
-    objective: gathered::Objective,
+    objective: sampled::Objective,
     workspaces: ByKind<Gathered>,
 }
 
@@ -101,7 +101,7 @@ impl Sweep for SampledSweep {
     fn values<T: FusedKind>(&mut self, inputs: &Inputs) -> Result<Vec<f64>> {
         let linear = inputs.linear::<T>([HIDDEN, WEIGHT, BIAS])?;
         let Self { candidates, objective, workspaces } = self;
-        Ok(workspaces.with(|workspace| gathered::loss(linear, candidates, *objective, workspace))?)
+        Ok(workspaces.with(|workspace| sampled::loss(linear, candidates, *objective, workspace))?)
     }
 
     fn values_and_gradients<T: FusedKind>(
@@ -116,7 +116,7 @@ impl Sweep for SampledSweep {
         let mut hidden = inputs.gradient(HIDDEN, wanted, None)?;
         let mut weight = inputs.gradient(WEIGHT, wanted, Some(&classes))?;
         let mut bias = inputs.gradient(BIAS, wanted, Some(&classes))?;
-        let into = gathered::Gradients {
+        let into = sampled::Gradients {
             hidden: Gradient::elements(&mut hidden)?,
             weight: Gradient::elements(&mut weight)?,
             bias: Gradient::elements(&mut bias)?,
@@ -130,7 +130,7 @@ impl Sweep for SampledSweep {
             Upstream::Rows(factors) => factors,
         };
         let losses = workspaces.with(|workspace| {
-            gathered::loss_and_gradients(linear, candidates, *objective, factors, into, workspace)
+            sampled::loss_and_gradients(linear, candidates, *objective, factors, into, workspace)
         })?;
         Ok((losses, vec![hidden, weight, bias]))
     }

@@ -59,7 +59,7 @@ use crate::{NAME, Objective, ProposalKind, SampledConfig};
 ///   gradients, on `N + S` rows of the weight. Negatives of each row's own are as many operations
 ///   on `N S` rows. Drawing costs what it draws, whatever `V` ([`crate::Sampler`]).
 /// * Memory of training, fused path ([`BuildContext::is_fused`]):
-///   [`lexmax_kernels::gathered::Workspace::bytes_for`], about `(1 + threads) S D` numbers with
+///   [`lexmax_kernels::sampled::Workspace::bytes_for`], about `(1 + threads) S D` numbers with
 ///   shared negatives, of which a class that was drawn twice is taken once, and `N S` where each
 ///   row has its own; kept from step to step. Reference path: logits `[N, S]` several times, and
 ///   `[N, S, D]` where each row has its own.

@@ -1,6 +1,6 @@
 //! The negatives of a batch as tensors: classes and the logarithms of their expected counts.
 
-use lexmax_kernels::gathered::{Negatives as Drawn, Sets};
+use lexmax_kernels::sampled::{Negatives as Drawn, Sets};
 use lexmax_output::{OutputError, Result};
 use tch::{Kind, Tensor};
 

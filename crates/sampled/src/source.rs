@@ -1,6 +1,6 @@
 //! Source of a layer's negatives, and their expected counts.
 
-use lexmax_kernels::gathered::{Negatives as Drawn, Sets};
+use lexmax_kernels::sampled::{Negatives as Drawn, Sets};
 use lexmax_kernels::seed::Generator;
 use lexmax_output::{BuildContext, OutputError, Result};
 

@@ -2,7 +2,7 @@
 
 use lexmax_autograd::cpu::slice;
 use lexmax_kernels::linear_ce::Upstream;
-use lexmax_kernels::paths::{self, Batch, Gradients, Table};
+use lexmax_kernels::tree::{self, Batch, Gradients, Table};
 use lexmax_output::Result;
 use lexmax_output::fused::{self, ByKind, FusedKind, Gradient, Inputs, Sweep, Workspaces, in_kind};
 use tch::Tensor;
@@ -20,10 +20,10 @@ pub(super) const BIAS: usize = 2;
 pub(super) struct PathWorkspaces;
 
 impl Workspaces for PathWorkspaces {
-    type Of<T: FusedKind> = paths::Workspace<T>;
+    type Of<T: FusedKind> = tree::Workspace<T>;
 
-    fn for_threads<T: FusedKind>(&self, threads: usize) -> paths::Workspace<T> {
-        paths::Workspace::new(threads)
+    fn for_threads<T: FusedKind>(&self, threads: usize) -> tree::Workspace<T> {
+        tree::Workspace::new(threads)
     }
 }
 
@@ -54,7 +54,7 @@ impl Sweep for PathSweep {
 
     fn values<T: FusedKind>(&mut self, inputs: &Inputs) -> Result<Vec<f64>> {
         let linear = inputs.linear::<T>([HIDDEN, WEIGHT, BIAS])?;
-        Ok(self.workspaces.with(|workspace| paths::log_prob(linear, &self.batch, workspace))?)
+        Ok(self.workspaces.with(|workspace| tree::log_prob(linear, &self.batch, workspace))?)
     }
 
     fn values_and_gradients<T: FusedKind>(
@@ -74,9 +74,9 @@ impl Sweep for PathSweep {
             weight: Gradient::elements(&mut weight)?,
             bias: Gradient::elements(&mut bias)?,
         };
-        let log_prob = self.workspaces.with(|workspace| {
-            paths::log_prob_and_gradients(linear, &self.batch, upstream, into, workspace)
-        })?;
+        let log_prob = self
+            .workspaces
+            .with(|workspace| tree::log_prob_and_gradients(linear, &self.batch, upstream, into, workspace))?;
         Ok((log_prob, vec![hidden, weight, bias]))
     }
 }

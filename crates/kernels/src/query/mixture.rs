@@ -9,11 +9,11 @@
 use super::top_k;
 use crate::element::Element;
 use crate::error::{KernelError, Result};
-use crate::gathered::rows::Dots;
 use crate::linear_ce::Workspace;
 use crate::linear_ce::mixture::Mixture;
 use crate::logspace::log_sum_exp;
 use crate::pool;
+use crate::sampled::rows::Dots;
 use crate::simd::{Level, dispatch};
 use crate::transform::LogitTransform;
 

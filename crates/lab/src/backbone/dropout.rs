@@ -1,7 +1,7 @@
 //! Dropout with masks from the run's own generators.
 
 use lexmax_autograd::cpu::slice_mut;
-use lexmax_kernels::mask;
+use lexmax_kernels::dropout;
 use lexmax_kernels::seed::{Generator, generator};
 use tch::{Device, Kind, Tensor};
 
@@ -37,7 +37,7 @@ impl Dropout {
         }
         let mut mask = Tensor::f_empty(tensor.size(), (Kind::Float, Device::Cpu))?;
         let threads = lexmax_autograd::threads();
-        mask::fill(&mut self.rng, self.threshold, self.scale, slice_mut(&mut mask)?, threads);
+        dropout::fill(&mut self.rng, self.threshold, self.scale, slice_mut(&mut mask)?, threads);
         Ok(tensor.f_mul(&mask.f_to_kind(tensor.kind())?.f_to(tensor.device())?)?)
     }
 }

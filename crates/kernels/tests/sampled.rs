@@ -5,10 +5,10 @@
 mod common;
 
 use common::{Problem, Rounded};
-use lexmax_kernels::gathered::{
+use lexmax_kernels::linear_ce::Linear;
+use lexmax_kernels::sampled::{
     Candidates, Gradients, Negatives, Objective, Sets, Workspace, loss, loss_and_gradients,
 };
-use lexmax_kernels::linear_ce::Linear;
 use lexmax_kernels::seed::generator;
 use lexmax_kernels::{Element, Level};
 use proptest::prelude::*;

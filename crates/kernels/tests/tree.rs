@@ -6,10 +6,10 @@ mod common;
 
 use common::error;
 use lexmax_kernels::linear_ce::{Linear, Upstream};
-use lexmax_kernels::paths::{
+use lexmax_kernels::seed::{Generator, generator};
+use lexmax_kernels::tree::{
     Batch, Gradients, Table, Workspace, log_prob, log_prob_and_gradients, workspace_bytes,
 };
-use lexmax_kernels::seed::{Generator, generator};
 use lexmax_kernels::{KernelError, Level};
 use proptest::prelude::*;
 use rand::RngExt;

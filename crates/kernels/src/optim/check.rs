@@ -5,7 +5,7 @@ use super::rule::Rule;
 use super::update::{Gradient, Tables};
 use crate::{KernelError, Result};
 
-const OP: &str = "rows::update";
+const OP: &str = "optim::update";
 
 /// Checks every condition that the sweep relies on.
 pub(super) fn check<T>(rule: Rule, tables: &Tables<'_, T>, gradient: &Gradient<'_, T>) -> Result<()> {

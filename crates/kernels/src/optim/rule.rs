@@ -49,7 +49,7 @@ impl Rule {
     /// Whether a gradient of zero changes nothing, neither the parameter nor the state.
     ///
     /// ```
-    /// use lexmax_kernels::rows::Rule;
+    /// use lexmax_kernels::optim::Rule;
     /// assert!(Rule::Sgd { learning_rate: 0.1, weight_decay: 0.0 }.rests_at_zero());
     /// assert!(!Rule::Sgd { learning_rate: 0.1, weight_decay: 0.01 }.rests_at_zero());
     /// ```

@@ -68,7 +68,7 @@ impl Batch {
     /// # Errors
     /// A target that names no word; a table that is not that of a tree of so many nodes.
     pub fn new(table: Table<'_>, targets: &[i64], node_count: usize) -> Result<Self> {
-        let op = "paths.batch";
+        let op = "tree.batch";
         let vocab_size = table.vocab_size();
         if targets.len() >= u32::MAX as usize || node_count > 1 << 30 {
             let given = format!("{} rows, {node_count} nodes", targets.len());

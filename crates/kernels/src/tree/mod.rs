@@ -44,7 +44,7 @@ const OPERATIONS_PER_THREAD: usize = 2_000_000;
 ///
 /// ```
 /// use lexmax_kernels::linear_ce::Linear;
-/// use lexmax_kernels::paths::{Batch, Table, Workspace, log_prob};
+/// use lexmax_kernels::tree::{Batch, Table, Workspace, log_prob};
 ///
 /// // Word 0 by branch 0 of the root, node 0; words 1 and 2 below node 1.
 /// let table = Table { offsets: &[0, 1, 3, 5], steps: &[0, 1, 2, 1, 3] };
@@ -60,7 +60,7 @@ pub fn log_prob<T: Element>(
     batch: &Batch,
     workspace: &mut Workspace<T>,
 ) -> Result<Vec<f64>> {
-    run("paths.log_prob", linear, batch, None, Gradients::default(), workspace)
+    run("tree.log_prob", linear, batch, None, Gradients::default(), workspace)
 }
 
 /// `log p` of each row's target and the gradients of `sum_i upstream_i log p_i`. Cost: `6 T D`
@@ -72,7 +72,7 @@ pub fn log_prob<T: Element>(
 ///
 /// ```
 /// use lexmax_kernels::linear_ce::{Linear, Upstream};
-/// use lexmax_kernels::paths::{Batch, Gradients, Table, Workspace, log_prob_and_gradients};
+/// use lexmax_kernels::tree::{Batch, Gradients, Table, Workspace, log_prob_and_gradients};
 ///
 /// let table = Table { offsets: &[0, 1, 3, 5], steps: &[0, 1, 2, 1, 3] };
 /// let linear = Linear { hidden: &[1.0_f32, 2.0], weight: &[0.0; 4], bias: None, hidden_size: 2 };
@@ -90,7 +90,7 @@ pub fn log_prob_and_gradients<T: Element>(
     gradients: Gradients<'_, T>,
     workspace: &mut Workspace<T>,
 ) -> Result<Vec<f64>> {
-    run("paths.log_prob_and_gradients", linear, batch, Some(upstream), gradients, workspace)
+    run("tree.log_prob_and_gradients", linear, batch, Some(upstream), gradients, workspace)
 }
 
 fn run<T: Element>(

@@ -20,7 +20,7 @@ const WORD: usize = 4;
 /// use lexmax_kernels::{mask, seed::generator};
 ///
 /// let mut dropout = [9.0_f32; 1000];
-/// mask::fill(&mut generator(1, "example", 0), 32768, 2.0, &mut dropout, 1);
+/// dropout::fill(&mut generator(1, "example", 0), 32768, 2.0, &mut dropout, 1);
 /// assert!(dropout.iter().all(|&factor| factor == 0.0 || factor == 2.0));
 /// assert!((400..600).contains(&dropout.iter().filter(|&&factor| factor == 0.0).count()));
 /// ```

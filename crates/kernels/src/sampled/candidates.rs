@@ -36,7 +36,7 @@ pub struct Negatives {
 /// Making it sorts `N` targets and all negatives; nothing in it is as long as the vocabulary.
 ///
 /// ```
-/// use lexmax_kernels::gathered::{Candidates, Negatives, Sets};
+/// use lexmax_kernels::sampled::{Candidates, Negatives, Sets};
 ///
 /// let negatives = Negatives {
 ///     sets: Sets::Shared,
@@ -65,7 +65,7 @@ pub struct Candidates {
     negative_starts: Vec<usize>,
 }
 
-const OP: &str = "gathered.candidates";
+const OP: &str = "sampled.candidates";
 
 impl Candidates {
     /// Checks targets `[N]` and negatives of a vocabulary and sorts them. Cost: a sort of `N` plus

@@ -17,7 +17,7 @@ pub fn rising(ids: &[i64]) -> bool {
 /// added in their order, in f64, so the sums are the same bits on any number of threads.
 ///
 /// ```
-/// use lexmax_kernels::rows::Merge;
+/// use lexmax_kernels::optim::Merge;
 ///
 /// let merge = Merge::new(&[7, 2, 7]);
 /// assert_eq!(merge.ids(), [2, 7]);
@@ -64,7 +64,7 @@ impl Merge {
     /// # Errors
     /// Lengths that do not fit; nothing was written then.
     pub fn sum<T: Element>(&self, values: &[T], width: usize, sums: &mut [T], threads: usize) -> Result<()> {
-        let op = "rows::Merge::sum";
+        let op = "optim::Merge::sum";
         KernelError::check_length(op, "values", values.len(), self.positions.len() * width, "N rows of D")?;
         KernelError::check_length(op, "sums", sums.len(), self.ids.len() * width, "one row for each id")?;
         if sums.is_empty() {

@@ -48,7 +48,7 @@ pub fn loss<T: Element>(
     objective: Objective,
     workspace: &mut Workspace<T>,
 ) -> Result<Vec<f64>> {
-    run("gathered.loss", linear, candidates, objective, None, Gradients::default(), workspace)
+    run("sampled.loss", linear, candidates, objective, None, Gradients::default(), workspace)
 }
 
 /// Loss `l_i` of each row, `[N]`, and the gradients of `sum_i upstream_i l_i`. Cost: `6 N S D`
@@ -58,7 +58,7 @@ pub fn loss<T: Element>(
 /// Slices that do not fit the candidates.
 ///
 /// ```
-/// use lexmax_kernels::gathered::{Candidates, Gradients, Negatives, Objective, Sets, Workspace, loss_and_gradients};
+/// use lexmax_kernels::sampled::{Candidates, Gradients, Negatives, Objective, Sets, Workspace, loss_and_gradients};
 /// use lexmax_kernels::linear_ce::Linear;
 ///
 /// let weight = vec![0.0_f32; 1000 * 2];
@@ -88,7 +88,7 @@ pub fn loss_and_gradients<T: Element>(
     gradients: Gradients<'_, T>,
     workspace: &mut Workspace<T>,
 ) -> Result<Vec<f64>> {
-    let op = "gathered.loss_and_gradients";
+    let op = "sampled.loss_and_gradients";
     run(op, linear, candidates, objective, Some(upstream), gradients, workspace)
 }
 

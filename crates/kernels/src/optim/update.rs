@@ -57,7 +57,7 @@ pub enum Others {
 /// then.
 ///
 /// ```
-/// use lexmax_kernels::rows::{Gradient, Others, Rule, Tables, update};
+/// use lexmax_kernels::optim::{Gradient, Others, Rule, Tables, update};
 ///
 /// let mut weight = [1.0_f32; 6];
 /// let tables = Tables { parameter: &mut weight, state: vec![], width: 2 };

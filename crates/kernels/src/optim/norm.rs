@@ -17,7 +17,7 @@ const LANES: usize = 16;
 /// are the same on any number of them.
 ///
 /// ```
-/// use lexmax_kernels::rows::square_sum;
+/// use lexmax_kernels::optim::square_sum;
 ///
 /// assert_eq!(square_sum(&[3e30_f32, 4e30], 1).sqrt() as f32, 5e30);
 /// ```
