@@ -17,12 +17,12 @@ const WORD: usize = 4;
 /// `threads` threads make them, each from its own place in the stream.
 ///
 /// ```
-/// use lexmax_kernels::{mask, seed::generator};
+/// use lexmax_kernels::{dropout, seed::generator};
 ///
-/// let mut dropout = [9.0_f32; 1000];
-/// dropout::fill(&mut generator(1, "example", 0), 32768, 2.0, &mut dropout, 1);
-/// assert!(dropout.iter().all(|&factor| factor == 0.0 || factor == 2.0));
-/// assert!((400..600).contains(&dropout.iter().filter(|&&factor| factor == 0.0).count()));
+/// let mut mask = [9.0_f32; 1000];
+/// dropout::fill(&mut generator(1, "example", 0), 32768, 2.0, &mut mask, 1);
+/// assert!(mask.iter().all(|&factor| factor == 0.0 || factor == 2.0));
+/// assert!((400..600).contains(&mask.iter().filter(|&&factor| factor == 0.0).count()));
 /// ```
 pub fn fill(rng: &mut Generator, threshold: u16, scale: f32, mask: &mut [f32], threads: usize) {
     let start = rng.get_word_pos();
