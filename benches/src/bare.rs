@@ -8,7 +8,7 @@ use lexmax::kernels::linear_ce::Linear;
 /// A matrix: its numbers, and how far the next row and the next column are.
 pub type Matrix<'a> = (&'a [f32], [usize; 2]);
 
-/// `out += left right` of `[m, k]` and `[k, n]`, the rows of `out` shared by the threads.
+/// `out = left right` of `[m, k]` and `[k, n]`, the rows of `out` shared by the threads.
 ///
 /// # Panics
 /// Where an operand is shorter than its shape says.
@@ -166,9 +166,9 @@ mod tests {
         let sum = |row: usize, column: usize| -> f32 {
             (0..k).map(|inner| left[row * k + inner] * right[inner * n + column]).sum()
         };
-        let expected: Vec<f32> = (0..m * n).map(|place| 1.0 + sum(place / n, place % n)).collect();
+        let expected: Vec<f32> = (0..m * n).map(|place| sum(place / n, place % n)).collect();
         for threads in 1..=3 {
-            let mut out = vec![1.0; m * n];
+            let mut out = vec![9.0; m * n]; // overwritten
             product(&mut out, [m, n, k], (&left, [k, 1]), (&right, [n, 1]), threads);
             assert_eq!(out, expected, "{threads} threads");
         }
