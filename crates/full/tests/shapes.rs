@@ -13,7 +13,10 @@ fn layer(reduction: Reduction) -> Full {
     let config =
         FullConfig { loss: LossOptions { reduction, ..LossOptions::default() }, ..FullConfig::default() };
     // A reference to a path is taken as a path is.
-    Full::new(&BuildContext::new(store.root(), V, D, 1), &config).unwrap()
+    let root = store.root();
+    let layer = Full::new(&BuildContext::new(&root, V, D, 1), &config).unwrap();
+    assert!(root.get("weight").is_some());
+    layer
 }
 
 fn batch() -> (Tensor, Tensor) {
