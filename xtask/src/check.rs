@@ -25,7 +25,7 @@ const STEPS: [Step; 12] = [
     ("tests", |root| suite::run(root, &[])),
     ("levels", machines::levels),
     ("aarch64", machines::aarch64),
-    ("fuzz", |root| fuzz::fuzz(root, &[], 5)),
+    ("fuzz", |root| fuzz::fuzz(root, &[], 5, Some(13))),
     ("packages", packages),
     ("licences", licences),
 ];

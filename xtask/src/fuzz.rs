@@ -33,22 +33,23 @@ pub fn names() -> [&'static str; TARGETS.len()] {
     TARGETS.map(|(name, _)| name)
 }
 
-/// Runs the targets named, all where none is, for so many seconds each.
-pub fn fuzz(root: &Path, wanted: &[String], seconds: u64) -> Result<()> {
+/// Runs the targets named, all where none is, for so many seconds each. With a seed the inputs are
+/// the same at every run on a clean checkout, as a check wants; without one they are new.
+pub fn fuzz(root: &Path, wanted: &[String], seconds: u64, seed: Option<u32>) -> Result<()> {
     let is_wanted = |(name, _): &Target| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let targets: Vec<Target> = TARGETS.into_iter().filter(is_wanted).collect();
     if targets.iter().any(|(_, libtorch)| *libtorch) {
         libtorch::ensure(root)?;
     }
     for (name, libtorch) in targets {
-        step::step(&format!("fuzz {name}"), || run(root, name, libtorch, seconds))?;
+        step::step(&format!("fuzz {name}"), || run(root, name, libtorch, seconds, seed))?;
     }
     Ok(())
 }
 
 /// Builds and runs one target. New inputs go to its folder below `fuzz/corpus`; the seeds are only
 /// read.
-fn run(root: &Path, name: &str, lab: bool, seconds: u64) -> Result<()> {
+fn run(root: &Path, name: &str, lab: bool, seconds: u64, seed: Option<u32>) -> Result<()> {
     let folder = root.join("fuzz");
     let [found, artifacts, seeds] = ["corpus", "artifacts", "seeds"].map(|part| folder.join(part).join(name));
     for made in [&found, &artifacts] {
@@ -59,6 +60,7 @@ fn run(root: &Path, name: &str, lab: bool, seconds: u64) -> Result<()> {
     command.args(["run", "--manifest-path", "fuzz/Cargo.toml", "--target", "host-tuple", "--bin", name]);
     command.args(lab.then_some("--features=lab")).env("RUSTFLAGS", COVERAGE);
     command.arg("--").arg(&found).arg(&seeds).args(LIMITS).arg(format!("-max_total_time={seconds}"));
+    command.args(seed.map(|seed| format!("-seed={seed}")));
     step::run(command.arg(format!("-artifact_prefix={}/", artifacts.display())).arg("-print_final_stats=1"))
 }
 

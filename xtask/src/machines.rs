@@ -29,7 +29,9 @@ fn run(programs: &[Program], crates: &[&str], (name, value): (&str, &str)) -> Re
     eprintln!("    {name}={value}");
     for Program { folder, executable } in programs {
         if crates.iter().any(|name| folder.ends_with(format!("crates/{name}"))) {
-            step::run(Command::new(executable).arg("--quiet").current_dir(folder).env(name, value))?;
+            let mut command = Command::new(executable);
+            step::same_cases(&mut command);
+            step::run(command.arg("--quiet").current_dir(folder).env(name, value))?;
         }
     }
     Ok(())

@@ -99,7 +99,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Demo => demo::demo(&root),
         Task::Test { args } => suite::test(&root, &args),
         Task::Check { only } => check::check(&root, &only),
-        Task::Fuzz { targets, seconds } => fuzz::fuzz(&root, &targets, seconds),
+        Task::Fuzz { targets, seconds } => fuzz::fuzz(&root, &targets, seconds, None),
         Task::Sanitize => sanitize::sanitize(&root),
         Task::Peers { args } => peers(&root, &args),
     }

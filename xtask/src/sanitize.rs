@@ -24,6 +24,7 @@ pub fn sanitize(root: &Path) -> Result<()> {
     for level in machines::available_levels() {
         step::step(&format!("address sanitizer, {level}"), || {
             let mut command = Command::new("rustup");
+            step::same_cases(&mut command);
             command.current_dir(root);
             command.args(["run", "nightly", "cargo", "test", "--package", PACKAGE, "--lib", "--tests"]);
             // With a target named, build scripts and macros are built without the sanitizer.

@@ -24,8 +24,7 @@ pub fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
 /// Cargo at the workspace root, with the environment of the user's shell: what the cargo that
 /// started this task added is taken out, for a build script that watches such a variable would run
 /// anew with every change between `cargo xtask test` and `cargo test` (for torch-sys that is a
-/// minute of C++). Property tests draw the same cases at every run here; under plain `cargo test`
-/// they draw new ones.
+/// minute of C++). Property tests draw [the same cases](same_cases) at every run.
 pub fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
@@ -34,10 +33,16 @@ pub fn cargo(root: &Path) -> Command {
             command.env_remove(&name);
         }
     }
+    same_cases(&mut command);
+    command
+}
+
+/// Gives property tests below the command the same cases at every run, so that a check that passed
+/// passes again; under plain `cargo test` they draw new ones. A seed of the user's is left.
+pub fn same_cases(command: &mut Command) {
     if std::env::var_os(CASES_SEED).is_none() {
         command.env(CASES_SEED, "13");
     }
-    command
 }
 
 fn set_by_cargo(root: &Path, name: &str, value: &Path) -> bool {
@@ -91,6 +96,8 @@ mod tests {
         let command = cargo(Path::new("."));
         let removed: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).collect();
         assert!(removed.iter().any(|(name, _)| *name == "CARGO_PKG_NAME"), "{removed:?}");
+        let seeded = command.get_envs().any(|(name, value)| name == CASES_SEED && value.is_some());
+        assert!(seeded || std::env::var_os(CASES_SEED).is_some());
         let root = Path::new("/project");
         assert!(set_by_cargo(root, "LIBTORCH", Path::new("/project/.libtorch")));
         assert!(!set_by_cargo(root, "LIBTORCH", Path::new("/opt/libtorch")));
