@@ -37,6 +37,10 @@ pub struct Progress {
     pub points: u64,
     /// The curve so far.
     pub curve: Vec<CurvePoint>,
+    /// Library of the fused path's matrix products that the run began with; libraries round
+    /// differently.
+    #[serde(default)]
+    pub products: Option<String>,
 }
 
 /// Everything that is saved.
