@@ -55,7 +55,10 @@ fn main() -> Result<()> {
     if options.load {
         return load();
     }
-    ensure!(options.seconds > 0.0 && options.threads.iter().all(|count| *count > 0), "expected numbers above zero");
+    ensure!(
+        options.seconds > 0.0 && options.threads.iter().all(|count| *count > 0),
+        "expected numbers above zero"
+    );
     allocator::keep_freed_memory();
     let Options { rows, width, classes, .. } = options;
     let sizes = Sizes { rows, width, classes };
@@ -102,7 +105,10 @@ fn cells(subjects: &mut [(&str, Subject)], seconds: f64) -> Result<Vec<Cell>> {
         }
     }
     // The first call of each is cold.
-    Ok(times.into_iter().map(|(wall, processor)| Cell { wall: median(wall), processor: median(processor) }).collect())
+    Ok(times
+        .into_iter()
+        .map(|(wall, processor)| Cell { wall: median(wall), processor: median(processor) })
+        .collect())
 }
 
 fn median(mut times: Vec<f64>) -> f64 {

@@ -208,7 +208,7 @@ fn language_model(
 fn products(work: Work, budget: Duration, threads: i32) -> Result<Timed> {
     check_products("products", work)?;
     allocator::keep_freed_memory();
-    let mut floor = Floor::new(work.sizes, work.task.products())?;
+    let floor = Floor::new(work.sizes, work.task.products())?;
     let started = Instant::now();
     floor.run()?;
     let first = started.elapsed();
@@ -218,7 +218,11 @@ fn products(work: Work, budget: Duration, threads: i32) -> Result<Timed> {
 
 fn products_of_gemm(work: Work, budget: Duration, threads: i32) -> Result<Timed> {
     check_products("products-gemm", work)?;
-    ensure!(work.task == Task::Train, "--variant products-gemm: only of the task train, got {}", work.task.name());
+    ensure!(
+        work.task == Task::Train,
+        "--variant products-gemm: only of the task train, got {}",
+        work.task.name()
+    );
     let [rows, width, classes] = [work.sizes.rows, work.sizes.width, work.sizes.classes].map(|n| n as usize);
     let wave = |len: usize| (0..len).map(|at| (at % 97) as f32 / 97.0 - 0.5).collect::<Vec<f32>>();
     let (hidden, weight) = (wave(rows * width), wave(classes * width));

@@ -25,7 +25,8 @@ fn main() {
         if given.len() >= 3 { (given[0], given[1], given[2]) } else { (1024, 256, 33_278) };
     let threads = given.get(3).copied().unwrap_or(1);
     let repeats = given.get(4).copied().unwrap_or(5);
-    let memory = given.get(5).map_or(default_memory_limit(threads, 4 * vocab * size), |mebibytes| mebibytes << 20);
+    let memory =
+        given.get(5).map_or(default_memory_limit(threads, 4 * vocab * size), |mebibytes| mebibytes << 20);
     let mut rng = generator(1, "sweep example", 0);
     let mut draw =
         |len: usize, scale: f32| (0..len).map(|_| (rng.random::<f32>() - 0.5) * scale).collect::<Vec<f32>>();

@@ -43,7 +43,8 @@ pub fn write_machines(results: &Path) -> Result<PathBuf> {
         .map(|folder| Ok(Machine { cpu: read_environment(folder)?.cpu, lines: read_lines(folder)? }))
         .collect::<Result<_>>()?;
     let path = results.join("table.md");
-    write_atomically(&path, page(&machines).as_bytes()).with_context(|| format!("write {}", path.display()))?;
+    write_atomically(&path, page(&machines).as_bytes())
+        .with_context(|| format!("write {}", path.display()))?;
     Ok(path)
 }
 
@@ -75,12 +76,14 @@ fn page(machines: &[Machine]) -> String {
         Some((ratio, limit, quiet)) => {
             let verdict = if ratio <= limit { "" } else { " (missed)" };
             let noise = if *quiet { "" } else { " ~" };
-            format!("{}{noise} of {}{verdict}", significant(*ratio, 2), significant(*limit, 2))
+            format!("{}{noise} of {}{verdict}", significant(*ratio, 3), significant(*limit, 2))
         }
     };
     text.rows = rows
         .iter()
-        .map(|row| [row.what.clone(), row.with.clone()].into_iter().chain(row.ratios.iter().map(cell)).collect())
+        .map(|row| {
+            [row.what.clone(), row.with.clone()].into_iter().chain(row.ratios.iter().map(cell)).collect()
+        })
         .collect();
     format!(
         "# lexmax beside other packages, machine by machine\n\n\
@@ -120,16 +123,23 @@ mod tests {
         let ours = || line("fused", "lexmax", 50.0);
         let machine = |cpu: &str, eager: f64, floor: Option<f64>| Machine {
             cpu: cpu.to_owned(),
-            lines: [Some(ours()), Some(line("eager", "pytorch", eager)), floor.map(|ms| line("products", "lexmax", ms))]
-                .into_iter()
-                .flatten()
-                .collect(),
+            lines: [
+                Some(ours()),
+                Some(line("eager", "pytorch", eager)),
+                floor.map(|ms| line("products", "lexmax", ms)),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
         };
         // Over eager .5 of .75 on one and .5 of .45 on the other, over the products 1.25 of 1.1.
         let text = page(&[machine("Intel A", 100.0, Some(40.0)), machine("AMD B", 100.0, None)]);
         let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| full")).collect();
         assert_eq!(rows.len(), 2, "{text}");
-        assert!(rows[0].contains("lexmax products") && rows[0].contains("1.3 of 1.1 (missed) | –"), "{text}");
-        assert!(rows[1].contains("0.50 of 0.75 | 0.50 of 0.45 (missed)"), "{text}");
+        assert!(
+            rows[0].contains("lexmax products") && rows[0].contains("1.25 of 1.1 (missed) | –"),
+            "{text}"
+        );
+        assert!(rows[1].contains("0.500 of 0.75 | 0.500 of 0.45 (missed)"), "{text}");
     }
 }

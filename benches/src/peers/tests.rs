@@ -34,22 +34,22 @@ fn line(side: &str, layer: &str, variant: &str, task: &str, sizes: [u64; 3], ms:
     }
 }
 
-/// Every target of the plan with both of its lines; lexmax takes `share` of the time that each
-/// target allows.
+/// Every target of the plan with both of its lines, the other's such that lexmax takes `share` of
+/// the time that the target allows.
 fn planned(share: f64) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for target in TARGETS {
         let (rows, width, classes) = target.sizes;
         let sizes = [rows, width, classes];
-        let took = 100.0 * target.time.on(CPU).unwrap() * share;
+        let other = 110.0 / target.time.on(CPU).unwrap();
         let on = |line: Line| Line { corpus: target.corpus.map(Into::into), ..line };
-        let ours = on(line("lexmax", target.layer, "fused", target.task, sizes, &[took; 7], 10));
-        // The sampled step stands against two others; the second must not change the first.
+        let ours = on(line("lexmax", target.layer, "fused", target.task, sizes, &[110.0 * share; 7], 10));
+        // Some work stands against several others.
         let (side, variant) = target.other;
         if !lines.iter().any(|line| line.same_work(&ours)) {
             lines.push(ours);
         }
-        lines.push(on(line(side, target.layer, variant, target.task, sizes, &[100.0; 7], 1000)));
+        lines.push(on(line(side, target.layer, variant, target.task, sizes, &[other; 7], 1000)));
     }
     for growth in GROWTH {
         for (classes, took) in growth.classes.into_iter().zip([10.0, 10.0 * growth.time * share]) {
@@ -87,13 +87,10 @@ fn every_target_finds_its_pair_and_is_judged_by_the_medians() {
     let found = pairs(&lines, CPU);
     let with_target = found.iter().filter(|comparison| comparison.has_target()).count();
     assert_eq!(with_target, TARGETS.len() + GROWTH.len());
-    // Dense and sparse embeddings share our line, whose time is 0.9 of what the stricter of the two
-    // allows.
     assert!(found.iter().all(|c| c.time_met() != Some(false)), "{found:#?}");
     let over = planned(1.1);
     let missed = pairs(&over, CPU).iter().filter(|c| c.time_met() == Some(false)).count();
-    // All but the sampled step against sparse embeddings, which the time against dense ones keeps.
-    assert_eq!(missed, TARGETS.len() + GROWTH.len() - 1);
+    assert_eq!(missed, TARGETS.len() + GROWTH.len());
 }
 
 #[test]
@@ -153,7 +150,7 @@ fn files_are_written_alike_and_stale_charts_go() {
         "| full train, N=1,024 D=256 V=33,278 | 99.0 (99.0–99.0) | lexmax products | 100 (100–100) | 0.990 | ratio ≤ 1.1, memory ≤ 32 MiB | yes | – |",
         "itself at V=10,000",
         "PyTorch sparse",
-        "19 of 19 measured targets are met",
+        "24 of 24 measured targets are met",
         "no module named tensorflow",
     ] {
         assert!(first.text.contains(words), "{words} in\n{}", first.text);

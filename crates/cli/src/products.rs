@@ -33,7 +33,9 @@ pub fn products(arguments: &ProductsArgs) -> Result<ExitCode> {
         Reason::Alone => text += "no BLAS is loaded beside it\n",
         Reason::Measured(rates) | Reason::Kept(rates) => {
             let when = if matches!(reason, Reason::Kept(_)) { "before" } else { "now" };
-            text += &format!("the fastest of these, measured {when} on the products of a tile, one thread, f32:\n");
+            text += &format!(
+                "the fastest of these, measured {when} on the products of a tile, one thread, f32:\n"
+            );
             for rate in rates {
                 text += &format!("  {:6}{:8.1} GFLOP/s\n", rate.name, rate.gflops);
             }

@@ -206,6 +206,7 @@ mod tests {
             plateau: None,
             points: 1,
             curve: Vec::new(),
+            products: Some("gemm".to_owned()),
         };
         let tensor = |values: &[f64]| Tensor::from_slice(values);
         Checkpoint {

@@ -104,7 +104,8 @@ fn memory_limit_bounds_the_workspace_with_the_same_gradients() {
     };
     let limit = 8 << 20;
     let (loss_of_much, of_much, much) = run(&Scratch::default());
-    let (loss_of_little, of_little, little) = run(&Scratch::of(MemoryLimit::Bytes(limit), ProductLibrary::GEMM));
+    let (loss_of_little, of_little, little) =
+        run(&Scratch::of(MemoryLimit::Bytes(limit), ProductLibrary::GEMM));
     assert!(little <= limit && much > 2 * limit, "{little} and {much} bytes");
     assert!((loss_of_much - loss_of_little).abs() < 1e-12);
     for (much, little) in of_much.iter().zip(&of_little) {

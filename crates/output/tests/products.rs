@@ -20,8 +20,13 @@ fn wave<T: Element>(len: usize, phase: f64) -> Vec<T> {
 }
 
 /// Losses, then the gradients of hidden states, weight and bias.
-fn by<T: Element>(library: ProductLibrary, [rows, size, classes]: [usize; 3], threads: usize) -> [Vec<f64>; 4] {
-    let (hidden, weight, bias) = (wave::<T>(rows * size, 0.1), wave::<T>(classes * size, 0.2), wave(classes, 0.3));
+fn by<T: Element>(
+    library: ProductLibrary,
+    [rows, size, classes]: [usize; 3],
+    threads: usize,
+) -> [Vec<f64>; 4] {
+    let (hidden, weight, bias) =
+        (wave::<T>(rows * size, 0.1), wave::<T>(classes * size, 0.2), wave(classes, 0.3));
     let linear = Linear { hidden: &hidden, weight: &weight, bias: Some(&bias), hidden_size: size };
     let targets: Vec<i64> = (0..rows).map(|row| (row * 7 % classes) as i64).collect();
     let (mut d_hidden, mut d_weight, mut d_bias) =

@@ -16,7 +16,9 @@ pub(crate) fn key() -> String {
     // A processor of one name may be a virtual machine with fewer instructions, or another stepping.
     let features = Level::ALL.into_iter().rfind(|level| level.is_available());
     let blas = blas::file().map_or_else(|| "no BLAS".to_owned(), |file| dated(&file));
-    format!("{brand}; {features:?}; {blas}; lexmax {}", env!("CARGO_PKG_VERSION"))
+    // Without optimisation the crate `gemm` is slower than it is, and a BLAS is not.
+    let build = if cfg!(debug_assertions) { "for tests" } else { "optimised" };
+    format!("{brand}; {features:?}; {blas}; {build}; lexmax {}", env!("CARGO_PKG_VERSION"))
 }
 
 /// A file with its length and time, by which a new version is told from the old one.
