@@ -1,9 +1,11 @@
-//! Bare matrix products by the crate that the kernels take theirs from: the floor of a sweep's loss
-//! and gradients. [`crate::Floor`] is that of libtorch.
+//! Bare matrix products by the crate `gemm`: one floor of a sweep's loss and gradients.
+//! [`crate::Floor`] is that of libtorch.
 
 use std::time::Instant;
 
 use lexmax::kernels::linear_ce::Linear;
+
+use crate::clock::processor_seconds;
 
 /// A matrix: its numbers, and how far the next row and the next column are.
 pub type Matrix<'a> = (&'a [f32], [usize; 2]);
@@ -56,15 +58,15 @@ pub fn product(out: &mut [f32], [m, n, k]: [usize; 3], left: Matrix<'_>, right: 
     });
 }
 
-/// Results of the three products.
+/// Results of the three products by the crate `gemm`.
 #[derive(Debug)]
-pub struct Floor {
+pub struct GemmFloor {
     logits: Vec<f32>,
     d_hidden: Vec<f32>,
     d_weight: Vec<f32>,
 }
 
-impl Floor {
+impl GemmFloor {
     /// Results of the size of a problem.
     pub fn new(linear: &Linear<'_, f32>) -> Self {
         Self {
@@ -85,6 +87,32 @@ impl Floor {
         product(&mut self.d_hidden, [rows, size, vocab], (logits, [vocab, 1]), (weight, [size, 1]), threads);
         product(&mut self.d_weight, [vocab, size, rows], (logits, [1, vocab]), (hidden, [size, 1]), threads);
         start.seconds()
+    }
+}
+
+impl GemmFloor {
+    /// Largest deviation of the last results from sums in f64, for some rows and classes, relative
+    /// to the largest number of each result.
+    pub fn deviation(&self, linear: &Linear<'_, f32>) -> f64 {
+        let (rows, vocab, size) = (linear.rows(), linear.vocab_size(), linear.hidden_size);
+        let (hidden, weight) = (linear.hidden, linear.weight);
+        let sum = |len: usize, of: &dyn Fn(usize) -> f64| (0..len).map(of).sum::<f64>();
+        let f = |number: f32| f64::from(number);
+        let mut largest = [0.0_f64; 3];
+        let mut differences = [0.0_f64; 3];
+        let mut compare = |which: usize, given: f32, expected: f64| {
+            largest[which] = largest[which].max(expected.abs());
+            differences[which] = differences[which].max((f(given) - expected).abs());
+        };
+        for (row, class, d) in [(0, 0, 0), (rows / 2, vocab / 3, size / 2), (rows - 1, vocab - 1, size - 1)] {
+            let logit = sum(size, &|d| f(hidden[row * size + d]) * f(weight[class * size + d]));
+            compare(0, self.logits[row * vocab + class], logit);
+            let of_hidden = sum(vocab, &|c| f(self.logits[row * vocab + c]) * f(weight[c * size + d]));
+            compare(1, self.d_hidden[row * size + d], of_hidden);
+            let of_weight = sum(rows, &|r| f(self.logits[r * vocab + class]) * f(hidden[r * size + d]));
+            compare(2, self.d_weight[class * size + d], of_weight);
+        }
+        (0..3).map(|i| differences[i] / largest[i].max(f64::MIN_POSITIVE)).fold(0.0, f64::max)
     }
 }
 
@@ -116,15 +144,6 @@ impl Clock {
         let wall = self.wall.elapsed().as_secs_f64();
         Seconds { wall, processor: processor_seconds() - self.processor }
     }
-}
-
-/// Processor time of this process, all threads.
-fn processor_seconds() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec of ours, and the clock is one that every process has.
-    let failed = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
-    assert_eq!(failed, 0);
-    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
 /// Best and median of repeats, in seconds.

@@ -4,6 +4,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+/// Processor time of this process, all threads, in seconds.
+///
+/// # Panics
+/// The system has no such clock, which every one has.
+pub fn processor_seconds() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a timespec of ours.
+    let failed = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    assert_eq!(failed, 0);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
 /// A case is repeated at least so often, while its limit allows.
 const LEAST: usize = 7;
 /// Least repetitions whatever the limit says: a median of fewer says nothing of their spread.

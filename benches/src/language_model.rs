@@ -85,7 +85,7 @@ impl LanguageModel {
         let config = config(layer, compute, sizes, streams).with_context(|| {
             format!("the configuration of a language model with {}, width {width}", layer.name())
         })?;
-        let learner = Learner::new(&config, &text.counts, Device::Cpu)?;
+        let learner = Learner::new(&config, &text.counts, Device::Cpu, None)?;
         Ok(Self { learner, config, text, state: None, step: 0 })
     }
 
@@ -121,7 +121,7 @@ impl LanguageModel {
         let mut double = self.config.clone();
         double.training.dtype = lexmax_lab::config::Dtype::F64;
         double.training.compute = Compute::Reference;
-        let mut truth = Learner::new(&double, &self.text.counts, Device::Cpu)?;
+        let mut truth = Learner::new(&double, &self.text.counts, Device::Cpu, None)?;
         for ((_, to), (_, from)) in truth.model.parameters().iter_mut().zip(self.learner.model.parameters()) {
             to.f_copy_(&from)?;
         }

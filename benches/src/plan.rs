@@ -56,6 +56,7 @@ impl Case {
             software: String::new(),
             ms: Vec::new(),
             extra_bytes: None,
+            busy: None,
             deviation: None,
             commit: None,
             error: Some(why.to_owned()),
@@ -71,12 +72,14 @@ impl fmt::Display for Case {
     }
 }
 
-/// Sides and variants; those of lexmax are `fused`, `reference` and `products`.
+/// Sides and variants; those of lexmax are `fused`, `reference`, and the bare products of libtorch
+/// and of the crate `gemm`.
 type Ways = &'static [(&'static str, &'static str)];
 
 const FUSED: (&str, &str) = ("lexmax", "fused");
 const REFERENCE: (&str, &str) = ("lexmax", "reference");
 const FLOOR: (&str, &str) = ("lexmax", "products");
+const GEMM: (&str, &str) = ("lexmax", "products-gemm");
 const EAGER: (&str, &str) = ("pytorch", "eager");
 const CHUNKED: (&str, &str) = ("pytorch", "linear_cross_entropy");
 const QUARTERS: (&str, &str) = ("pytorch", "linear_cross_entropy_quarters");
@@ -95,7 +98,7 @@ pub fn cases(quick: bool) -> Vec<Case> {
     let mut plan = Plan(Vec::new());
     let full = ("full", Layer::Full, Task::Train);
     let ways: Ways =
-        &[FUSED, REFERENCE, FLOOR, ("pytorch", "products"), EAGER, ("pytorch", "compiled"), QUARTERS];
+        &[FUSED, REFERENCE, FLOOR, GEMM, ("pytorch", "products"), EAGER, ("pytorch", "compiled"), QUARTERS];
     plan.add(full, [rows, 256, WORDS], seconds, ways);
     if !quick {
         // One call with the chunks of its defaults takes longer than all other cases of the quick
@@ -104,7 +107,7 @@ pub fn cases(quick: bool) -> Vec<Case> {
         // A call takes seconds here, at N=8192 three quarters of a minute: the budget is for few
         // repetitions.
         let large = ("full-large", Layer::Full, Task::Train);
-        plan.add(large, [1024, 512, MANY], 5.0, &[FUSED, FLOOR, QUARTERS, EAGER]);
+        plan.add(large, [1024, 512, MANY], 5.0, &[FUSED, FLOOR, GEMM, QUARTERS, EAGER]);
         plan.add(large, [8192, 512, MANY], 30.0, &[FUSED, FLOOR]);
     }
     plan.add(
@@ -189,7 +192,7 @@ mod tests {
     fn plan_measures_every_target_and_no_case_twice() {
         let cases = cases(false);
         let lines: Vec<Line> = cases.iter().map(line).collect();
-        let found = pairs(&lines);
+        let found = pairs(&lines, "an AMD processor");
         let measured = found.iter().filter(|comparison| comparison.has_target()).count();
         assert_eq!(measured, TARGETS.len() + GROWTH.len());
         for (i, line) in lines.iter().enumerate() {

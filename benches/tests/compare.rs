@@ -45,7 +45,7 @@ fn every_case_gives_a_line_and_the_lines_a_report() {
         assert!(!line.ms.is_empty() && line.deviation.is_some_and(|off| off < 1e-3), "{line:?}");
         assert!(line.software.contains("libtorch"), "{line:?}");
     }
-    assert_eq!(peers::pairs(&lines).len(), 7 + 3);
+    assert_eq!(peers::pairs(&lines, "an AMD processor").len(), 7 + 3);
 
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(peers::LINES), &text).unwrap();

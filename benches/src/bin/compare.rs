@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
+use lexmax::kernels::linear_ce::Linear;
 use lexmax::output::fused::Compute;
+use lexmax_benches::bare::GemmFloor;
 use lexmax_benches::peers::{self, PeersArgs};
 use lexmax_benches::{Floor, LanguageModel, Layer, Sizes, Subject, Task, Text, Work, clock, memory, plan};
 use lexmax_lab::{allocator, machine};
@@ -57,6 +59,8 @@ enum Variant {
     Reference,
     /// The bare matrix products of a full softmax, by libtorch.
     Products,
+    /// The same by the crate `gemm`.
+    ProductsGemm,
 }
 
 fn main() -> ExitCode {
@@ -114,10 +118,11 @@ fn time(
     tch::set_num_threads(threads);
     let compute = match variant {
         Variant::Reference => Compute::Reference,
-        Variant::Fused | Variant::Products => Compute::Fastest,
+        Variant::Fused | Variant::Products | Variant::ProductsGemm => Compute::Fastest,
     };
     let (corpus, timed) = match (variant, work.task) {
-        (Variant::Products, _) => (None, products(work, budget)?),
+        (Variant::Products, _) => (None, products(work, budget, threads)?),
+        (Variant::ProductsGemm, _) => (None, products_of_gemm(work, budget, threads)?),
         (_, Task::LanguageModel) => language_model(work, compute, budget, corpus)?,
         _ => (None, layer(work, compute, budget)?),
     };
@@ -138,6 +143,7 @@ fn time(
         software: format!("lexmax {}, libtorch {}", environment.lexmax, environment.libtorch),
         ms: timed.ms,
         extra_bytes: timed.extra_bytes,
+        busy: timed.busy,
         deviation: Some(timed.deviation),
         commit: None,
         error: None,
@@ -147,6 +153,8 @@ fn time(
 struct Timed {
     ms: Vec<f64>,
     extra_bytes: Option<u64>,
+    /// Share of the threads' time that processors worked, of work that never waits.
+    busy: Option<f64>,
     deviation: f64,
 }
 
@@ -172,7 +180,7 @@ fn layer(work: Work, compute: Compute, budget: Duration) -> Result<Timed> {
     subject.clear()?;
     let deviation = subject.check(task)?;
     let ms = clock::repeat(budget, first, &mut subject, Subject::clear, |subject| subject.run(task))?;
-    Ok(Timed { ms, extra_bytes, deviation })
+    Ok(Timed { ms, extra_bytes, busy: None, deviation })
 }
 
 /// The corpus by its name, and the times.
@@ -194,23 +202,67 @@ fn language_model(
     let first = started.elapsed();
     let ms = clock::repeat(budget, first, &mut model, |_| Ok(()), LanguageModel::run)?;
     // Most of the memory is the model's.
-    Ok((name, Timed { ms, extra_bytes: None, deviation }))
+    Ok((name, Timed { ms, extra_bytes: None, busy: None, deviation }))
 }
 
-fn products(work: Work, budget: Duration) -> Result<Timed> {
-    ensure!(
-        work.layer == Layer::Full && !matches!(work.task, Task::Step | Task::LanguageModel),
-        "--variant products: there are bare products of the layer full for train, evaluate and top-10, got {} {}",
-        work.layer.name(),
-        work.task.name()
-    );
+fn products(work: Work, budget: Duration, threads: i32) -> Result<Timed> {
+    check_products("products", work)?;
     allocator::keep_freed_memory();
-    let mut floor = Floor::new(work.sizes, work.task.products())?;
+    let floor = Floor::new(work.sizes, work.task.products())?;
     let started = Instant::now();
     floor.run()?;
     let first = started.elapsed();
     let deviation = floor.check()?;
-    let ms = clock::repeat(budget, first, &mut floor, |_| Ok(()), |floor| floor.run())?;
+    bare(budget, first, deviation, threads, || floor.run())
+}
+
+fn products_of_gemm(work: Work, budget: Duration, threads: i32) -> Result<Timed> {
+    check_products("products-gemm", work)?;
+    ensure!(
+        work.task == Task::Train,
+        "--variant products-gemm: only of the task train, got {}",
+        work.task.name()
+    );
+    let [rows, width, classes] = [work.sizes.rows, work.sizes.width, work.sizes.classes].map(|n| n as usize);
+    let wave = |len: usize| (0..len).map(|at| (at % 97) as f32 / 97.0 - 0.5).collect::<Vec<f32>>();
+    let (hidden, weight) = (wave(rows * width), wave(classes * width));
+    let linear = Linear { hidden: &hidden, weight: &weight, bias: None, hidden_size: width };
+    let mut floor = GemmFloor::new(&linear);
+    let threads_used = usize::try_from(threads)?;
+    let started = Instant::now();
+    floor.time(&linear, threads_used);
+    let first = started.elapsed();
+    let deviation = floor.deviation(&linear);
+    ensure!(deviation < 1e-4, "bare products: off by {deviation}, expected less than 1e-4");
+    bare(budget, first, deviation, threads, || {
+        floor.time(&linear, threads_used);
+        Ok(())
+    })
+}
+
+/// Times bare products, which never wait: processors that worked less than the time of all threads
+/// had something else to do.
+fn bare(
+    budget: Duration,
+    first: Duration,
+    deviation: f64,
+    threads: i32,
+    mut run: impl FnMut() -> Result<()>,
+) -> Result<Timed> {
+    let (started, processor) = (Instant::now(), clock::processor_seconds());
+    let ms = clock::repeat(budget, first, &mut (), |()| Ok(()), |()| run())?;
+    let worked = clock::processor_seconds() - processor;
+    let busy = worked / (started.elapsed().as_secs_f64() * f64::from(threads));
     // Its results are given memory, so what it takes beyond says nothing.
-    Ok(Timed { ms, extra_bytes: None, deviation })
+    Ok(Timed { ms, extra_bytes: None, busy: Some(busy.min(1.0)), deviation })
+}
+
+fn check_products(variant: &str, work: Work) -> Result<()> {
+    ensure!(
+        work.layer == Layer::Full && !matches!(work.task, Task::Step | Task::LanguageModel),
+        "--variant {variant}: there are bare products of the layer full for train, evaluate and top-10, got {} {}",
+        work.layer.name(),
+        work.task.name()
+    );
+    Ok(())
 }

@@ -14,7 +14,7 @@ use lexmax::kernels::linear_ce::{
     Filter, Gradients, Linear, Options, RowLosses, Upstream, Workspace, default_memory_limit,
     loss_and_gradients,
 };
-use lexmax_benches::bare::{Clock, Floor, Summary};
+use lexmax_benches::bare::{Clock, GemmFloor, Summary};
 use safetensors::{Dtype, SafeTensors};
 
 const EPS: [f64; 8] = [1e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3];
@@ -52,7 +52,6 @@ fn main() {
     let path = arguments.first().expect("MODEL.safetensors [THREADS [REPEATS [MEMORY_MIB]]]");
     let number = |at: usize, default: usize| arguments.get(at).map_or(default, |n| n.parse().unwrap());
     let (threads, repeats) = (number(1, 1), number(2, 5));
-    let memory = number(3, default_memory_limit(threads) >> 20) << 20;
     let bytes = std::fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let hidden_size = file.tensor("hidden").unwrap().shape()[1];
@@ -69,6 +68,7 @@ fn main() {
         let of = |eps| (format!("{eps:.0e} {name}"), Some(Filter { eps, exact_weight }));
         settings.extend(EPS.map(of));
     }
+    let memory = number(3, default_memory_limit(threads, size_of_val(linear.weight)) >> 20) << 20;
     let mut workspace = Workspace::new(threads).with_memory_limit(memory);
     let run = |filter, made: &mut GradientBuffers, workspace: &mut Workspace<f32>| -> RowLosses {
         let options = Options { filter, ..Options::default() };
@@ -93,7 +93,7 @@ fn main() {
         "N={rows} D={hidden_size} V={vocab}, perplexity {perplexity:.0}, {threads} threads, best of {repeats}"
     );
 
-    let mut floor = Floor::new(&linear);
+    let mut floor = GemmFloor::new(&linear);
     let mut bare = Vec::new();
     let mut times = vec![Vec::new(); settings.len()];
     for _ in 0..repeats {

@@ -14,7 +14,7 @@ use lexmax::kernels::linear_ce::{
 };
 use lexmax::kernels::measure::{cut, exponentials, phase};
 use lexmax::kernels::seed::generator;
-use lexmax_benches::bare::{Clock, Floor, Summary, product};
+use lexmax_benches::bare::{Clock, GemmFloor, Summary, product};
 use rand::RngExt;
 
 /// Rates of all threads together, a second.
@@ -153,7 +153,7 @@ fn problem([rows, size, vocab]: [usize; 3], threads: usize, rates: &Rates) {
     let linear = Linear { hidden: &hidden, weight: &weight, bias: None, hidden_size: size };
     let (mut d_hidden, mut d_weight) = (vec![0.0; hidden.len()], vec![0.0; weight.len()]);
     let mut workspace = Workspace::new(threads);
-    let mut floor = Floor::new(&linear);
+    let mut floor = GemmFloor::new(&linear);
     let (mut bare, mut fused) = (Vec::new(), Vec::new());
     let repeats = if rows * size * vocab > 20_000_000_000 { 3 } else { 7 };
     for _ in 0..repeats {
@@ -165,7 +165,8 @@ fn problem([rows, size, vocab]: [usize; 3], threads: usize, rates: &Rates) {
         loss_and_gradients(linear, &targets, &Options::default(), upstream, wanted, &mut workspace).unwrap();
         fused.push(start.seconds());
     }
-    let cut = cut::<f32>(rows, size, vocab, threads, default_memory_limit(threads));
+    let limit = default_memory_limit(threads, size_of_val(&weight[..]));
+    let cut = cut::<f32>(rows, size, vocab, threads, limit);
     let phases = 2.0 * rows.div_ceil(cut.chunk) as f64;
     let parts = [
         ("products", cut.operations / rates.operations),

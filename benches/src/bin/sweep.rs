@@ -1,5 +1,5 @@
-//! The fused loss and gradients beside their floor: the same three matrix products, bare, by the
-//! same crate.
+//! The fused loss and gradients beside their floors: the same three matrix products, bare, by the
+//! crate `gemm` and by libtorch.
 //!
 //! `cargo run --release -p lexmax-benches --bin sweep -- [ROWS HIDDEN VOCAB [THREADS [REPEATS
 //! [MEMORY_MIB]]]]`
@@ -14,8 +14,9 @@ use lexmax::kernels::linear_ce::{
     workspace_bytes,
 };
 use lexmax::kernels::seed::generator;
-use lexmax::kernels::{Level, logspace::log_sum_exp};
-use lexmax_benches::bare::{Clock, Floor, Seconds, Summary};
+use lexmax::kernels::{Level, logspace::log_sum_exp, set_runner};
+use lexmax_benches::bare::{Clock, GemmFloor, Seconds, Summary};
+use lexmax_benches::{Floor as TorchFloor, Sizes};
 use rand::RngExt;
 
 fn main() {
@@ -24,7 +25,8 @@ fn main() {
         if given.len() >= 3 { (given[0], given[1], given[2]) } else { (1024, 256, 33_278) };
     let threads = given.get(3).copied().unwrap_or(1);
     let repeats = given.get(4).copied().unwrap_or(5);
-    let memory = given.get(5).map_or(default_memory_limit(threads), |mebibytes| mebibytes << 20);
+    let memory =
+        given.get(5).map_or(default_memory_limit(threads, 4 * vocab * size), |mebibytes| mebibytes << 20);
     let mut rng = generator(1, "sweep example", 0);
     let mut draw =
         |len: usize, scale: f32| (0..len).map(|_| (rng.random::<f32>() - 0.5) * scale).collect::<Vec<f32>>();
@@ -35,7 +37,12 @@ fn main() {
     let options = Options::default();
     let (mut d_hidden, mut d_weight, mut d_bias) =
         (vec![0.0; rows * size], vec![0.0; vocab * size], vec![0.0; vocab]);
-    let mut workspace = Workspace::new(threads).with_memory_limit(memory);
+    tch::set_num_threads(i32::try_from(threads).unwrap());
+    let choice = lexmax_products::chosen().unwrap();
+    println!("products by {}: {}", choice.library.name(), choice.reason);
+    // As the layers have it: libtorch's threads, which are awake from the call before.
+    set_runner(|count, work| drop(lexmax_autograd::for_each_index(count, work)));
+    let mut workspace = Workspace::new(threads).with_memory_limit(memory).with_products(choice.library);
     let mut fused = |d_hidden: &mut [f32], d_weight: &mut [f32], d_bias: &mut [f32]| {
         let wanted = Gradients {
             hidden: Some(d_hidden),
@@ -49,11 +56,16 @@ fn main() {
     let got = fused(&mut d_hidden, &mut d_weight, &mut d_bias);
     check(linear, &targets, &got.loss, &d_bias);
 
-    let mut forward = Workspace::new(threads).with_memory_limit(memory);
-    let mut floor = Floor::new(&linear);
-    let mut times: [Vec<Seconds>; 3] = Default::default();
+    let mut forward = Workspace::new(threads).with_memory_limit(memory).with_products(choice.library);
+    let mut floor = GemmFloor::new(&linear);
+    let [rows_, size_, vocab_] = [rows, size, vocab].map(|number| i64::try_from(number).unwrap());
+    let torch = TorchFloor::new(Sizes { rows: rows_, width: size_, classes: vocab_ }, 3).unwrap();
+    let mut times: [Vec<Seconds>; 4] = Default::default();
     for _ in 0..repeats {
         times[0].push(floor.time(&linear, threads));
+        let start = Clock::start();
+        torch.run().unwrap();
+        times[3].push(start.seconds());
         let start = Clock::start();
         fused(&mut d_hidden, &mut d_weight, &mut d_bias);
         times[1].push(start.seconds());
@@ -68,13 +80,18 @@ fn main() {
     );
     let bytes = workspace_bytes::<f32>(rows, size, vocab, threads, memory, true);
     println!("workspace at most {:.1} MiB", bytes as f64 / f64::from(1 << 20));
-    let floor = Summary::of(&times[0]);
-    for (name, index, share) in
-        [("three bare products", 0, 1.0), ("loss and gradients", 1, 1.0), ("loss alone", 2, 1.0 / 3.0)]
-    {
+    // The faster of the two.
+    let [gemm, torch] = [0, 3].map(|index| Summary::of(&times[index]));
+    let floor = if gemm.median <= torch.median { gemm } else { torch };
+    for (name, index, share) in [
+        ("bare, by gemm", 0, 1.0),
+        ("bare, by libtorch", 3, 1.0),
+        ("loss and gradients", 1, 1.0),
+        ("loss alone", 2, 1.0 / 3.0),
+    ] {
         let time = Summary::of(&times[index]);
         println!(
-            "{name:20} {:9.1} {:9.1} ms  {:6.1} GFLOP/s  {:5.3} {:5.3} of the floor, processor time {:5.3} {:5.3}",
+            "{name:20} {:9.1} {:9.1} ms  {:6.1} GFLOP/s  {:5.3} {:5.3} of the faster floor, processor time {:5.3} {:5.3}",
             time.best * 1e3,
             time.median * 1e3,
             operations * share / time.best / 1e9,

@@ -41,6 +41,10 @@ pub struct Line {
     /// nothing or is not known.
     #[serde(default)]
     pub extra_bytes: Option<u64>,
+    /// Share of its threads' time that processors worked: less than one on a machine that others
+    /// keep busy. Told where the work itself never waits, by the bare products.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy: Option<f64>,
     /// Largest deviation of the answer from its definition in f64, relative; none where nothing was
     /// compared.
     #[serde(default)]
@@ -80,6 +84,11 @@ impl Line {
     /// The median of the repetitions in milliseconds.
     pub fn median(&self) -> Option<f64> {
         self.quartiles().map(|[_, median, _]| median)
+    }
+
+    /// Upper less lower quartile, over the median.
+    pub fn spread(&self) -> Option<f64> {
+        self.quartiles().map(|[low, median, high]| (high - low) / median)
     }
 
     /// Whether both lines time the same work on the same sizes and text, whoever does it.

@@ -8,6 +8,7 @@ mod chart;
 mod child;
 mod line;
 mod machine;
+mod machines;
 mod pairs;
 mod python;
 mod report;
@@ -19,6 +20,7 @@ mod tests;
 mod timing;
 
 pub use line::{Line, read};
+pub use machines::write_machines;
 pub use pairs::{Comparison, pairs};
 pub use report::{ENVIRONMENT, LINES, PeerPaths, write_peers};
 pub use timing::{PeersArgs, peers};

@@ -5,6 +5,11 @@ use lexmax_report::parts::whole;
 use super::line::Line;
 use super::targets::{GROWTH, Growth, MemoryLimit, TARGETS};
 
+/// Repetitions whose quartiles are further apart than this share of the median are noisy.
+const MOST_SPREAD: f64 = 0.15;
+/// A floor whose processors worked less than this share of the time had to wait for others.
+const LEAST_BUSY: f64 = 0.93;
+
 /// One lexmax line beside another line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison<'a> {
@@ -41,6 +46,22 @@ impl Comparison<'_> {
         Some(ours <= limit)
     }
 
+    /// What speaks against the ratio: repetitions that differ much, a machine whose processors
+    /// worked for others too. Empty on a quiet machine.
+    pub fn noise(&self) -> Vec<String> {
+        let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+        let mut notes = Vec::new();
+        for (name, line) in [("lexmax", self.ours), ("other", self.other)] {
+            if let Some(spread) = line.spread().filter(|spread| *spread > MOST_SPREAD) {
+                notes.push(format!("{name} spreads {}", percent(spread)));
+            }
+            if let Some(busy) = line.busy.filter(|busy| *busy < LEAST_BUSY) {
+                notes.push(format!("{name} waited {}", percent(1.0 - busy)));
+            }
+        }
+        notes
+    }
+
     /// Whether the plan says anything about this pair.
     pub fn has_target(&self) -> bool {
         self.time_limit.is_some() || self.memory_limit.is_some()
@@ -52,9 +73,9 @@ fn is_ours(line: &Line) -> bool {
     line.side == "lexmax" && line.variant == "fused"
 }
 
-/// Every pair of one fused lexmax line with another line of the same work, those with a target of
-/// the plan first, then in the order of the lines.
-pub fn pairs(lines: &[Line]) -> Vec<Comparison<'_>> {
+/// Every pair of one fused lexmax line with another line of the same work, timed on a processor of
+/// that name; those with a target of the plan first, then in the order of the lines.
+pub fn pairs<'a>(lines: &'a [Line], cpu: &str) -> Vec<Comparison<'a>> {
     let mut found: Vec<Comparison<'_>> = Vec::new();
     for ours in lines.iter().filter(|line| is_ours(line)) {
         for other in lines.iter().filter(|other| !is_ours(other) && other.same_work(ours)) {
@@ -70,7 +91,7 @@ pub fn pairs(lines: &[Line]) -> Vec<Comparison<'_>> {
                 title: title(ours),
                 ours,
                 other,
-                time_limit: target.and_then(|target| target.time),
+                time_limit: target.and_then(|target| target.time.on(cpu)),
                 memory_limit: target.and_then(|target| target.memory),
             });
         }

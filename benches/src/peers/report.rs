@@ -39,12 +39,8 @@ pub struct PeerPaths {
 /// A file cannot be read, a line or the environment is not what it should be, a table or chart
 /// cannot be made, or the file system refuses. Each file is replaced whole or not at all.
 pub fn write_peers(folder: &Path) -> Result<PeerPaths> {
-    let path = folder.join(LINES);
-    let lines = read(&path, &read_file(&path)?)?;
-    let path = folder.join(ENVIRONMENT);
-    let environment: Environment = serde_json::from_str(&read_file(&path)?).with_context(|| {
-        format!("{}: expected the machine, as `cargo xtask peers` writes it", path.display())
-    })?;
+    let lines = read_lines(folder)?;
+    let environment = read_environment(folder)?;
 
     let mut files = Vec::new();
     let mut write = |file: &str, bytes: &[u8]| -> Result<PathBuf> {
@@ -53,7 +49,7 @@ pub fn write_peers(folder: &Path) -> Result<PeerPaths> {
         files.push(path.clone());
         Ok(path)
     };
-    let comparisons = pairs(&lines);
+    let comparisons = pairs(&lines, &environment.cpu);
     let text = page(&lines, &comparisons, &environment);
     let table = write("table.md", text.as_bytes())?;
     write("table.csv", &csv("table.csv", table::data(&comparisons))?)?;
@@ -64,6 +60,26 @@ pub fn write_peers(folder: &Path) -> Result<PeerPaths> {
     }
     remove_stale(folder, &chart::FILES, &files)?;
     Ok(PeerPaths { table, files, text })
+}
+
+/// Machine that the lines of a folder were timed on.
+///
+/// # Errors
+/// The file cannot be read, or is none of a machine.
+pub fn read_environment(folder: &Path) -> Result<Environment> {
+    let path = folder.join(ENVIRONMENT);
+    serde_json::from_str(&read_file(&path)?).with_context(|| {
+        format!("{}: expected the machine, as `cargo xtask peers` writes it", path.display())
+    })
+}
+
+/// Lines of a folder.
+///
+/// # Errors
+/// The file cannot be read, or holds something else.
+pub fn read_lines(folder: &Path) -> Result<Vec<Line>> {
+    let path = folder.join(LINES);
+    read(&path, &read_file(&path)?)
 }
 
 fn read_file(path: &Path) -> Result<String> {

@@ -22,6 +22,7 @@ pub fn text(comparisons: &[Comparison<'_>]) -> TextTable {
         ("Ratio of medians", true),
         ("Target", true),
         ("Met", false),
+        ("Noise", false),
         ("Extra memory lexmax MiB", true),
         ("Extra memory of the other MiB", true),
     ]);
@@ -44,9 +45,15 @@ fn row(comparison: &Comparison<'_>) -> Vec<String> {
         comparison.ratio().map_or(NONE.into(), |ratio| significant(ratio, 3)),
         target(comparison),
         met(comparison).into(),
+        noise(comparison),
         memory(ours),
         memory(other),
     ]
+}
+
+fn noise(comparison: &Comparison<'_>) -> String {
+    let notes = comparison.noise();
+    if notes.is_empty() { NONE.into() } else { notes.join(", ") }
 }
 
 /// Side and variant, for people.
@@ -141,6 +148,7 @@ pub fn data(comparisons: &[Comparison<'_>]) -> PolarsResult<DataFrame> {
         number("ratio", &|c| c.ratio()),
         number("ratio_target", &|c| c.time_limit),
         flag("ratio_met", &|c| c.time_met()),
+        text("noise", &|c| c.noise().join(", ")),
         number("lexmax_extra_mib", &|c| mib(c.ours)),
         number("other_extra_mib", &|c| mib(c.other)),
         flag("memory_met", &|c| c.memory_met()),

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use lexmax_lab::{Experiment, Overrides, machine as lab, prepare_corpus};
 
 use super::child::output;
 use super::store::{Lines, last_line};
-use super::{Line, machine, python, write_peers};
+use super::{Line, machine, python, write_machines, write_peers};
 use crate::Task;
 use crate::plan::{Case, cases};
 
@@ -81,6 +81,7 @@ pub fn peers(root: &Path, arguments: &PeersArgs) -> Result<()> {
     let threads = arguments.threads.unwrap_or_else(|| lab::cores() as u64);
     let environment = lab::environment(commit(), threads as usize, "cpu", "f32");
     let folder = results.join(machine::folder(&environment));
+    machine::refuse_others(&folder, &environment)?;
     let text = corpus(root);
     let name = text.as_ref().map(|text| text.name.as_str());
     let mut lines = Lines::empty(&folder);
@@ -96,19 +97,16 @@ pub fn peers(root: &Path, arguments: &PeersArgs) -> Result<()> {
     timer.rounds(chosen, if arguments.quick { 1 } else { ROUNDS }, &mut lines)?;
     println!("{}", write_peers(&folder)?.text);
     println!("Lines, table and charts: {}", folder.display());
+    println!("All machines: {}", write_machines(&results)?.display());
     Ok(())
 }
 
 /// Table and charts of every machine that left lines.
 fn report_all(results: &Path) -> Result<()> {
-    let entries = std::fs::read_dir(results).with_context(|| format!("list {}", results.display()))?;
-    let mut folders: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
-    folders.retain(|folder| folder.join(super::LINES).is_file());
-    folders.sort();
-    ensure!(!folders.is_empty(), "{}: no folder of a machine with stored lines", results.display());
-    for folder in folders {
+    for folder in machine::folders(results)? {
         println!("{}", write_peers(&folder)?.text);
     }
+    println!("All machines: {}", write_machines(results)?.display());
     Ok(())
 }
 

@@ -29,8 +29,8 @@ use crate::{AdaptiveConfig, NAME};
 ///   where its target lies in cluster `i`; three times that with gradients. With label smoothing
 ///   every row costs all clusters.
 /// * Memory: on the fused path (f32 or f64 on a CPU, unless the context's `compute` says otherwise)
-///   at most 32 MiB (on two threads) of tiles, one workspace for head and clusters, and `[M, d_i]`
-///   for the `M` rows of a cluster; loss and gradients are one node of the graph, from one sweep
+///   the context's workspace, one for head and clusters, and `[M, d_i]` for the `M` rows of a
+///   cluster; loss and gradients are one node of the graph, from one sweep
 ///   over the head and one over each cluster that a row visits (a second one in the backward pass
 ///   for the reduction `none`). On the reference path logits `[N, S + m]` and `[M, |C_i|]`, twice
 ///   in training.

@@ -4,6 +4,7 @@ mod corpus;
 mod errors;
 mod layers;
 mod out;
+mod products;
 mod report;
 mod run;
 
@@ -49,6 +50,8 @@ Examples:
     Report(report::ReportArgs),
     /// List the output layers that an experiment can name.
     Layers(layers::LayersArgs),
+    /// Show which library multiplies matrices on this machine, and why.
+    Products(products::ProductsArgs),
     /// One run of an experiment, started by `lexmax run`.
     #[command(hide = true)]
     Worker,
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Layers(arguments) => layers::layers(&arguments),
+        Command::Products(arguments) => products::products(&arguments),
         Command::Worker => lexmax_lab::run_worker().map(|()| ExitCode::SUCCESS).map_err(Into::into),
     };
     done.unwrap_or_else(|error| {

@@ -21,8 +21,8 @@ use crate::{FullConfig, NAME};
 ///
 /// * Shapes: hidden `[N, D]`, weight `[V, D]`, bias `[V]`.
 /// * Cost: `2 N D V` operations forward, three times that with gradients. Memory: on the fused path
-///   at most 32 MiB (on two threads) of tiles, on the reference path logits `[N, V]` twice in
-///   training.
+///   the context's workspace (a quarter of the weight, or 32 MiB where that is less), on the
+///   reference path logits `[N, V]` twice in training.
 /// * When not to use it: where `V` is so large that the products dominate the step; then look at
 ///   the adaptive, sampled and hierarchical layers.
 ///
@@ -73,7 +73,7 @@ impl Full {
         };
         let weight = context.class_weight(NAME, config.tied, context.hidden_size)?;
         let bias = if config.bias { Some(context.bias("bias", context.vocab_size)?) } else { None };
-        let scratch = context.is_fused().then(|| context.scratch(1));
+        let scratch = context.is_fused().then(|| context.scratch(1)).transpose()?;
         let filter = config.gradient_filter.map(|eps| GradientFilter::new(eps, !config.filter_weight));
         let config = config.clone();
         Ok(Self { weight, bias, config, adjustment, loss, scratch, filter })

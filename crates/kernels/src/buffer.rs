@@ -1,5 +1,7 @@
 //! Buffers that are reused from call to call, and the bytes they hold.
 
+use std::ops::{Deref, DerefMut};
+
 /// Bytes that buffers hold.
 pub(crate) trait HeldBytes {
     /// Bytes allocated now.
@@ -82,6 +84,20 @@ impl<T: Copy + Default> Aligned<T> {
 
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         &mut self.storage[self.start..self.start + self.len]
+    }
+}
+
+impl<T: Copy + Default> Deref for Aligned<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        self.as_slice()
+    }
+}
+
+impl<T: Copy + Default> DerefMut for Aligned<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        self.as_mut_slice()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::{Add, Div, Mul, Sub};
 
+use crate::product::{Product, ProductLibrary};
 use crate::simd::Registers;
 
 /// f32, for speed, or f64, for checks: the same algorithm in both.
@@ -33,6 +34,9 @@ pub trait Element:
     /// Square root.
     #[doc(hidden)]
     fn root(self) -> Self;
+    /// Matrix product by a library's function for this type.
+    #[doc(hidden)]
+    fn multiply(library: &ProductLibrary, product: Product<'_, Self>);
 }
 
 impl Element for f32 {
@@ -47,6 +51,9 @@ impl Element for f32 {
     fn root(self) -> Self {
         self.sqrt()
     }
+    fn multiply(library: &ProductLibrary, product: Product<'_, Self>) {
+        (library.single())(product);
+    }
 }
 
 impl Element for f64 {
@@ -60,5 +67,8 @@ impl Element for f64 {
     }
     fn root(self) -> Self {
         self.sqrt()
+    }
+    fn multiply(library: &ProductLibrary, product: Product<'_, Self>) {
+        (library.double())(product);
     }
 }

@@ -3,11 +3,14 @@
 //!
 //! The program `roofline` of the benches reads them; nothing that computes goes through here.
 
+use crate::buffer::Aligned;
 use crate::element::Element;
 use crate::linear_ce::{Plan, Sizes, Task};
 use crate::pool;
+use crate::product::ProductLibrary;
 use crate::simd::Level;
 use crate::simd::map::{Exp, map};
+use crate::tile::{Shape, product};
 
 /// `exp` of every number, by the instructions of a level, as the sweeps compute it.
 ///
@@ -26,6 +29,52 @@ pub fn exponentials(level: Level, values: &mut [f32]) {
 pub fn phase(threads: usize, work: impl Fn(usize) + Sync) {
     let mut workers: Vec<usize> = (0..threads.max(1)).collect();
     pool::on_each(&mut workers, |thread| work(*thread));
+}
+
+/// The three products of one tile, with its memory: what a sweep spends nearly all of its time in.
+#[derive(Debug)]
+pub struct TileProducts<T> {
+    shape: Shape,
+    size: usize,
+    hidden: Aligned<T>,
+    weight: Aligned<T>,
+    tile: Aligned<T>,
+    d_hidden: Aligned<T>,
+    d_weight: Aligned<T>,
+}
+
+impl<T: Element> TileProducts<T> {
+    /// Tile of some rows and classes with hidden states of a size: `[R, C, D]`.
+    pub fn new([rows, classes, size]: [usize; 3]) -> Self {
+        let shape = Shape { rows, classes };
+        let filled = |len: usize| {
+            let mut buffer = Aligned::default();
+            buffer.resize(len);
+            // Numbers of no special kind: zeros and ones take no other time, infinities may.
+            buffer
+                .iter_mut()
+                .enumerate()
+                .for_each(|(at, number)| *number = T::from_f64((at % 7) as f64 / 8.0));
+            buffer
+        };
+        let [hidden, weight, tile] = [rows * size, classes * size, shape.len()].map(filled);
+        let [d_hidden, d_weight] = [rows * size, classes * size].map(filled);
+        Self { shape, size, hidden, weight, tile, d_hidden, d_weight }
+    }
+
+    /// Computes logits, then both gradients, on the calling thread.
+    pub fn run(&mut self, library: &ProductLibrary) {
+        let Self { shape, size, hidden, weight, tile, d_hidden, d_weight } = self;
+        let (shape, size) = (*shape, *size);
+        product::logits(library, tile, shape, weight, hidden, size);
+        product::hidden_gradient(library, d_hidden, (tile, shape), weight, size, true);
+        product::weight_gradient(library, d_weight, (tile, shape), hidden, size, false);
+    }
+
+    /// Floating-point operations of one run.
+    pub fn operations(&self) -> f64 {
+        6.0 * self.shape.rows as f64 * self.shape.classes as f64 * self.size as f64
+    }
 }
 
 /// Plan for loss and gradients of one problem, and the cost that it counts.
@@ -58,7 +107,7 @@ pub fn cut<T: Element>(
     let vocab_size = vocab_size.max(1);
     let sizes = Sizes { rows, hidden_size, vocab_size, bytes: size_of::<T>(), filtered: false };
     let plan = Plan::new(sizes, threads, memory_limit, Task::Gradients);
-    let kept = (plan.kept as f64 / plan.blocks.div_ceil(plan.threads) as f64).min(1.0);
+    let kept = plan.share_kept();
     let (n, d, v) = (rows as f64, hidden_size as f64, vocab_size as f64);
     let chunks = rows.div_ceil(plan.chunk.max(1)) as f64;
     PlanSummary {

@@ -10,7 +10,7 @@ use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::linear_ce::Workspace;
 use crate::pool;
-use crate::tile::product::{Matrix, product};
+use crate::product::{Matrix, Product, ProductLibrary};
 
 /// Rows gathered at a time.
 const CHUNK: usize = 128;
@@ -63,13 +63,14 @@ impl<T: Element> Projection<'_, T> {
         KernelError::check_length(op, "out", out.len(), rows * width, "M rows of W")?;
         let share = self.share(workspace);
         let mut jobs: Vec<_> = out.chunks_mut((share * width).max(1)).enumerate().collect();
+        let by = &workspace.products;
         pool::on_each(&mut jobs, |(thread, out)| {
             let mut gathered = Vec::new();
             for (number, out) in out.chunks_mut(CHUNK * width).enumerate() {
                 let hidden = self.gather(*thread * share + number * CHUNK, out.len() / width, &mut gathered);
-                let left = Matrix { data: hidden, row: size, column: 1 };
-                let right = Matrix { data: self.weight, row: 1, column: size };
-                product(out, width, [out.len() / width, width, size], left, right, false);
+                let (left, right) = (Matrix::rows(hidden, size), Matrix::columns(self.weight, size));
+                let sizes = [out.len() / width, width, size];
+                by.multiply(Product::new(out, width, sizes, left, right, false));
             }
         });
         Ok(())
@@ -114,7 +115,8 @@ impl<T: Element> Projection<'_, T> {
             taken = end;
         }
         let wants_weight = d_weight.is_some();
-        pool::on_each(&mut jobs, |job| self.gradients_of_share(job, d_out, share, wants_weight));
+        let by = &workspace.products;
+        pool::on_each(&mut jobs, |job| self.gradients_of_share(by, job, d_out, share, wants_weight));
         if let Some(d_weight) = d_weight {
             d_weight.fill(T::default());
             for job in &jobs {
@@ -124,7 +126,14 @@ impl<T: Element> Projection<'_, T> {
         Ok(())
     }
 
-    fn gradients_of_share(&self, job: &mut Job<'_, T>, d_out: &[T], share: usize, wants_weight: bool) {
+    fn gradients_of_share(
+        &self,
+        by: &ProductLibrary,
+        job: &mut Job<'_, T>,
+        d_out: &[T],
+        share: usize,
+        wants_weight: bool,
+    ) {
         let (width, size) = (self.width(), self.hidden_size);
         if wants_weight {
             job.d_weight = vec![T::default(); width * size];
@@ -135,16 +144,15 @@ impl<T: Element> Projection<'_, T> {
             let count = CHUNK.min(last - first);
             let d_out = &d_out[first * width..(first + count) * width];
             if wants_weight {
-                let left = Matrix { data: d_out, row: 1, column: width };
                 let hidden = self.gather(first, count, &mut gathered);
-                let right = Matrix { data: hidden, row: size, column: 1 };
-                product(&mut job.d_weight, size, [width, size, count], left, right, true);
+                let (left, right) = (Matrix::columns(d_out, width), Matrix::rows(hidden, size));
+                let sizes = [width, size, count];
+                by.multiply(Product::new(&mut job.d_weight, size, sizes, left, right, true));
             }
             let Some(d_hidden) = &mut job.d_hidden else { continue };
             through.resize(CHUNK * size, T::default());
-            let left = Matrix { data: d_out, row: width, column: 1 };
-            let right = Matrix { data: self.weight, row: size, column: 1 };
-            product(&mut through, size, [count, size, width], left, right, false);
+            let (left, right) = (Matrix::rows(d_out, width), Matrix::rows(self.weight, size));
+            by.multiply(Product::new(&mut through, size, [count, size, width], left, right, false));
             for (at, values) in through.chunks_exact(size).take(count).enumerate() {
                 let row = self.row(first + at) - job.first_row;
                 let sums = &mut d_hidden[row * size..(row + 1) * size];

@@ -37,6 +37,10 @@ pub struct Progress {
     pub points: u64,
     /// The curve so far.
     pub curve: Vec<CurvePoint>,
+    /// Library of the fused path's matrix products that the run began with; libraries round
+    /// differently.
+    #[serde(default)]
+    pub products: Option<String>,
 }
 
 /// Everything that is saved.
@@ -202,6 +206,7 @@ mod tests {
             plateau: None,
             points: 1,
             curve: Vec::new(),
+            products: Some("gemm".to_owned()),
         };
         let tensor = |values: &[f64]| Tensor::from_slice(values);
         Checkpoint {

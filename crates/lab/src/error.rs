@@ -38,6 +38,9 @@ pub enum LabError {
     /// An output layer refused.
     #[error("output layer: {0}")]
     Output(#[from] OutputError),
+    /// The library of matrix products that the environment names is not there.
+    #[error(transparent)]
+    Products(#[from] lexmax_products::ProductsError),
     /// An optimizer refused.
     #[error("optimizer: {0}")]
     Optim(#[from] OptimError),

@@ -57,7 +57,7 @@ pub fn environment(commit: Option<String>, threads: usize, device: &str, dtype: 
     let system = System::new_with_specifics(facts);
     let brand = system.cpus().first().map(|cpu| cpu.brand().trim()).filter(|brand| !brand.is_empty());
     Environment {
-        cpu: brand.unwrap_or(std::env::consts::ARCH).to_owned(),
+        cpu: processor(brand.unwrap_or(std::env::consts::ARCH)),
         cores: cores(),
         threads,
         memory_bytes: Some(system.total_memory()).filter(|bytes| *bytes > 0),
@@ -65,9 +65,35 @@ pub fn environment(commit: Option<String>, threads: usize, device: &str, dtype: 
         device: device.to_owned(),
         dtype: dtype.to_owned(),
         libtorch: libtorch_version().unwrap_or_else(|| "unknown".to_owned()),
+        products: lexmax_products::chosen().ok().map(|choice| choice.library.name().to_owned()),
         lexmax: env!("CARGO_PKG_VERSION").to_owned(),
         commit,
     }
+}
+
+/// Name of a processor; where it is the maker's alone, as on some rented machines, with the numbers
+/// that tell its generation.
+fn processor(brand: &str) -> String {
+    match family_and_model() {
+        Some((family, model)) if !brand.contains(|c: char| c.is_ascii_digit()) => {
+            format!("{brand} (family {family}, model {model})")
+        }
+        _ => brand.to_owned(),
+    }
+}
+
+/// Family and model of an x86 processor, from its first word about itself: "Intel 64 and IA-32
+/// Architectures Software Developer's Manual", volume 2, CPUID; AMD counts alike.
+fn family_and_model() -> Option<(u32, u32)> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let word = std::arch::x86_64::__cpuid(1).eax;
+        let bits = |low: u32, count: u32| (word >> low) & ((1 << count) - 1);
+        let family = bits(8, 4) + if bits(8, 4) == 15 { bits(20, 8) } else { 0 };
+        Some((family, bits(4, 4) + (bits(16, 4) << 4)))
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    None
 }
 
 /// Peak resident memory of this process in bytes, mapped files and the pages of libraries included;
@@ -162,6 +188,16 @@ mod tests {
         for bad in ["gpu", "cuda:", "cuda:99"] {
             let error = parse_device(bad).unwrap_err().to_string();
             assert!(error.contains(bad) && error.contains("expected"), "{error}");
+        }
+    }
+
+    #[test]
+    fn processor_of_no_number_is_told_by_its_family() {
+        assert_eq!(processor("Some CPU 9000"), "Some CPU 9000");
+        let told = processor("Some EPYC");
+        match family_and_model() {
+            Some((family, _)) => assert!(family >= 6 && told.starts_with("Some EPYC (family "), "{told}"),
+            None => assert_eq!(told, "Some EPYC"),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use lexmax_corpus::{Corpus, Split};
-use lexmax_records::{CurvePoint, RunHeader, RunId, RunResult, RunStatus, RunStore};
+use lexmax_records::{CurvePoint, RunHeader, RunResult, RunStatus, RunStore};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::RunConfig;
@@ -85,14 +85,14 @@ impl Observer for Pipe {
 /// Trains, scores, measures and records one run.
 fn do_job(job: Job, observer: &mut dyn Observer) -> Result<RunEnd> {
     let store = RunStore::open(&job.results);
-    let Job { corpus_dir, results, run } = job;
+    let Job { corpus_dir, results, mut run } = job;
     let checkpoint = checkpoint::path(&results, &run.id);
     let config: RunConfig = serde_json::from_value(run.config.clone())
         .map_err(|error| LabError::Protocol { what: "job", message: error.to_string() })?;
     tch::set_num_threads(i32::try_from(run.environment.threads).unwrap_or(i32::MAX));
     let corpus = Corpus::open(&corpus_dir)?;
     let mut curve = Vec::new();
-    let outcome = train_and_score(&config, &corpus, &run.id, &mut curve, checkpoint.clone(), observer);
+    let outcome = train_and_score(&config, &corpus, &mut run, &mut curve, checkpoint.clone(), observer);
     let status = match outcome {
         Ok(Some(result)) => RunStatus::Finished(result),
         Ok(None) => {
@@ -132,16 +132,17 @@ fn do_job(job: Job, observer: &mut dyn Observer) -> Result<RunEnd> {
 }
 
 /// The result of a run, `None` when it was stopped. `curve` gets the points there are, whatever
-/// happens.
+/// happens, and the header the library of products that the run has.
 fn train_and_score(
     config: &RunConfig,
     corpus: &Corpus,
-    id: &RunId,
+    run: &mut RunHeader,
     curve: &mut Vec<CurvePoint>,
     checkpoint: PathBuf,
     observer: &mut dyn Observer,
 ) -> Result<Option<RunResult>> {
-    let mut trainer = Trainer::new(config, id, corpus, checkpoint)?;
+    let mut trainer = Trainer::new(config, &run.id, corpus, checkpoint)?;
+    run.environment.products.clone_from(&trainer.progress.products);
     let ended = trainer.run(observer);
     curve.clone_from(&trainer.progress.curve);
     if ended? == TrainingEnd::Stopped {

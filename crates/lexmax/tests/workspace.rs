@@ -37,7 +37,7 @@ fn the_limit_of_the_context_is_that_of_every_sweep() {
     for (config, default) in layers {
         for (limit, expected) in [(None, default), (Some(5_000_000), "Bytes(5000000)")] {
             let layer = format!("{:?}", build(config, limit));
-            assert!(layer.contains(&format!("ByKind({expected})")), "{config} with {limit:?}: {layer}");
+            assert!(layer.contains(&format!("limit: {expected},")), "{config} with {limit:?}: {layer}");
         }
     }
     for (limit, expected) in [(None, "None"), (Some(5_000_000), "Some(5000000)")] {

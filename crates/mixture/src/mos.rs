@@ -23,8 +23,7 @@ use crate::fused::{self, Given};
 ///   anything), `latent.weight` `[K d, D]` and `latent.bias` `[K d]` with the rows of one component
 ///   together, `weight` `W` `[V, d]`, `bias` `[V]`.
 /// * Cost: `K` times that of a full softmax over width `d`; a draw costs one component. Memory on
-///   the fused path: latent states `[N K, d]` and at most 40 MiB (on two threads) of tiles,
-///   `[N, V]` never. Label smoothing needs `log p` of all classes: one sweep more.
+///   the fused path: latent states `[N K, d]` and the context's workspace, `[N, V]` never. Label smoothing needs `log p` of all classes: one sweep more.
 /// * `top_k` on the fused path scores the best classes of each component, and compares with what
 ///   all others can reach; rows where that does not decide (components that disagree about a flat
 ///   distribution) are dense, a few at a time, in some 32 MiB.
@@ -81,7 +80,7 @@ impl Mixture {
             latent_bias: context.bias("latent.bias", states)?,
             weight: context.class_weight(NAME, config.tied, latent_size)?,
             bias: if config.bias { Some(context.bias("bias", vocab_size)?) } else { None },
-            scratch: context.is_fused().then(|| context.scratch(components)),
+            scratch: context.is_fused().then(|| context.scratch(components)).transpose()?,
             components,
             latent_size,
             loss,

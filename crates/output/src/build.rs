@@ -2,11 +2,12 @@
 
 use std::borrow::Borrow;
 
+use lexmax_kernels::product::ProductLibrary;
 use lexmax_kernels::seed::{Generator, generator};
 use rand_distr::{Distribution, Uniform};
 use tch::{Device, Kind, Tensor, nn};
 
-use crate::fused::{Compute, Scratch};
+use crate::fused::{Compute, MemoryLimit, Scratch};
 use crate::sizes::{INIT_RANGE, LayerSizes, TIED, check_elements, check_init_range};
 use crate::{Loss, LossOptions, OutputError, Result, WordCounts};
 
@@ -37,6 +38,9 @@ pub struct BuildContext<'a> {
     /// [`Scratch`] says. With more of it logits of large vocabularies are kept instead of computed
     /// twice. Results differ by rounding only.
     pub workspace_bytes: Option<usize>,
+    /// Library of the fused path's matrix products; where it is not given, the fastest on this
+    /// machine, as [`lexmax_products::chosen`] says. Results differ by rounding only.
+    pub products: Option<ProductLibrary>,
     /// Root seed; every parameter has a generator of its own.
     pub seed: u64,
 }
@@ -55,6 +59,7 @@ impl<'a> BuildContext<'a> {
             compute: Compute::default(),
             sparse_gradients: false,
             workspace_bytes: None,
+            products: None,
             seed,
         }
     }
@@ -81,8 +86,27 @@ impl<'a> BuildContext<'a> {
 
     /// Workspaces for a fused layer that sweeps `components` rows for each token (one, but for
     /// mixtures).
-    pub fn scratch(&self, components: i64) -> Scratch {
-        self.workspace_bytes.map_or_else(|| Scratch::for_components(components), Scratch::with_memory_limit)
+    ///
+    /// # Errors
+    /// As [`BuildContext::product_library`].
+    pub fn scratch(&self, components: i64) -> Result<Scratch> {
+        let limit = match self.workspace_bytes {
+            Some(bytes) => MemoryLimit::Bytes(bytes),
+            None if components > 1 => MemoryLimit::QuarterMore,
+            None => MemoryLimit::Default,
+        };
+        Ok(Scratch::of(limit, self.product_library()?))
+    }
+
+    /// Library of the fused path's matrix products: the one given, or the fastest on this machine.
+    ///
+    /// # Errors
+    /// None was given, and the environment variable [`lexmax_products::VARIABLE`] names no library.
+    pub fn product_library(&self) -> Result<ProductLibrary> {
+        match self.products {
+            Some(library) => Ok(library),
+            None => Ok(lexmax_products::chosen()?.library),
+        }
     }
 
     /// Sizes and settings to check a configuration against.

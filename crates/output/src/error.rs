@@ -11,6 +11,9 @@ pub type Result<T> = std::result::Result<T, OutputError>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputError {
+    /// The library of matrix products that the environment names is not there.
+    #[error(transparent)]
+    Products(#[from] lexmax_products::ProductsError),
     /// A tensor has another shape than the operation takes.
     #[error("{op}: {what} has shape {given:?}, expected {expected}")]
     Shape {

@@ -1,7 +1,8 @@
 //! The fused node beyond what the conformance suite of the layers sees.
 #![allow(clippy::unwrap_used)]
 
-use lexmax_output::fused::{Scratch, Terms};
+use lexmax_kernels::product::ProductLibrary;
+use lexmax_output::fused::{MemoryLimit, Scratch, Terms};
 use lexmax_output::{Linear, Loss, LossOptions, Reduction};
 use tch::{Device, Kind, Tensor};
 
@@ -103,7 +104,8 @@ fn memory_limit_bounds_the_workspace_with_the_same_gradients() {
     };
     let limit = 8 << 20;
     let (loss_of_much, of_much, much) = run(&Scratch::default());
-    let (loss_of_little, of_little, little) = run(&Scratch::with_memory_limit(limit));
+    let (loss_of_little, of_little, little) =
+        run(&Scratch::of(MemoryLimit::Bytes(limit), ProductLibrary::GEMM));
     assert!(little <= limit && much > 2 * limit, "{little} and {much} bytes");
     assert!((loss_of_much - loss_of_little).abs() < 1e-12);
     for (much, little) in of_much.iter().zip(&of_little) {

@@ -156,6 +156,10 @@ pub struct Environment {
     pub dtype: String,
     /// Version of libtorch.
     pub libtorch: String,
+    /// Library of the fused path's matrix products, as in `gemm`; `None` where the run takes none,
+    /// and in records of before there was a choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub products: Option<String>,
     /// Version of lexmax.
     pub lexmax: String,
     /// Commit of the sources that lexmax was built from, where they are a git checkout; `-dirty` is

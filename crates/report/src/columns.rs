@@ -209,6 +209,7 @@ pub const COLUMNS: &[Column] = &[
     run("cpu", |r| text(&r.run.environment.cpu)),
     run("threads", |r| count(r.run.environment.threads as u64)),
     run("device", |r| text(&r.run.environment.device)),
+    run("products", |r| Value::Text(r.run.environment.products.clone())),
     run("commit", |r| Value::Text(r.run.environment.commit.clone())),
 ];
 

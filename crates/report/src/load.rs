@@ -98,7 +98,9 @@ pub fn select(records: Vec<RunRecord>) -> Loaded {
         &|record| {
             let e = &record.run.environment;
             let commit = e.commit.as_deref().unwrap_or("no commit");
-            format!("lexmax {} {commit}, libtorch {}", e.lexmax, e.libtorch)
+            let products =
+                e.products.as_deref().map_or(String::new(), |name| format!(", products by {name}"));
+            format!("lexmax {} {commit}, libtorch {}{products}", e.lexmax, e.libtorch)
         },
         "times may not compare",
     );

@@ -106,6 +106,7 @@ pub fn run(output: Output, seed: u64) -> RunRecord {
             device: "cpu".into(),
             dtype: "f32".into(),
             libtorch: "2.13.0".into(),
+            products: Some("gemm".into()),
             lexmax: "0.1.0".into(),
             commit: Some("0123abcd".into()),
         },

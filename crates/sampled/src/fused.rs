@@ -2,6 +2,7 @@
 //! node of libtorch's graph.
 
 use lexmax_kernels::linear_ce::Upstream;
+use lexmax_kernels::product::ProductLibrary;
 use lexmax_kernels::sampled::{self, Candidates, Negatives, Workspace};
 use lexmax_output::fused::{
     ByKind, Factor, FusedKind, Gradient, Gradients, Inputs, Node, Scratch, Sweep, Workspaces,
@@ -22,22 +23,28 @@ pub(crate) struct Fused {
 }
 
 /// Makes workspaces of the training loss.
-#[derive(Debug, Clone, Copy, Default)]
-struct Gathered;
+#[derive(Debug, Clone, Copy)]
+struct Gathered {
+    products: ProductLibrary,
+}
 
 impl Workspaces for Gathered {
     type Of<T: FusedKind> = Workspace<T>;
 
     fn for_threads<T: FusedKind>(&self, threads: usize) -> Workspace<T> {
-        Workspace::new(threads)
+        Workspace::new(threads).with_products(self.products)
     }
 }
 
 impl Fused {
     /// Gradients of weight and bias are row-sparse where the context says so.
-    pub(crate) fn new(context: &BuildContext<'_>) -> Self {
-        let (queries, sparse) = (context.scratch(1), context.sparse_gradients);
-        Self { queries, training: ByKind::default(), sparse }
+    ///
+    /// # Errors
+    /// As [`BuildContext::product_library`].
+    pub(crate) fn new(context: &BuildContext<'_>) -> Result<Self> {
+        let (queries, sparse) = (context.scratch(1)?, context.sparse_gradients);
+        let training = ByKind::new(Gathered { products: context.product_library()? });
+        Ok(Self { queries, training, sparse })
     }
 
     /// Whether gradients of weight and bias stay rows.

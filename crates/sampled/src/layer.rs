@@ -127,7 +127,7 @@ impl Sampled {
         }
         let kind = dense::wide_kind(context.kind());
         let log_expected = log_expected.map(|numbers| table(context, &numbers, kind)).transpose()?;
-        let fused = context.is_fused().then(|| Fused::new(context));
+        let fused = context.is_fused().then(|| Fused::new(context)).transpose()?;
         Ok(Self { weight, bias, config: config.clone(), source, draws, loss, log_expected, fused })
     }
 

@@ -21,12 +21,13 @@ const RULES: &[Rule] = &[
     ("xtask", &["lexmax-build"], NO_TORCH),
     ("lexmax-build", &[], NO_TORCH),
     ("lexmax-kernels", &[], NO_TORCH),
+    ("lexmax-products", &["lexmax-kernels"], NO_TORCH),
     ("lexmax-records", &[], NO_TORCH),
     ("lexmax-corpus", &["lexmax-kernels"], NO_TORCH),
     ("lexmax-report", &["lexmax-records"], NO_TORCH),
     ("lexmax-autograd", &[], TORCH),
     ("lexmax-second-device", &[], TORCH),
-    ("lexmax-output", &["lexmax-autograd", "lexmax-kernels"], TORCH),
+    ("lexmax-output", &["lexmax-autograd", "lexmax-kernels", "lexmax-products"], TORCH),
     ("lexmax-optim", &["lexmax-autograd", "lexmax-kernels"], TORCH),
     ("lexmax-conformance", &["lexmax-kernels", "lexmax-output"], TORCH),
     ("lexmax-full", FAMILY, TORCH),
@@ -37,10 +38,10 @@ const RULES: &[Rule] = &[
     ("lexmax", &["lexmax-kernels", "lexmax-optim", "lexmax-output", "lexmax-full", "lexmax-sampled", "lexmax-hierarchical",
         "lexmax-adaptive", "lexmax-mixture"], TORCH),
     ("lexmax-lab", &["lexmax", "lexmax-autograd", "lexmax-kernels", "lexmax-output", "lexmax-optim",
-        "lexmax-corpus", "lexmax-records"], TORCH),
-    ("lexmax-cli", &["lexmax-corpus", "lexmax-lab", "lexmax-records", "lexmax-report"], TORCH),
+        "lexmax-products", "lexmax-corpus", "lexmax-records"], TORCH),
+    ("lexmax-cli", &["lexmax-corpus", "lexmax-lab", "lexmax-products", "lexmax-records", "lexmax-report"], TORCH),
     ("lexmax-benches", &["lexmax", "lexmax-autograd", "lexmax-kernels", "lexmax-output", "lexmax-optim", "lexmax-corpus",
-        "lexmax-build", "lexmax-lab", "lexmax-records", "lexmax-report"], TORCH),
+        "lexmax-build", "lexmax-lab", "lexmax-products", "lexmax-records", "lexmax-report"], TORCH),
 ];
 
 /// Packages that only tests may use: anyone's dev-dependencies.

@@ -46,7 +46,7 @@ impl Fused {
         };
         let classes = usize::try_from(context.vocab_size).unwrap_or(0);
         Ok(Self {
-            scratch: context.scratch(1),
+            scratch: context.scratch(1)?,
             sparse_gradients: context.sparse_gradients,
             spread: Smoothing { smoothing: options.label_smoothing, classes },
             weights,

@@ -41,7 +41,7 @@ impl EveryNode {
         }
         let tensor = |branch: &[f64]| Tensor::f_from_slice(branch)?.f_to_kind(context.kind());
         let branches = [tensor(&branches[0])?, tensor(&branches[1])?];
-        Ok(Self { branches, scratch: context.scratch(1) })
+        Ok(Self { branches, scratch: context.scratch(1)? })
     }
 
     /// A share for one node of libtorch's graph.

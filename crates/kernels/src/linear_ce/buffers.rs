@@ -1,20 +1,17 @@
-//! Buffers of the sweeps: those of each thread, and the chunk of rows that all threads read.
+//! Buffers of the sweeps: those that a thread uses for one block after the other, and the chunk of
+//! rows that all threads read. What outlives a block is in `span.rs`.
 
-use super::filter::Filtered;
 use super::input::Linear;
-use super::plan::{Plan, Sizes, Task};
-use super::rows::RowSums;
-use crate::buffer::{Aligned, held, refill};
+use super::plan::{Plan, Sizes};
+use crate::buffer::{Aligned, held, refill, sized};
 use crate::element::Element;
 use crate::tile::{Shape, stride};
 
-/// Buffers of one thread.
+/// Buffers of one thread, whose content lasts for one block.
 #[derive(Debug, Default)]
 pub(crate) struct Worker<T> {
-    /// Tiles one after the other: the kept ones, then one that all other blocks use in turn.
-    pub tiles: Aligned<T>,
-    /// Maximum of each row in each kept tile (in each block, where gradients are filtered).
-    pub block_max: Vec<T>,
+    /// Tile for all blocks whose logits are not kept.
+    pub tile: Aligned<T>,
     /// Largest logit of each row in the current tile, `[padded]`.
     pub max: Vec<T>,
     /// Sum of each row's exponentials in the current tile, relative to `max`, `[padded]`.
@@ -27,12 +24,6 @@ pub(crate) struct Worker<T> {
     pub places: Vec<u32>,
     /// Logit of each row's target, where the target is in the current block.
     pub target_logits: Vec<T>,
-    /// Sums of each row over this thread's blocks so far.
-    pub sums: Vec<RowSums>,
-    /// Gradient of the chunk's hidden states from this thread's classes.
-    pub d_hidden: Vec<T>,
-    /// Gradient of the bias of this thread's classes.
-    pub d_bias: Vec<f64>,
     /// Buffers for filtered gradients.
     pub filter: FilterBuffers<T>,
     /// Buffers for label smoothing of a mixture.
@@ -40,23 +31,16 @@ pub(crate) struct Worker<T> {
 }
 
 impl<T: Element> Worker<T> {
-    pub fn fit(&mut self, plan: &Plan, sizes: Sizes, task: Task, thread: usize) {
+    pub fn fit(&mut self, plan: &Plan, sizes: Sizes) {
         let padded = stride(plan.chunk);
-        self.tiles.resize(plan.tiles() * plan.block * padded);
+        self.tile.resize(if plan.needs_tile() { plan.block * padded } else { 0 });
         let per_row =
             [&mut self.max, &mut self.sum, &mut self.weighted, &mut self.mass, &mut self.target_logits];
         for numbers in per_row {
             refill(numbers, padded);
         }
-        let blocks = plan.blocks_of(thread);
-        refill(&mut self.block_max, if plan.filtered { blocks.len() } else { plan.kept } * padded);
-        let filtered_blocks = if plan.filtered { blocks.len() } else { 0 };
-        self.filter.fit(filtered_blocks, plan.block, sizes.hidden_size, padded);
+        self.filter.fit(plan, sizes.hidden_size);
         self.places.resize(padded, 0);
-        let gradients = task != Task::Forward;
-        refill(&mut self.d_hidden, if gradients { plan.chunk * sizes.hidden_size } else { 0 });
-        let classes = (blocks.end * plan.block).min(sizes.vocab_size) - blocks.start * plan.block;
-        refill(&mut self.d_bias, if gradients { classes } else { 0 });
     }
 }
 
@@ -64,7 +48,7 @@ impl<T: Element> Worker<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Chunk<T> {
     /// Hidden states of the rows that are not ignored, contiguous, `[R, D]`.
-    pub hidden: Vec<T>,
+    pub hidden: Aligned<T>,
     /// Target class of each row, `[R]`.
     pub targets: Vec<usize>,
     /// Largest logit of each row, for exponentials that are computed again, `[padded]`.
@@ -81,7 +65,7 @@ pub(crate) struct Chunk<T> {
 
 impl<T: Element> Chunk<T> {
     pub fn fit(&mut self, rows: usize, hidden_size: usize) {
-        refill(&mut self.hidden, rows * hidden_size);
+        self.hidden.resize(rows * hidden_size);
         refill(&mut self.max, stride(rows));
         refill(&mut self.spread, stride(rows));
         self.mass.resize(stride(rows), 0.0);
@@ -122,8 +106,6 @@ impl<T: Element> Chunk<T> {
 /// Buffers of one thread for the kept classes of a block; empty where nothing is filtered.
 #[derive(Debug, Default)]
 pub(crate) struct FilterBuffers<T> {
-    /// Sum of each row's exponentials in each block, relative to the block's maximum.
-    pub block_sum: Vec<T>,
     /// Factor from the tile's exponentials to probabilities, `[padded]`.
     pub share: Vec<T>,
     /// Rows of the weight of the kept classes, then of its gradient, `[block, D]`.
@@ -140,16 +122,13 @@ pub(crate) struct FilterBuffers<T> {
     pub total: Vec<f64>,
     /// Places of the kept classes in the block, ascending.
     pub kept: Vec<u32>,
-    /// Counts of the entries left out so far.
-    pub filtered: Filtered,
 }
 
 impl<T: Element> FilterBuffers<T> {
-    /// Makes the buffers fit; for no blocks they hold nothing.
-    pub fn fit(&mut self, blocks: usize, block: usize, size: usize, padded: usize) {
-        let (block, padded) = if blocks == 0 { (0, 0) } else { (block, padded) };
+    /// Makes the buffers fit.
+    fn fit(&mut self, plan: &Plan, size: usize) {
+        let (block, padded) = if plan.filtered { (plan.block, stride(plan.chunk)) } else { (0, 0) };
         for (numbers, len) in [
-            (&mut self.block_sum, blocks * padded),
             (&mut self.share, padded),
             (&mut self.weight, block * size),
             (&mut self.class_bias, block),
@@ -161,7 +140,6 @@ impl<T: Element> FilterBuffers<T> {
         refill(&mut self.total, block);
         refill(&mut self.above, block);
         refill(&mut self.kept, block);
-        self.filtered = Filtered::default();
     }
 }
 
@@ -187,10 +165,6 @@ pub(crate) struct SmoothingBuffers<T> {
     pub shares: Vec<T>,
     /// Sums over some classes in the element type, `[padded]`.
     pub partial: Vec<T>,
-    /// Sum of `w_c r_k(c)` over this thread's classes, for each row.
-    pub share_sums: Vec<f64>,
-    /// Sum of `w_c log p(c)` over this thread's classes, for each token.
-    pub log_prob_sums: Vec<f64>,
 }
 
 impl<T: Element> ComponentFactors<T> {
@@ -205,32 +179,16 @@ impl<T: Element> ComponentFactors<T> {
 }
 
 impl<T: Element> SmoothingBuffers<T> {
-    /// Sizes the buffers for a chunk of so many rows and zeros the sums.
-    pub fn start(&mut self, rows: usize, components: usize) {
+    /// Sizes the buffers for a chunk of so many rows.
+    pub fn start(&mut self, rows: usize) {
         let padded = Shape { rows, classes: 0 }.padded();
         for numbers in [&mut self.exponentials, &mut self.shares, &mut self.partial] {
-            refill(numbers, padded);
+            sized(numbers, padded);
         }
-        refill(&mut self.share_sums, rows);
-        refill(&mut self.log_prob_sums, rows / components);
     }
 }
 
-held!(Worker {
-    tiles,
-    block_max,
-    max,
-    sum,
-    weighted,
-    mass,
-    places,
-    target_logits,
-    sums,
-    d_hidden,
-    d_bias,
-    filter,
-    smoothing
-});
+held!(Worker { tile, max, sum, weighted, mass, places, target_logits, filter, smoothing });
 held!(Chunk { hidden, targets, max, mass, spread, target, share });
-held!(FilterBuffers { block_sum, share, weight, class_bias, offset, d_bias, above, total, kept; filtered });
-held!(SmoothingBuffers { exponentials, shares, partial, share_sums, log_prob_sums });
+held!(FilterBuffers { share, weight, class_bias, offset, d_bias, above, total, kept });
+held!(SmoothingBuffers { exponentials, shares, partial });

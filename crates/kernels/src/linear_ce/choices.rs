@@ -12,9 +12,11 @@ use super::options::Options;
 use super::pass::{Pass, Work};
 use super::plan::Task;
 use super::smoothed_mixture::log_prob_sum;
+use super::span::Span;
 use super::workspace::Workspace;
 use crate::element::Element;
 use crate::error::{KernelError, Result};
+use crate::queue::Order;
 use crate::simd::dispatch;
 use crate::tile::choices::Choices;
 use crate::tile::product;
@@ -72,37 +74,53 @@ pub fn value_and_gradients<T: Element>(
             *mass = upstream.of(row);
         }
         let needs = pass.needs();
-        pass.on_each(|call, job, chunk| {
-            job.worker.smoothing.start(count, 1);
+        pass.on_spans(Order::Rising, |call, worker, job, chunk| {
+            worker.smoothing.start(count);
+            job.span.start_smoothing(count, 1);
             let hidden = &chunk.hidden[..count * size];
-            let blocks = call.plan.blocks_of(job.thread);
+            let blocks = call.plan.blocks_of(job.number);
             let first = blocks.start * call.plan.block;
             for (index, block) in blocks.enumerate() {
                 let nodes = call.classes(block);
                 let local = nodes.start - first..nodes.end - first;
-                let (shape, _) = call.reload(job.worker, index, block, chunk, count);
-                let Worker { tiles, mass, d_hidden, d_bias, smoothing, .. } = &mut *job.worker;
-                let tile = &mut tiles.as_mut_slice()[call.tile_range(index, shape)];
+                let (shape, _) = call.reload(worker, job, (index, block), chunk, count);
+                let Worker { tile, mass, smoothing, .. } = &mut *worker;
+                let Span { tiles, d_hidden, d_bias, log_prob_sums, .. } = &mut *job.span;
+                let tile = call.tile(job.number, index, shape, tiles, tile);
                 dispatch(
                     call.level,
                     Choices {
-                        tile,
+                        tile: &mut *tile,
                         shape,
                         transform: call.transform.of_block(nodes.clone()),
                         weights: branches.map(|weights| &weights[nodes.clone()]),
                         factor: mass,
-                        sums: &mut smoothing.log_prob_sums,
+                        sums: log_prob_sums,
                         partial: &mut smoothing.partial,
                         bias: needs.bias.then(|| &mut d_bias[local.clone()]),
                     },
                 );
                 if needs.hidden {
                     let weight = call.weight(&nodes);
-                    product::hidden_gradient(d_hidden, tile, shape, weight, size, index > 0);
+                    product::hidden_gradient(
+                        &call.products,
+                        d_hidden,
+                        (tile, shape),
+                        weight,
+                        size,
+                        index > 0,
+                    );
                 }
                 if let Some(d_weight) = &mut job.d_weight {
                     let out = &mut d_weight[local.start * size..local.end * size];
-                    product::weight_gradient(out, tile, shape, hidden, size, needs.add_weight);
+                    product::weight_gradient(
+                        &call.products,
+                        out,
+                        (tile, shape),
+                        hidden,
+                        size,
+                        needs.add_weight,
+                    );
                 }
             }
         });

@@ -3,6 +3,7 @@
 
 use super::buffers::FilterBuffers;
 use crate::element::Element;
+use crate::product::ProductLibrary;
 use crate::tile::{Shape, Transform, product};
 
 impl<T: Element> FilterBuffers<T> {
@@ -29,15 +30,15 @@ impl<T: Element> FilterBuffers<T> {
     /// The weight's gradient of a block from its compacted tile; that of dropped classes is zero.
     pub fn spread_weight_gradient(
         &mut self,
+        by: &ProductLibrary,
         out: &mut [T],
-        tile: &[T],
-        shape: Shape,
+        (tile, shape): (&[T], Shape),
         hidden: &[T],
         size: usize,
         add: bool,
     ) {
         let made = &mut self.weight[..shape.classes * size];
-        product::weight_gradient(made, tile, shape, hidden, size, false);
+        product::weight_gradient(by, made, (tile, shape), hidden, size, false);
         if !add {
             out.fill(T::default());
         }

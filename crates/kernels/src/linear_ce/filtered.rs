@@ -1,4 +1,4 @@
-//! The second sweep of one thread where gradients are filtered.
+//! The second sweep over one span where gradients are filtered.
 //!
 //! A block whose largest probabilities, known from the first sweep, are all too small is passed
 //! over: its logits are neither read nor made again. In the others the classes to keep are moved to
@@ -8,6 +8,7 @@
 use super::buffers::{Chunk, FilterBuffers, Worker};
 use super::compact::gather_transform;
 use super::filter::Filter;
+use super::span::Span;
 use super::sweep::{Call, Job, WantedGradients, place_targets};
 use crate::element::Element;
 use crate::simd::dispatch;
@@ -16,43 +17,52 @@ use crate::tile::normalise::NO_TARGET;
 use crate::tile::threshold::Threshold;
 use crate::tile::{Shape, product, stride};
 
+/// What a filtered second sweep goes by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Filtering {
+    pub filter: Filter,
+    /// Whether the first sweep of this chunk left maxima and sums of all blocks.
+    pub summed: bool,
+}
+
 impl<T: Element> Call<'_, T> {
     /// Second sweep over the classes that the filter keeps, otherwise like [`Call::gradients`].
-    /// `summed` says that the first sweep of this chunk left maxima and sums of all blocks.
     pub fn filtered_gradients(
         &self,
+        worker: &mut Worker<T>,
         job: &mut Job<'_, '_, T>,
         chunk: &Chunk<T>,
         rows: usize,
         needs: WantedGradients,
-        filter: Filter,
-        summed: bool,
+        Filtering { filter, summed }: Filtering,
     ) {
-        let size = self.linear.hidden_size;
+        let (size, by) = (self.linear.hidden_size, &self.products);
         let hidden = &chunk.hidden[..rows * size];
-        let blocks = self.plan.blocks_of(job.thread);
+        let blocks = self.plan.blocks_of(job.number);
         let first_class = blocks.start * self.plan.block;
         let exact_weight = filter.exact_weight && (needs.bias || job.d_weight.is_some());
         let mut started = false;
         for (index, block) in blocks.enumerate().collect::<Vec<_>>().into_iter().rev() {
             let classes = self.classes(block);
             let local = classes.start - first_class..classes.end - first_class;
-            let mut out =
-                job.d_weight.as_deref_mut().map(|all| &mut all[local.start * size..local.end * size]);
-            let worker = &mut *job.worker;
             place_targets(&mut worker.places[..rows], &chunk.targets, &classes);
-            worker.filter.filtered.entries += (rows * classes.len()) as u64;
-            if summed && !exact_weight && self.drop_block(worker, index, chunk, rows, filter.eps) {
-                if let Some(out) = out.filter(|_| !needs.add_weight) {
-                    out.fill(T::default());
+            job.span.filtered.entries += (rows * classes.len()) as u64;
+            if summed
+                && !exact_weight
+                && self.drop_block(&worker.places, job.span, index, chunk, rows, filter.eps)
+            {
+                if let Some(all) = job.d_weight.as_deref_mut().filter(|_| !needs.add_weight) {
+                    all[local.start * size..local.end * size].fill(T::default());
                 }
                 continue;
             }
-            let (mut shape, from) = self.reload(worker, index, block, chunk, rows);
-            self.choose(worker, (index, block), (shape, from), chunk, filter.eps);
-            let tile_range = self.tile_range(index, shape);
-            let Worker { tiles, mass, places, d_hidden, d_bias, filter: buffers, .. } = worker;
-            let tile = &mut tiles.as_mut_slice()[tile_range];
+            let (mut shape, from) = self.reload(worker, job, (index, block), chunk, rows);
+            self.choose(worker, job, (index, block), (shape, from), chunk, filter.eps);
+            let mut out =
+                job.d_weight.as_deref_mut().map(|all| &mut all[local.start * size..local.end * size]);
+            let Worker { tile, mass, places, filter: buffers, .. } = &mut *worker;
+            let Span { tiles, d_hidden, d_bias, .. } = &mut *job.span;
+            let tile = self.tile(job.number, index, shape, tiles, tile);
             let all = buffers.kept.len() == classes.len();
             let weight = self.weight(&classes);
             let transform = self.transform.of_block(classes.clone());
@@ -69,7 +79,7 @@ impl<T: Element> Call<'_, T> {
                     }
                 }
                 if let Some(out) = out.take() {
-                    product::weight_gradient(out, tile, shape, hidden, size, needs.add_weight);
+                    product::weight_gradient(by, out, (tile, shape), hidden, size, needs.add_weight);
                 }
                 shape = buffers.compact(tile, shape);
             } else {
@@ -96,15 +106,15 @@ impl<T: Element> Call<'_, T> {
             }
             if needs.hidden && shape.classes > 0 {
                 let weight = if all { weight } else { buffers.rows_of(weight, size) };
-                product::hidden_gradient(d_hidden, tile, shape, weight, size, started);
+                product::hidden_gradient(by, d_hidden, (tile, shape), weight, size, started);
                 started = true;
             }
             if let Some(out) = out {
-                buffers.spread_weight_gradient(out, tile, shape, hidden, size, needs.add_weight);
+                buffers.spread_weight_gradient(by, out, (tile, shape), hidden, size, needs.add_weight);
             }
         }
         if needs.hidden && !started {
-            job.worker.d_hidden.fill(T::default());
+            job.span.d_hidden.fill(T::default());
         }
     }
 
@@ -112,27 +122,28 @@ impl<T: Element> Call<'_, T> {
     /// mass is counted then.
     fn drop_block(
         &self,
-        worker: &mut Worker<T>,
+        places: &[u32],
+        span: &mut Span<T>,
         index: usize,
         chunk: &Chunk<T>,
         rows: usize,
         eps: f64,
     ) -> bool {
-        if worker.places[..rows].iter().any(|place| *place != NO_TARGET) {
+        if places[..rows].iter().any(|place| *place != NO_TARGET) {
             return false;
         }
         let start = index * stride(self.plan.chunk);
         let mut mass = 0.0;
         for row in 0..rows {
             let share =
-                (worker.block_max[start + row].to_f64() - chunk.max[row].to_f64()).exp() * chunk.share[row];
+                (span.block_max[start + row].to_f64() - chunk.max[row].to_f64()).exp() * chunk.share[row];
             // What is not a number is not dropped.
             if share > eps || share.is_nan() {
                 return false;
             }
-            mass += share * worker.filter.block_sum[start + row].to_f64();
+            mass += share * span.block_sum[start + row].to_f64();
         }
-        worker.filter.filtered.dropped_mass += mass;
+        span.filtered.dropped_mass += mass;
         true
     }
 
@@ -140,14 +151,15 @@ impl<T: Element> Call<'_, T> {
     fn choose(
         &self,
         worker: &mut Worker<T>,
+        job: &mut Job<'_, '_, T>,
         (index, block): (usize, usize),
         (shape, from): (Shape, TileState),
         chunk: &Chunk<T>,
         eps: f64,
     ) {
-        let tile_range = self.tile_range(index, shape);
-        let Worker { tiles, block_max, places, filter: buffers, .. } = worker;
-        let FilterBuffers { share, above, total, kept, filtered, .. } = buffers;
+        let Worker { tile, places, filter: buffers, .. } = worker;
+        let FilterBuffers { share, above, total, kept, .. } = buffers;
+        let Span { tiles, block_max, filtered, .. } = &mut *job.span;
         share[shape.rows..].fill(T::default());
         for (row, share) in share[..shape.rows].iter_mut().enumerate() {
             let mut factor = chunk.share[row];
@@ -161,7 +173,7 @@ impl<T: Element> Call<'_, T> {
         dispatch(
             self.level,
             Threshold {
-                tile: &tiles.as_slice()[tile_range],
+                tile: self.tile(job.number, index, shape, tiles, tile),
                 shape,
                 transform: self.transform.of_block(self.classes(block)),
                 from,

@@ -2,6 +2,7 @@
 //! sweeps.
 
 use super::filter::Filtered;
+use super::filtered::Filtering;
 use super::gradients::{Gradients, Upstream};
 use super::input::{Linear, counted_rows};
 use super::options::Options;
@@ -11,6 +12,7 @@ use super::rows::RowLoss;
 use super::workspace::Workspace;
 use crate::element::Element;
 use crate::error::{KernelError, Result};
+use crate::queue::Order;
 
 /// Losses of the rows and what was found on the way; each `[N]`, zero in ignored rows.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -192,15 +194,18 @@ fn run<'a, T: Element>(
             continue;
         }
         let (needs, summed) = (pass.needs(), task == Task::Gradients);
-        pass.on_each(|call, job, chunk| match filter {
-            Some(filter) => call.filtered_gradients(job, chunk, rows.len(), needs, filter, summed),
-            None => call.gradients(job, chunk, rows.len(), needs, None),
+        pass.on_spans(Order::Falling, |call, worker, job, chunk| match filter {
+            Some(filter) => {
+                let filtering = Filtering { filter, summed };
+                call.filtered_gradients(worker, job, chunk, rows.len(), needs, filtering)
+            }
+            None => call.gradients(worker, job, chunk, rows.len(), needs, None),
         });
         pass.add_gradients(rows.iter().copied());
     }
     if filter.is_some() && task != Task::Forward {
         let mut total = Filtered::default();
-        pass.jobs.iter().for_each(|job| total.add(job.worker.filter.filtered));
+        pass.jobs.iter().for_each(|job| total.add(job.span.filtered));
         out.filtered = Some(total);
     }
     pass.finish();

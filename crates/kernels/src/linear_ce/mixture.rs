@@ -23,6 +23,7 @@ use super::workspace::Workspace;
 use crate::element::Element;
 use crate::error::{KernelError, Result};
 use crate::logspace::log_sum_exp;
+use crate::queue::Order;
 use crate::tile::stride;
 
 /// Mixture `p(c) = sum_k exp(log pi_k) softmax(z_k)_c` of `K` softmaxes, as its inputs.
@@ -141,7 +142,9 @@ pub fn loss_and_gradients<T: Element>(
                 joint.log[at] = prior - sums.log_normaliser();
                 pass.chunk.max[at] = T::from_f64(sums.max);
             }
-            pass.on_each(|call, job, chunk| call.share_sums(job, chunk, &joint, rows.len()));
+            pass.on_spans(Order::Falling, |call, worker, job, chunk| {
+                call.share_sums(worker, job, chunk, &joint, rows.len());
+            });
         }
         for first in (0..rows.len()).step_by(components) {
             let (token, class) = (rows[first] / components, pass.chunk.targets[first]);
@@ -181,7 +184,9 @@ pub fn loss_and_gradients<T: Element>(
         }
         let needs = pass.needs();
         let joint = smoothed.then_some(&joint);
-        pass.on_each(|call, job, chunk| call.gradients(job, chunk, rows.len(), needs, joint));
+        pass.on_spans(Order::Falling, |call, worker, job, chunk| {
+            call.gradients(worker, job, chunk, rows.len(), needs, joint);
+        });
         pass.add_gradients(rows.iter().copied());
     }
     pass.finish();

@@ -35,6 +35,7 @@ mod pass;
 mod plan;
 mod rows;
 mod smoothed_mixture;
+mod span;
 mod sweep;
 mod workspace;
 
@@ -43,7 +44,9 @@ pub use gradients::{Gradients, Upstream};
 pub use input::Linear;
 pub use loss::{RowLosses, gradients, loss, loss_and_gradients};
 pub use options::Options;
-pub use workspace::{Workspace, default_memory_limit, filtered_workspace_bytes, workspace_bytes};
+pub use workspace::{
+    MemoryLimit, Workspace, default_memory_limit, filtered_workspace_bytes, workspace_bytes,
+};
 
 pub(crate) use pass::{Pass, Work};
 pub(crate) use plan::{Plan, Sizes, Task};

@@ -1,5 +1,5 @@
-//! Driver that all calls share: how the work is cut, which thread has which buffers, and how the
-//! threads' shares are added up, always in the threads' order.
+//! Driver that all calls share: how the work is cut, what each phase works on, and how what the
+//! spans leave is joined, always in the order of the spans.
 
 use std::ops::Range;
 
@@ -9,10 +9,13 @@ use super::input::Linear;
 use super::options::Options;
 use super::plan::{Plan, Sizes, Task};
 use super::rows::RowSums;
+use super::span::Span;
 use super::sweep::{Call, Job, WantedGradients};
 use super::workspace::Workspace;
 use crate::element::Element;
+use crate::parts::split;
 use crate::pool;
+use crate::queue::{Order, Queue};
 
 /// Rows of one call and what is made of them.
 #[derive(Debug, Clone, Copy)]
@@ -27,12 +30,15 @@ pub(crate) struct Work {
 /// One call on its way over the chunks of its rows.
 ///
 /// For each of [`Pass::chunks`] the caller gathers rows into [`Pass::chunk`], sweeps with
-/// [`Pass::on_each`], and where gradients were made calls [`Pass::add_gradients`]; [`Pass::finish`]
+/// [`Pass::on_spans`], and where gradients were made calls [`Pass::add_gradients`]; [`Pass::finish`]
 /// comes last.
 pub(crate) struct Pass<'a, 'w, 'g, T> {
     pub call: Call<'a, T>,
     /// One for each thread.
+    pub workers: &'w mut [Worker<T>],
+    /// One for each span.
     pub jobs: Vec<Job<'w, 'g, T>>,
+    pub queue: Queue,
     pub chunk: &'w mut Chunk<T>,
     d_hidden: Option<&'g mut [T]>,
     d_bias: Option<&'g mut [T]>,
@@ -56,13 +62,16 @@ impl<'a, 'w, 'g, T: Element> Pass<'a, 'w, 'g, T> {
             bytes: size_of::<T>(),
             filtered: options.active_filter().is_some(),
         };
-        let plan = Plan::of_groups(work.group, sizes, workspace.threads, workspace.memory_limit, work.task);
+        let limit = workspace.limit(sizes);
+        let plan = Plan::of_groups(work.group, sizes, workspace.threads, limit, work.task);
         workspace.fit(&plan, sizes, work.task);
-        let call = Call::new(linear, options, plan, workspace.level);
-        let Workspace { workers, chunk, .. } = workspace;
+        let call = Call::new(linear, options, plan, workspace.level, workspace.products);
+        let Workspace { workers, spans, chunk, .. } = workspace;
         let Gradients { hidden, weight, bias, accumulate } = gradients;
-        let jobs = jobs(&mut workers[..plan.threads], weight, linear.hidden_size);
-        Self { call, jobs, chunk, d_hidden: hidden, d_bias: bias, add_weight: accumulate }
+        let workers = &mut workers[..plan.threads];
+        let jobs = jobs(&call, &mut spans[..plan.spans], weight);
+        let queue = Queue::new(plan.spans, plan.threads);
+        Self { call, workers, jobs, queue, chunk, d_hidden: hidden, d_bias: bias, add_weight: accumulate }
     }
 
     /// Chunks of so many rows, one after the other.
@@ -71,27 +80,32 @@ impl<'a, 'w, 'g, T: Element> Pass<'a, 'w, 'g, T> {
         (0..rows).step_by(chunk).map(move |first| first..(first + chunk).min(rows))
     }
 
-    /// Runs a part of the call on all threads.
-    pub fn on_each(&mut self, work: impl Fn(&Call<'a, T>, &mut Job<'w, 'g, T>, &Chunk<T>) + Sync) {
+    /// Runs a phase of the call: `work` once for each span, on whichever thread is free.
+    pub fn on_spans(
+        &mut self,
+        order: Order,
+        work: impl Fn(&Call<'a, T>, &mut Worker<T>, &mut Job<'w, 'g, T>, &Chunk<T>) + Sync,
+    ) {
         let (call, chunk) = (&self.call, &*self.chunk);
-        pool::on_each(&mut self.jobs, |job| work(call, job, chunk));
+        self.queue.run(self.workers, &mut self.jobs, order, |worker, job| work(call, worker, job, chunk));
     }
 
     /// First sweep over a chunk of so many rows.
     pub fn sweep_sums(&mut self, rows: usize) {
-        self.on_each(|call, job, chunk| call.sums(job.worker, job.thread, chunk, rows));
+        self.on_spans(Order::Rising, |call, worker, job, chunk| call.sums(worker, job, chunk, rows));
     }
 
-    /// Sums of a row of the chunk over all threads; its target's logit from the thread that has it.
+    /// Sums of a row of the chunk over all spans; its target's logit from the span that has it.
     pub fn sums(&self, row: usize) -> RowSums {
         let mut total = RowSums::NONE;
         for job in &self.jobs {
-            let part = job.worker.sums[row];
+            let part = job.span.sums[row];
             total.add(part.max, part.sum);
             total.weighted += part.weighted;
         }
-        let owner = self.call.classes_owner(self.chunk.targets[row]);
-        total.target_logit = self.jobs[owner].worker.sums[row].target_logit;
+        if let Some(owner) = self.call.plan.span_of(self.chunk.targets[row]) {
+            total.target_logit = self.jobs[owner].span.sums[row].target_logit;
+        }
         total
     }
 
@@ -104,47 +118,55 @@ impl<'a, 'w, 'g, T: Element> Pass<'a, 'w, 'g, T> {
         }
     }
 
-    /// Takes in the gradients of a chunk: adds the threads' shares of those of the hidden states to
-    /// the rows that the chunk was made of. The weight's gradient of the next chunk is added to
-    /// this one's.
+    /// Takes in the gradients of a chunk: adds the spans' parts of those of the hidden states to
+    /// the rows that the chunk was made of, named in rising order. The weight's gradient of the
+    /// next chunk is added to this one's.
     pub fn add_gradients(&mut self, rows: impl Iterator<Item = usize>) {
         self.add_weight = true;
         let Some(d_hidden) = &mut self.d_hidden else { return };
         let size = self.call.linear.hidden_size;
+        let (mut rest, mut passed) = (&mut **d_hidden, 0);
+        let mut outs = Vec::with_capacity(self.chunk.targets.len());
         for (at, row) in rows.enumerate() {
-            let out = &mut d_hidden[row * size..(row + 1) * size];
-            for job in &self.jobs {
-                for (out, part) in out.iter_mut().zip(&job.worker.d_hidden[at * size..(at + 1) * size]) {
-                    *out = *out + *part;
+            split(&mut rest, (row - passed) * size);
+            outs.push((at, split(&mut rest, size)));
+            passed = row + 1;
+        }
+        let share = outs.len().div_ceil(self.workers.len()).max(1);
+        let mut shares: Vec<_> = outs.chunks_mut(share).collect();
+        let jobs = &self.jobs;
+        pool::on_each(&mut shares, |share| {
+            for (at, out) in share.iter_mut() {
+                for job in jobs {
+                    for (out, part) in out.iter_mut().zip(&job.span.d_hidden[*at * size..(*at + 1) * size]) {
+                        *out = *out + *part;
+                    }
                 }
             }
-        }
+        });
     }
 
-    /// Adds the threads' sums of the bias's gradient, each of its own classes.
+    /// Adds the spans' sums of the bias's gradient, each of its own classes.
     pub fn finish(self) {
         let Some(d_bias) = self.d_bias else { return };
-        let sums = self.jobs.iter().flat_map(|job| &job.worker.d_bias);
+        let sums = self.jobs.iter().flat_map(|job| &job.span.d_bias);
         for (out, sum) in d_bias.iter_mut().zip(sums) {
             *out = T::from_f64(out.to_f64() + sum);
         }
     }
 }
 
-/// One job for each worker, with its own rows of the weight's gradient.
+/// One job for each span, with its own rows of the weight's gradient.
 fn jobs<'w, 'g, T: Element>(
-    workers: &'w mut [Worker<T>],
+    call: &Call<'_, T>,
+    spans: &'w mut [Span<T>],
     mut d_weight: Option<&'g mut [T]>,
-    size: usize,
 ) -> Vec<Job<'w, 'g, T>> {
-    let mut jobs = Vec::with_capacity(workers.len());
-    for (thread, worker) in workers.iter_mut().enumerate() {
-        let share = d_weight.take().map(|rest| {
-            let (mine, rest) = rest.split_at_mut(worker.d_bias.len() * size);
-            d_weight = Some(rest);
-            mine
-        });
-        jobs.push(Job { thread, worker, d_weight: share });
-    }
-    jobs
+    let of_span = |number: usize| call.plan.classes_of_span(number, call.linear.vocab_size());
+    let jobs = spans.iter_mut().enumerate().map(|(number, span)| Job {
+        number,
+        span,
+        d_weight: d_weight.as_mut().map(|rest| split(rest, of_span(number).len() * call.linear.hidden_size)),
+    });
+    jobs.collect()
 }

@@ -14,6 +14,9 @@
 //! round. The plan takes the cheapest `R`, counting one byte as [`OPERATIONS_PER_BYTE`] operations
 //! of one thread. At `V = 33,278` everything is kept; at `V = 267,735` all is computed again.
 
+use std::ops::Range;
+
+use crate::buffer::Aligned;
 use crate::tile::product::Packing;
 use crate::tile::{ROW_MULTIPLE, stride};
 
@@ -41,6 +44,10 @@ const OPERATIONS_PER_BYTE: f64 = 4.0;
 const LEAST_KEPT: usize = 8;
 /// A thread of its own is worth starting for this many operations of one product.
 const OPERATIONS_PER_THREAD: usize = 4_000_000;
+/// Spans for each of several threads. A phase waits for the last span, so with so many a thread
+/// whose core is half busy costs 3 % and not half of the phase; each span holds the gradient of a
+/// chunk's hidden states.
+const SPANS_PER_THREAD: usize = 8;
 
 /// Sweeps that a call runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +72,8 @@ pub(crate) struct Sizes {
     pub filtered: bool,
 }
 
-/// Partition of one call: threads, chunks of rows, blocks of classes, and tiles kept between the
-/// sweeps.
+/// Partition of one call: threads, chunks of rows, blocks of classes, spans of blocks, and tiles kept
+/// between the sweeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub threads: usize,
@@ -75,7 +82,10 @@ pub(crate) struct Plan {
     /// Classes of every block but the last.
     pub block: usize,
     pub blocks: usize,
-    /// Blocks whose logits each thread keeps.
+    /// Spans of neighbouring blocks, the unit that threads take. What a span adds up is joined in
+    /// the order of the spans, so results do not depend on who swept it.
+    pub spans: usize,
+    /// Blocks whose logits are kept, of all.
     pub kept: usize,
     /// Whether the second sweep is filtered.
     pub filtered: bool,
@@ -113,12 +123,13 @@ impl Plan {
         let block = sizes.vocab_size.div_ceil(blocks.max(1));
         let blocks = sizes.vocab_size.div_ceil(block.max(1));
         let threads = threads.clamp(1, most_threads.min(blocks.max(1)));
+        let spans = if threads == 1 { 1 } else { (threads * SPANS_PER_THREAD).min(blocks) };
         let filtered = sizes.filtered && task != Task::Forward;
         // Whole in lines, or in groups.
         let whole = if group == 1 { ROW_MULTIPLE } else { group };
         let least = ROW_MULTIPLE.next_multiple_of(group).min(sizes.rows.max(1));
         let packing = Packing { slab: packing.slab.max(LEAST_SLAB), ..packing };
-        let cut = Plan { threads, chunk: least, block, blocks, kept: 0, filtered, packing };
+        let cut = Plan { threads, chunk: least, block, blocks, spans, kept: 0, filtered, packing };
         let mut best = (f64::INFINITY, cut);
         for most_rows in (ROW_MULTIPLE..=MOST_ROWS).step_by(ROW_MULTIPLE) {
             let chunks = sizes.rows.max(1).div_ceil(most_rows);
@@ -130,14 +141,13 @@ impl Plan {
                 break;
             }
             if task == Task::Gradients {
-                let tile = threads * (block + 1) * stride(chunk) * sizes.bytes;
-                let most = blocks.div_ceil(threads);
-                // With everything kept the tile for computing again is not needed.
-                candidate.kept = ((memory_limit - bare) / tile + 1).min(most);
-                if candidate.kept < most {
-                    candidate.kept -= 1;
-                }
-                if candidate.kept < most / LEAST_KEPT {
+                let tile = block * stride(chunk) * sizes.bytes;
+                let with_max = tile + stride(chunk) * sizes.bytes;
+                // With everything kept the threads' tiles for computing again are not needed.
+                let all = memory_limit - bare + threads * tile >= blocks * with_max;
+                candidate.kept =
+                    if all { blocks } else { ((memory_limit - bare) / with_max).min(blocks - 1) };
+                if candidate.kept < blocks / LEAST_KEPT {
                     candidate.kept = 0;
                 }
             }
@@ -149,25 +159,44 @@ impl Plan {
         best.1
     }
 
-    /// Blocks of one thread.
-    pub fn blocks_of(&self, thread: usize) -> std::ops::Range<usize> {
-        self.blocks * thread / self.threads..self.blocks * (thread + 1) / self.threads
+    /// Blocks of one span.
+    pub fn blocks_of(&self, span: usize) -> Range<usize> {
+        self.blocks * span / self.spans..self.blocks * (span + 1) / self.spans
+    }
+
+    /// Number of a span's blocks, from its first, whose logits are kept.
+    pub fn kept_of(&self, span: usize) -> usize {
+        let share = self.kept * (span + 1) / self.spans - self.kept * span / self.spans;
+        share.min(self.blocks_of(span).len())
+    }
+
+    /// Span that a class belongs to; none for what is no class.
+    pub fn span_of(&self, class: usize) -> Option<usize> {
+        let block = class / self.block.max(1);
+        // The last span that starts at the block or before it.
+        (block < self.blocks).then(|| ((block + 1) * self.spans).div_ceil(self.blocks) - 1)
+    }
+
+    /// Classes of one span.
+    pub fn classes_of_span(&self, span: usize, vocab_size: usize) -> Range<usize> {
+        let blocks = self.blocks_of(span);
+        (blocks.start * self.block).min(vocab_size)..(blocks.end * self.block).min(vocab_size)
     }
 
     /// Classes of one block.
-    pub fn classes_of(&self, block: usize, vocab_size: usize) -> std::ops::Range<usize> {
+    pub fn classes_of(&self, block: usize, vocab_size: usize) -> Range<usize> {
         block * self.block..((block + 1) * self.block).min(vocab_size)
     }
 
-    /// Tiles of one thread.
-    pub fn tiles(&self) -> usize {
-        if self.kept >= self.blocks.div_ceil(self.threads) { self.kept } else { self.kept + 1 }
+    /// Whether some tile is not kept, and each thread needs one for it.
+    pub fn needs_tile(&self) -> bool {
+        self.kept < self.blocks
     }
 
     /// Operations, with bytes turned into operations, of all rows, for one thread.
     fn cost(&self, sizes: Sizes, task: Task) -> f64 {
         let rows = self.chunk as f64;
-        let again = 1.0 - self.kept as f64 / self.blocks.div_ceil(self.threads) as f64;
+        let again = 1.0 - self.share_kept();
         let (products, passes) = match task {
             Task::Forward => (1.0, 1.0),
             Task::Gradients => (3.0 + again, 4.0),
@@ -179,31 +208,35 @@ impl Plan {
         (operations + moved) * sizes.rows.div_ceil(self.chunk) as f64
     }
 
+    /// Share of the blocks whose logits are kept between the sweeps.
+    pub fn share_kept(&self) -> f64 {
+        self.kept as f64 / self.blocks.max(1) as f64
+    }
+
     /// Bytes of workspace, those that the products pack their operands into included (an upper
     /// bound of these).
     pub fn bytes(&self, sizes: Sizes, task: Task) -> usize {
         let (size, rows) = (sizes.hidden_size, self.chunk);
         let gradients = task != Task::Forward;
-        let mut numbers = self.tiles() * self.block * stride(rows) + self.kept * stride(rows);
-        if gradients {
-            numbers += rows * size;
-        }
+        let (padded, blocks) = (stride(rows), self.blocks);
+        let tiles = self.kept + if self.needs_tile() { self.threads } else { 0 };
+        let mut numbers = tiles * self.block * padded + self.kept * padded + rows * size;
         let mut other = 0;
         if gradients {
-            other += 8 * self.blocks.div_ceil(self.threads) * self.block;
+            numbers += self.spans * rows * size;
+            other += 8 * blocks * self.block;
         }
         if self.filtered {
-            let blocks = self.blocks.div_ceil(self.threads);
             // Maximum and sum of each block, the rows' shares, and the kept classes' weight, bias
             // and offset.
-            numbers += (2 * blocks + 1) * stride(rows) + self.block * (size + 2);
-            other += self.block * (2 * size_of::<f64>() + size_of::<bool>() + size_of::<u32>());
+            numbers += 2 * blocks * padded + self.threads * (padded + self.block * (size + 2));
+            let of_class = 2 * size_of::<f64>() + size_of::<bool>() + size_of::<u32>();
+            other += self.threads * self.block * of_class;
         }
-        let per_thread = numbers * sizes.bytes + other + stride(rows) * ROW_BYTES;
-        self.threads * per_thread
-            + self.product_bytes(sizes, task)
-            + rows * size * sizes.bytes
-            + stride(rows) * ROW_BYTES
+        // The chunk has numbers of its own for each row.
+        other += (self.threads + 1) * padded * ROW_BYTES + self.spans * padded * SPAN_ROW_BYTES;
+        other += (self.threads + 2 * self.spans + 1) * Aligned::<f32>::SLACK_BYTES;
+        numbers * sizes.bytes + other + self.product_bytes(sizes, task)
     }
 
     /// Bytes that the products of all threads take beside the buffers. A product packs at most two
@@ -221,6 +254,8 @@ impl Plan {
 
 /// Bytes of all per-row numbers of one thread, for each row.
 const ROW_BYTES: usize = 128;
+/// Bytes of all per-row numbers of one span, for each row.
+const SPAN_ROW_BYTES: usize = 48;
 /// Least reserve for the products' own buffer of one thread.
 const LEAST_SLAB: usize = 1 << 20;
 
@@ -270,6 +305,28 @@ mod tests {
                 let products =
                     plan.threads * packing.bytes([plan.block, plan.chunk, sizes.hidden_size], sizes.bytes);
                 assert!(stated >= slabs + products, "{stated} bytes: {case}");
+            }
+        }
+    }
+
+    #[test]
+    fn spans_cover_blocks_once_and_keep_no_more_than_planned() {
+        for (sizes, threads, task) in problems() {
+            for limit in [1 << 20, 16 << 20, 1 << 30] {
+                let plan = Plan::with_packing(PACKINGS[2], 1, sizes, threads, limit, task);
+                let case = format!("{sizes:?}, {task:?}, {threads} threads, limit {limit}: {plan:?}");
+                let mut next = 0;
+                for span in 0..plan.spans {
+                    assert_eq!(plan.blocks_of(span).start, next, "{case}");
+                    assert!(plan.kept_of(span) <= plan.blocks_of(span).len(), "{case}");
+                    next = plan.blocks_of(span).end;
+                    for class in plan.classes_of_span(span, sizes.vocab_size).step_by(97) {
+                        assert_eq!(plan.span_of(class), Some(span), "class {class}: {case}");
+                    }
+                }
+                assert_eq!(next, plan.blocks, "{case}");
+                let kept: usize = (0..plan.spans).map(|span| plan.kept_of(span)).sum();
+                assert!(kept <= plan.kept && (kept == plan.blocks || plan.needs_tile()), "{case}");
             }
         }
     }

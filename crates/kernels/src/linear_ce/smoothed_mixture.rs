@@ -6,6 +6,7 @@
 //! at a time.
 
 use super::buffers::{Chunk, ComponentFactors, SmoothingBuffers, Worker};
+use super::span::Span;
 use super::sweep::{Call, Job};
 use crate::element::Element;
 use crate::simd::dispatch;
@@ -14,21 +15,23 @@ use crate::tile::gradient::TileState;
 use crate::tile::shares::{Shares, SharesOutput};
 
 impl<T: Element> Call<'_, T> {
-    /// Sweep between the two of a mixture: sums over this thread's classes of the responsibilities
-    /// of every row and of `log p` of every token.
+    /// Sweep between the two of a mixture: sums over a span's classes of the responsibilities of
+    /// every row and of `log p` of every token.
     pub fn share_sums(
         &self,
+        worker: &mut Worker<T>,
         job: &mut Job<'_, '_, T>,
         chunk: &Chunk<T>,
         joint: &ComponentFactors<T>,
         rows: usize,
     ) {
-        job.worker.smoothing.start(rows, joint.components);
-        for (index, block) in self.plan.blocks_of(job.thread).enumerate() {
-            let (shape, from) = self.reload(job.worker, index, block, chunk, rows);
-            let Worker { tiles, smoothing, .. } = &mut *job.worker;
-            let tile = &mut tiles.as_mut_slice()[self.tile_range(index, shape)];
-            let SmoothingBuffers { exponentials, shares, partial, share_sums, log_prob_sums } = smoothing;
+        worker.smoothing.start(rows);
+        job.span.start_smoothing(rows, joint.components);
+        for (index, block) in self.plan.blocks_of(job.number).enumerate() {
+            let (shape, from) = self.reload(worker, job, (index, block), chunk, rows);
+            let Span { tiles, share_sums, log_prob_sums, .. } = &mut *job.span;
+            let tile = self.tile(job.number, index, shape, tiles, &mut worker.tile);
+            let SmoothingBuffers { exponentials, shares, partial } = &mut worker.smoothing;
             let wanted = SharesOutput::Sums { partial, shares: share_sums, log_probs: log_prob_sums };
             self.shares(block, (tile, shape, from), &chunk.max, joint, [exponentials, shares], wanted);
         }
@@ -79,12 +82,12 @@ impl<T: Element> Call<'_, T> {
     }
 }
 
-/// `sum_c w_c r_k(c)` of a row over all threads, in their order.
+/// `sum_c w_c r_k(c)` of a row over all spans, in their order.
 pub(crate) fn share_sum<T>(jobs: &[Job<'_, '_, T>], row: usize) -> f64 {
-    jobs.iter().map(|job| job.worker.smoothing.share_sums[row]).sum()
+    jobs.iter().map(|job| job.span.share_sums[row]).sum()
 }
 
-/// `sum_c w_c log p(c)` of a token over all threads, in their order.
+/// `sum_c w_c log p(c)` of a token over all spans, in their order.
 pub(crate) fn log_prob_sum<T>(jobs: &[Job<'_, '_, T>], token: usize) -> f64 {
-    jobs.iter().map(|job| job.worker.smoothing.log_prob_sums[token]).sum()
+    jobs.iter().map(|job| job.span.log_prob_sums[token]).sum()
 }

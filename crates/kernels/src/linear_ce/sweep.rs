@@ -1,11 +1,13 @@
-//! The two sweeps of one thread over its blocks of classes.
+//! The two sweeps of one thread over the blocks of one span.
 
 use super::buffers::{Chunk, ComponentFactors, Worker};
 use super::input::Linear;
 use super::options::Options;
 use super::plan::Plan;
-use super::rows::RowSums;
+use super::span::Span;
+use crate::buffer::Aligned;
 use crate::element::Element;
+use crate::product::ProductLibrary;
 use crate::simd::{Level, dispatch};
 use crate::tile::gradient::{Gradient, TileState};
 use crate::tile::normalise::{Keep, NO_TARGET, Normalise};
@@ -24,18 +26,25 @@ pub(crate) struct Call<'a, T> {
     pub filtered: bool,
     pub plan: Plan,
     pub level: Level,
+    pub products: ProductLibrary,
 }
 
-/// One thread: its buffers, and the rows of the gradients that belong to its classes.
+/// One span: its buffers, and the rows of the weight's gradient that belong to its classes.
 #[derive(Debug)]
 pub(crate) struct Job<'a, 'g, T> {
-    pub thread: usize,
-    pub worker: &'a mut Worker<T>,
+    pub number: usize,
+    pub span: &'a mut Span<T>,
     pub d_weight: Option<&'g mut [T]>,
 }
 
 impl<'a, T: Element> Call<'a, T> {
-    pub fn new(linear: Linear<'a, T>, options: &Options<'a, T>, plan: Plan, level: Level) -> Self {
+    pub fn new(
+        linear: Linear<'a, T>,
+        options: &Options<'a, T>,
+        plan: Plan,
+        level: Level,
+        products: ProductLibrary,
+    ) -> Self {
         Self {
             linear,
             transform: options.transform(&linear),
@@ -45,6 +54,7 @@ impl<'a, T: Element> Call<'a, T> {
             filtered: plan.filtered,
             plan,
             level,
+            products,
         }
     }
 
@@ -58,26 +68,36 @@ impl<'a, T: Element> Call<'a, T> {
         self.plan.classes_of(block, self.linear.vocab_size())
     }
 
-    /// Thread that owns a class.
-    pub fn classes_owner(&self, class: usize) -> usize {
-        let block = class / self.plan.block;
-        (0..self.plan.threads).position(|thread| self.plan.blocks_of(thread).contains(&block)).unwrap_or(0)
-    }
-
     pub fn weight(&self, classes: &std::ops::Range<usize>) -> &'a [T] {
         &self.linear.weight[classes.start * self.linear.hidden_size..classes.end * self.linear.hidden_size]
     }
 
-    /// Range of a thread's tiles that holds the tile of its `index`th block.
-    pub fn tile_range(&self, index: usize, shape: Shape) -> std::ops::Range<usize> {
-        let start = index.min(self.plan.tiles() - 1) * self.plan.block * stride(self.plan.chunk);
-        start..start + shape.len()
+    /// Whether the tile of a span's `index`th block is kept between the sweeps.
+    pub fn keeps(&self, span: usize, index: usize) -> bool {
+        index < self.plan.kept_of(span)
+    }
+
+    /// Tile of a span's `index`th block: its own where it is kept, else the thread's.
+    pub fn tile<'t>(
+        &self,
+        span: usize,
+        index: usize,
+        shape: Shape,
+        kept: &'t mut Aligned<T>,
+        other: &'t mut Aligned<T>,
+    ) -> &'t mut [T] {
+        if self.keeps(span, index) {
+            let start = index * self.plan.block * stride(self.plan.chunk);
+            &mut kept.as_mut_slice()[start..start + shape.len()]
+        } else {
+            &mut other.as_mut_slice()[..shape.len()]
+        }
     }
 
     /// Raw logits of a block; padding is zero, so that no sweep meets what an earlier call left
     /// there.
     pub fn logits(&self, tile: &mut [T], shape: Shape, weight: &[T], hidden: &[T]) {
-        product::logits(tile, shape, weight, hidden, self.linear.hidden_size);
+        product::logits(&self.products, tile, shape, weight, hidden, self.linear.hidden_size);
         if shape.rows < shape.padded() {
             for class in tile.chunks_exact_mut(shape.stride()) {
                 class[shape.rows..shape.padded()].fill(T::default());
@@ -85,41 +105,37 @@ impl<'a, T: Element> Call<'a, T> {
         }
     }
 
-    /// Forgets the sums of the chunk before.
-    pub fn start_sums(&self, worker: &mut Worker<T>, rows: usize) {
-        worker.sums.clear();
-        worker.sums.resize(rows, RowSums::NONE);
-    }
-
-    /// First sweep: sums of this thread's blocks for every row of the chunk.
-    pub fn sums(&self, worker: &mut Worker<T>, thread: usize, chunk: &Chunk<T>, rows: usize) {
-        self.start_sums(worker, rows);
-        for (index, block) in self.plan.blocks_of(thread).enumerate() {
-            let keep = if index < self.plan.kept { self.keep() } else { Keep::Logits };
-            self.sums_of_block(worker, index, block, keep, chunk, rows);
+    /// First sweep: sums of a span's blocks for every row of the chunk.
+    pub fn sums(&self, worker: &mut Worker<T>, job: &mut Job<'_, '_, T>, chunk: &Chunk<T>, rows: usize) {
+        job.span.start_sums(rows);
+        for (index, block) in self.plan.blocks_of(job.number).enumerate() {
+            let kept = self.keeps(job.number, index);
+            let keep = if kept { self.keep() } else { Keep::Logits };
+            self.sums_of_block(worker, job, (index, block), keep, chunk, rows);
             let start = index * stride(self.plan.chunk);
-            if index < self.plan.kept || self.filtered {
-                worker.block_max[start..start + rows].copy_from_slice(&worker.max[..rows]);
+            if kept || self.filtered {
+                job.span.block_max[start..start + rows].copy_from_slice(&worker.max[..rows]);
             }
             if self.filtered {
-                worker.filter.block_sum[start..start + rows].copy_from_slice(&worker.sum[..rows]);
+                job.span.block_sum[start..start + rows].copy_from_slice(&worker.sum[..rows]);
             }
         }
     }
 
     /// The first sweep over one block. Afterwards the tile holds what `keep` says.
-    pub fn sums_of_block(
+    pub fn sums_of_block<'t>(
         &self,
-        worker: &mut Worker<T>,
-        index: usize,
-        block: usize,
+        worker: &'t mut Worker<T>,
+        job: &'t mut Job<'_, '_, T>,
+        (index, block): (usize, usize),
         keep: Keep,
         chunk: &Chunk<T>,
         rows: usize,
-    ) {
+    ) -> &'t [T] {
         let classes = self.classes(block);
         let shape = Shape { rows, classes: classes.len() };
-        let tile = &mut worker.tiles.as_mut_slice()[self.tile_range(index, shape)];
+        let Span { tiles, sums, .. } = &mut *job.span;
+        let tile = self.tile(job.number, index, shape, tiles, &mut worker.tile);
         let hidden = &chunk.hidden[..rows * self.linear.hidden_size];
         self.logits(tile, shape, self.weight(&classes), hidden);
         place_targets(&mut worker.places[..rows], &chunk.targets, &classes);
@@ -127,7 +143,7 @@ impl<'a, T: Element> Call<'a, T> {
         dispatch(
             self.level,
             Normalise {
-                tile,
+                tile: &mut *tile,
                 shape,
                 transform: self.transform.of_block(classes.clone()),
                 keep,
@@ -142,7 +158,7 @@ impl<'a, T: Element> Call<'a, T> {
             Some(weights) => weights.iter().map(|weight| weight.to_f64()).sum(),
             None => classes.len() as f64,
         };
-        for (row, sums) in worker.sums.iter_mut().enumerate() {
+        for (row, sums) in sums.iter_mut().enumerate() {
             let max = worker.max[row].to_f64();
             sums.add(max, worker.sum[row].to_f64());
             if self.smoothed {
@@ -152,6 +168,7 @@ impl<'a, T: Element> Call<'a, T> {
                 sums.target_logit = worker.target_logits[row].to_f64();
             }
         }
+        tile
     }
 
     /// Prepares the second sweep over a block: its tile, computed again where it was not kept, and
@@ -159,16 +176,16 @@ impl<'a, T: Element> Call<'a, T> {
     pub fn reload(
         &self,
         worker: &mut Worker<T>,
-        index: usize,
-        block: usize,
+        job: &Job<'_, '_, T>,
+        (index, block): (usize, usize),
         chunk: &Chunk<T>,
         rows: usize,
     ) -> (Shape, TileState) {
         let classes = self.classes(block);
         let shape = Shape { rows, classes: classes.len() };
-        let Worker { tiles, block_max, mass, .. } = worker;
-        let from = if index >= self.plan.kept {
-            let tile = &mut tiles.as_mut_slice()[self.tile_range(index, shape)];
+        let Worker { tile, mass, .. } = worker;
+        let from = if !self.keeps(job.number, index) {
+            let tile = &mut tile.as_mut_slice()[..shape.len()];
             let hidden = &chunk.hidden[..rows * self.linear.hidden_size];
             self.logits(tile, shape, self.weight(&classes), hidden);
             TileState::Raw
@@ -182,7 +199,7 @@ impl<'a, T: Element> Call<'a, T> {
             let mut factor = chunk.mass[row];
             if from == TileState::Exponentials {
                 // These exponentials are relative to the maximum of their tile.
-                let tile_max = block_max[index * stride(self.plan.chunk) + row].to_f64();
+                let tile_max = job.span.block_max[index * stride(self.plan.chunk) + row].to_f64();
                 factor *= (tile_max - chunk.max[row].to_f64()).exp();
             }
             *mass = T::from_f64(factor);
@@ -195,6 +212,7 @@ impl<'a, T: Element> Call<'a, T> {
     /// mixture with label smoothing.
     pub fn gradients(
         &self,
+        worker: &mut Worker<T>,
         job: &mut Job<'_, '_, T>,
         chunk: &Chunk<T>,
         rows: usize,
@@ -203,24 +221,25 @@ impl<'a, T: Element> Call<'a, T> {
     ) {
         let size = self.linear.hidden_size;
         let hidden = &chunk.hidden[..rows * size];
-        let blocks = self.plan.blocks_of(job.thread);
+        let blocks = self.plan.blocks_of(job.number);
         let first_class = blocks.start * self.plan.block;
         for (done, (index, block)) in blocks.enumerate().collect::<Vec<_>>().into_iter().rev().enumerate() {
             let classes = self.classes(block);
             let weight = self.weight(&classes);
             let local = classes.start - first_class..classes.end - first_class;
-            let (shape, from) = self.reload(job.worker, index, block, chunk, rows);
-            let Worker { tiles, mass, places, d_hidden, d_bias, smoothing, .. } = &mut *job.worker;
-            let tile = &mut tiles.as_mut_slice()[self.tile_range(index, shape)];
+            let (shape, from) = self.reload(worker, job, (index, block), chunk, rows);
+            let Worker { tile, mass, places, smoothing, .. } = &mut *worker;
+            let Span { tiles, d_hidden, d_bias, .. } = &mut *job.span;
+            let tile = self.tile(job.number, index, shape, tiles, tile);
             let bias = needs.bias.then_some(&mut d_bias[local.clone()]);
             if let Some(joint) = joint {
-                self.smoothed_gradient(block, (tile, shape, from), chunk, joint, smoothing, mass, bias);
+                self.smoothed_gradient(block, (&mut *tile, shape, from), chunk, joint, smoothing, mass, bias);
             } else {
                 let weights = self.class_weights.map(|weights| &weights[classes.clone()]);
                 dispatch(
                     self.level,
                     Gradient {
-                        tile,
+                        tile: &mut *tile,
                         shape,
                         transform: self.transform.of_block(classes.clone()),
                         from,
@@ -240,11 +259,11 @@ impl<'a, T: Element> Call<'a, T> {
                 }
             }
             if needs.hidden {
-                product::hidden_gradient(d_hidden, tile, shape, weight, size, done > 0);
+                product::hidden_gradient(&self.products, d_hidden, (tile, shape), weight, size, done > 0);
             }
             if let Some(d_weight) = &mut job.d_weight {
                 let out = &mut d_weight[local.start * size..local.end * size];
-                product::weight_gradient(out, tile, shape, hidden, size, needs.add_weight);
+                product::weight_gradient(&self.products, out, (tile, shape), hidden, size, needs.add_weight);
             }
         }
     }

@@ -13,7 +13,7 @@ pub use top_k::{TopK, top_k};
 use crate::element::Element;
 use crate::error::Result;
 use crate::linear_ce::{Gradients, Linear, Options, Pass, Task, Work, Workspace};
-use crate::pool;
+use crate::queue::Order;
 use crate::tile::Shape;
 use crate::tile::normalise::Keep;
 use crate::transform::LogitTransform;
@@ -42,13 +42,16 @@ pub(crate) struct Block<'a, T> {
     pub sum: &'a [T],
 }
 
-/// Sweeps all blocks and hands each to `visit`, with the state of the thread that swept it;
-/// `finish` gets the states of all threads, in the order of their classes, the chunk's first row
-/// and, per row, the log-normaliser.
+/// Sweeps all blocks and hands each to `visit`, with a state; `finish` gets all states, the chunk's
+/// first row and, per row, the log-normaliser.
+///
+/// A state sees blocks in rising order, all of one thread: a thread has a state for its own spans,
+/// and new ones for those that it takes from others. How many there are and which blocks each saw
+/// depends on time, so what `finish` makes of them must not.
 pub(crate) fn for_each_block<T: Element, S: Send>(
     query: Query<'_, T>,
     workspace: &mut Workspace<T>,
-    new_state: impl Fn(usize) -> S,
+    new_state: impl Fn(usize) -> S + Sync,
     visit: impl Fn(&mut S, usize, &Block<'_, T>) + Sync,
     mut finish: impl FnMut(Vec<S>, usize, &[f64]) -> Result<()>,
 ) -> Result<()> {
@@ -62,21 +65,27 @@ pub(crate) fn for_each_block<T: Element, S: Send>(
     for range in pass.chunks(rows) {
         let (first, count) = (range.start, range.len());
         pass.chunk.gather_rows(&linear, range);
-        let (call, chunk) = (&pass.call, &*pass.chunk);
-        let mut jobs: Vec<_> = pass.jobs.iter_mut().map(|job| (job, new_state(count))).collect();
-        pool::on_each(&mut jobs, |(job, state)| {
-            let worker = &mut *job.worker;
-            call.start_sums(worker, count);
-            for (index, number) in call.plan.blocks_of(job.thread).enumerate() {
-                call.sums_of_block(worker, index, number, keep, chunk, count);
+        let Pass { call, workers, jobs, queue, chunk, .. } = &mut pass;
+        let (call, chunk) = (&*call, &**chunk);
+        let mut states: Vec<Vec<(usize, S)>> = workers.iter().map(|_| Vec::new()).collect();
+        let mut visitors: Vec<_> = workers.iter_mut().zip(&mut states).collect();
+        queue.run(&mut visitors, jobs, Order::Rising, |(worker, states), job| {
+            if states.last().is_none_or(|(last, _)| *last > job.number) {
+                states.push((job.number, new_state(count)));
+            }
+            let Some((last, state)) = states.last_mut() else { return };
+            *last = job.number;
+            job.span.start_sums(count);
+            for (index, number) in call.plan.blocks_of(job.number).enumerate() {
+                call.sums_of_block(worker, job, (index, number), keep, chunk, count);
                 let classes = call.classes(number);
                 let shape = Shape { rows: count, classes: classes.len() };
-                let tile = &worker.tiles.as_slice()[call.tile_range(index, shape)];
+                let tile = &worker.tile.as_slice()[..shape.len()];
                 let (max, sum) = (&worker.max[..], &worker.sum[..]);
                 visit(state, first, &Block { tile, shape, number, first_class: classes.start, max, sum });
             }
         });
-        let states = jobs.into_iter().map(|(_, state)| state).collect();
+        let states = states.into_iter().flatten().map(|(_, state)| state).collect();
         let log_normalisers: Vec<f64> = (0..count).map(|row| pass.sums(row).log_normaliser()).collect();
         finish(states, first, &log_normalisers)?;
     }

@@ -72,15 +72,16 @@ pub fn sample<T: Element>(
                 *winner = Some((key, block.first_class + drawn));
             }
         },
-        |threads, first_row, log_normalisers| {
+        |states, first_row, log_normalisers| {
             for (row, log_normaliser) in log_normalisers.iter().enumerate() {
                 // A block with a logit that is no finite number loses to any other: the row's
                 // normaliser tells.
                 if !log_normaliser.is_finite() {
                     return Err(KernelError::NotFinite { op, row: first_row + row });
                 }
-                let winners = threads.iter().filter_map(|winners| winners[row]);
-                let best = winners.reduce(|best, other| if other.0 > best.0 { other } else { best });
+                let winners = states.iter().filter_map(|winners| winners[row]);
+                // Of equal keys the first block's, whoever swept it.
+                let best = winners.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
                 match best {
                     Some((_, class)) => out.push(class as i64),
                     None => return Err(KernelError::NotFinite { op, row: first_row + row }),

@@ -34,7 +34,7 @@ const GROUP: usize = 4 * ROW_MULTIPLE;
 /// and not with `k` times them.
 const SORTED: usize = 64;
 
-/// One thread's best classes so far.
+/// Best classes so far of some spans.
 struct Best<T> {
     /// Logits and classes of each row: the best `k` sorted, or up to `2 k` unsorted.
     rows: Vec<Vec<(T, u32)>>,
@@ -100,10 +100,10 @@ pub fn top_k<T: Element>(
                 }
             }
         },
-        |threads, _, log_normalisers| {
+        |states, _, log_normalisers| {
             for (row, log_normaliser) in log_normalisers.iter().enumerate() {
                 let mut all: Vec<(T, u32)> =
-                    threads.iter().flat_map(|best| best.rows[row].iter().copied()).collect();
+                    states.iter().flat_map(|best| best.rows[row].iter().copied()).collect();
                 all.sort_unstable_by(better);
                 all.truncate(k);
                 let missing = k - all.len();

@@ -10,6 +10,7 @@ use super::workspace::{Worker, Workspace, tile_rows};
 use super::{Call, Gradients};
 use crate::element::Element;
 use crate::pool;
+use crate::product::ProductLibrary;
 use crate::tile::{Shape, product};
 
 /// A row without a negative to leave out.
@@ -69,7 +70,7 @@ pub(super) fn run<T: Element>(
     let size = call.linear.hidden_size;
     let needs_classes = gradients.weight.is_some() || gradients.bias.is_some();
     let threads = workspace.fit(call.candidates, size, needs_classes);
-    let Workspace { workers, gathered, shift, weights, target_gradient, level, .. } = workspace;
+    let Workspace { workers, gathered, shift, weights, target_gradient, level, products, .. } = workspace;
     let slots = Slots::new(call.candidates);
     let count = slots.classes.len();
 
@@ -84,7 +85,8 @@ pub(super) fn run<T: Element>(
     let gathered = &mut gathered.as_mut_slice()[..count * size];
     gather(call, &slots.classes, gathered, threads);
 
-    let shared = Shared { call, slots: &slots, gathered, shift, weights, level: *level, needs_classes };
+    let (level, products) = (*level, *products);
+    let shared = Shared { call, slots: &slots, gathered, shift, weights, level, products, needs_classes };
     let mut jobs = rows_jobs(workers, loss, target_gradient, gradients.hidden.as_deref_mut(), size);
     pool::on_each(&mut jobs, |job| shared.rows(job));
     drop(jobs);
@@ -117,6 +119,7 @@ struct Shared<'a, T> {
     shift: &'a [T],
     weights: &'a [T],
     level: crate::simd::Level,
+    products: ProductLibrary,
     needs_classes: bool,
 }
 
@@ -137,7 +140,7 @@ impl<T: Element> Shared<'_, T> {
             let shape = Shape { rows: rows.len(), classes: count };
             let hidden = &call.linear.hidden[first * size..(first + rows.len()) * size];
             let cells = &mut buffer.as_mut_slice()[..shape.len()];
-            product::logits(cells, shape, self.gathered, hidden, size);
+            product::logits(&self.products, cells, shape, self.gathered, hidden, size);
             if shape.rows < shape.padded() {
                 for class in cells.chunks_exact_mut(shape.stride()) {
                     class[shape.rows..shape.padded()].fill(T::default());
@@ -168,14 +171,14 @@ impl<T: Element> Shared<'_, T> {
             let cells = &buffer.as_slice()[..shape.len()];
             if let Some(d_hidden) = &mut job.d_hidden {
                 let out = &mut d_hidden[rows.start * size..rows.end * size];
-                product::hidden_gradient(out, cells, shape, self.gathered, size, false);
+                product::hidden_gradient(&self.products, out, (cells, shape), self.gathered, size, false);
                 for (row, out) in out.chunks_exact_mut(size).enumerate() {
                     call.add_target(first + row, job.target_gradient[start + row], out, level);
                 }
             }
             if self.needs_classes {
                 let out = &mut d_gathered.as_mut_slice()[..count * size];
-                product::weight_gradient(out, cells, shape, hidden, size, start > 0);
+                product::weight_gradient(&self.products, out, (cells, shape), hidden, size, start > 0);
             }
         }
     }

@@ -4,6 +4,7 @@ use super::candidates::{Candidates, Sets};
 use super::objective::Scratch;
 use crate::buffer::{Aligned, HeldBytes, held};
 use crate::element::Element;
+use crate::product::ProductLibrary;
 use crate::simd::Level;
 use crate::tile::{ROW_MULTIPLE, stride};
 
@@ -22,6 +23,7 @@ const MAX_ROWS: usize = 512;
 pub struct Workspace<T> {
     pub(super) threads: usize,
     pub(super) level: Level,
+    pub(super) products: ProductLibrary,
     pub(super) workers: Vec<Worker<T>>,
     /// Rows of the weight of the negatives that all rows share, `[S, D]`.
     pub(super) gathered: Aligned<T>,
@@ -60,6 +62,7 @@ impl<T: Element> Workspace<T> {
         Self {
             threads: threads.max(1),
             level: Level::best(),
+            products: ProductLibrary::GEMM,
             workers: Vec::new(),
             gathered: Aligned::default(),
             cells: Aligned::default(),
@@ -73,6 +76,12 @@ impl<T: Element> Workspace<T> {
     /// runs as portable.
     pub fn with_level(mut self, level: Level) -> Self {
         self.level = level;
+        self
+    }
+
+    /// Another library of matrix products than the crate `gemm`.
+    pub fn with_products(mut self, products: ProductLibrary) -> Self {
+        self.products = products;
         self
     }
 
@@ -127,7 +136,7 @@ impl<T: Element> Workspace<T> {
     }
 }
 
-held!(Workspace { workers, gathered, cells, shift, weights, target_gradient; threads, level });
+held!(Workspace { workers, gathered, cells, shift, weights, target_gradient; threads, level, products });
 held!(Worker { tile, d_gathered, d_bias, rows, target, places, numbers });
 
 /// Rows of a tile of so many negatives: a multiple of the padding.

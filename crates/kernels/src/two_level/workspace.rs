@@ -43,7 +43,7 @@ impl<T: Element> Workspace<T> {
         Self {
             threads: threads.max(1),
             level: Level::best(),
-            memory_limit: default_memory_limit(threads),
+            memory_limit: default_memory_limit(threads, 0),
             workers: Vec::new(),
             inner_threads: 0,
             hidden: Vec::new(),

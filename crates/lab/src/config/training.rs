@@ -71,10 +71,10 @@ pub struct TrainingConfig {
     /// either kind of gradient, to rounding, unless it is lazy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sparse_gradients: Option<bool>,
-    /// Memory in MiB of the output layer's fused sweeps over classes. Where it is not given, 32 on
-    /// two threads and 16 more for each further one, and a quarter more for a mixture of several
-    /// softmaxes. More of it saves computing logits twice where the vocabulary is large; results
-    /// differ by rounding only.
+    /// Memory in MiB of the output layer's fused sweeps over classes. Where it is not given, a
+    /// quarter of the class weight (256 at most), and at least 32 on two threads and 16 more for
+    /// each further one; a quarter more for a mixture of several softmaxes. With less of it logits
+    /// are computed twice where the vocabulary is large; results differ by rounding only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace_mib: Option<usize>,
     /// Root seeds: every output is trained once with each.

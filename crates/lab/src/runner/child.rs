@@ -26,8 +26,13 @@ pub(crate) fn run_child(
     listen: &mut dyn FnMut(Event),
 ) -> Result<RunEnd> {
     let (program, arguments) = worker;
-    let mut child = Command::new(program)
-        .args(arguments)
+    let mut command = Command::new(program);
+    command.args(arguments);
+    // All runs of an experiment multiply by one library, also where its measurement cannot be kept.
+    if let Some(products) = &job.run.environment.products {
+        command.env(lexmax_products::VARIABLE, products);
+    }
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

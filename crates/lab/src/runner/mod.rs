@@ -63,6 +63,7 @@ pub struct Outcome {
 pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<Outcome> {
     let chosen = plan.only(&options.only)?;
     refuse(plan, &chosen)?;
+    lexmax_products::chosen()?;
     let store = RunStore::open(&options.results);
     let _lock = lock(&options.results)?;
     check_results(plan, &options.results)?;

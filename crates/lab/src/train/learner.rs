@@ -1,5 +1,6 @@
 //! A model with its optimizer: loss, gradients and update on one window of tokens.
 
+use lexmax_kernels::product::ProductLibrary;
 use lexmax_kernels::seed::generator;
 use lexmax_optim::{Optimizer, clip_factor, grad_norm};
 use lexmax_output::WordCounts;
@@ -21,12 +22,17 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// Builds model and optimizer of a run.
+    /// Builds model and optimizer of a run, as [`Model::new`] does.
     ///
     /// # Errors
     /// An option that the layer or the optimizer refuses.
-    pub fn new(config: &RunConfig, counts: &WordCounts, device: Device) -> Result<Self> {
-        let model = Model::new(config, counts, device)?;
+    pub fn new(
+        config: &RunConfig,
+        counts: &WordCounts,
+        device: Device,
+        products: Option<ProductLibrary>,
+    ) -> Result<Self> {
+        let model = Model::new(config, counts, device, products)?;
         let parameters = model.parameters();
         let copies = parameters.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
         let optimizer = Optimizer::new(copies, &config.training.optimizer)?;

@@ -76,7 +76,13 @@ impl<'a> Trainer<'a> {
         let device = parse_device(&config.device)?;
         let training = &config.training;
         let counts = WordCounts::new(corpus.vocab().counts().to_vec())?;
-        let learner = Learner::new(config, &counts, device)?;
+        let saved = Checkpoint::load(&checkpoint, id, device)?;
+        let began_with = saved.as_ref().and_then(|saved| saved.progress.products.as_deref());
+        let products = began_with
+            .map(|name| lexmax_products::by_name(name, "library of matrix products"))
+            .transpose()
+            .map_err(|error| LabError::Checkpoint { path: checkpoint.clone(), message: error.to_string() })?;
+        let learner = Learner::new(config, &counts, device, products)?;
         let setup_seconds = learner.model.setup_seconds;
         let tokens = corpus.tokens(Split::Train);
         let streams = Streams::new(tokens, training.batch).ok_or_else(|| LabError::CorpusUse {
@@ -97,6 +103,7 @@ impl<'a> Trainer<'a> {
             plateau,
             points: 0,
             curve: Vec::new(),
+            products: learner.model.products.map(str::to_owned),
         };
         let now = Instant::now();
         let mut trainer = Self {
@@ -111,7 +118,7 @@ impl<'a> Trainer<'a> {
             last_event: now,
             memory: OwnMemory::default(),
         };
-        if let Some(saved) = Checkpoint::load(&trainer.checkpoint, id, device)? {
+        if let Some(saved) = saved {
             trainer.resume(saved)?;
         }
         Ok(trainer)
@@ -124,6 +131,7 @@ impl<'a> Trainer<'a> {
         self.learner.optimizer.load_state(&saved.optimizer)?;
         self.state = saved.state;
         self.progress = saved.progress;
+        self.progress.products = self.learner.model.products.map(str::to_owned);
         // A layer that adapts to its parameters does so to the restored ones.
         self.learner.model.layer.refresh()?;
         Ok(())

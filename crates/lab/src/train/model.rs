@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use lexmax_kernels::product::ProductLibrary;
 use lexmax_output::{BuildContext, OutputLayer, WordCounts};
 use tch::{Device, Tensor, nn};
 
@@ -22,16 +23,24 @@ pub struct Model {
     pub setup_seconds: f64,
     /// Whether the output layer sweeps without holding logits of all classes.
     pub fused: bool,
+    /// Library of the fused path's matrix products; `None` on the other path.
+    pub products: Option<&'static str>,
     store: nn::VarStore,
 }
 
 impl Model {
-    /// Builds the model of a run.
+    /// Builds the model of a run, which multiplies by the library given, or by the fastest on this
+    /// machine.
     ///
     /// # Errors
     /// An option that the layer refuses; a reduction that gives one loss a row, which cannot be
     /// trained on.
-    pub fn new(config: &RunConfig, counts: &WordCounts, device: Device) -> Result<Self> {
+    pub fn new(
+        config: &RunConfig,
+        counts: &WordCounts,
+        device: Device,
+        products: Option<ProductLibrary>,
+    ) -> Result<Self> {
         check_reduction(config)?;
         let mut store = nn::VarStore::new(device);
         store.set_kind(config.training.dtype.kind());
@@ -49,13 +58,15 @@ impl Model {
             compute: config.training.compute,
             sparse_gradients,
             workspace_bytes: config.training.workspace_bytes(),
+            products,
             ..BuildContext::new(store.root().sub("output"), vocab_size, backbone.hidden_size(), config.seed)
         };
         let fused = context.is_fused();
+        let products = fused.then(|| context.product_library()).transpose()?.map(|library| library.name());
         let layer = config.output.build(&context)?;
         synchronize(device);
         let setup_seconds = started.elapsed().as_secs_f64();
-        Ok(Self { backbone, layer, setup_seconds, fused, store })
+        Ok(Self { backbone, layer, setup_seconds, fused, products, store })
     }
 
     /// Device of the parameters.

@@ -271,3 +271,27 @@ fn a_checkpoint_that_does_not_fit_the_model_is_refused() {
     sound.save(&file).unwrap();
     assert!(Trainer::new(&config, &id(), &corpus, file.clone()).is_ok());
 }
+
+#[test]
+fn a_run_goes_on_with_the_library_that_it_began_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let corpus = corpus(folder.path());
+    let config = config(&corpus, "{}", FULL);
+    let file = folder.path().join("c");
+    let mut trainer = Trainer::new(&config, &id(), &corpus, file.clone()).unwrap();
+    assert!(trainer.progress.products.is_some());
+    assert_eq!(trainer.run(&mut Until::steps(2)).unwrap(), TrainingEnd::Stopped);
+    for name in ["gemm", "blas"] {
+        let mut saved = Checkpoint::load(&file, &id(), tch::Device::Cpu).unwrap().unwrap();
+        saved.progress.products = Some(name.to_owned());
+        saved.save(&file).unwrap();
+        let trainer = Trainer::new(&config, &id(), &corpus, file.clone()).unwrap();
+        assert_eq!(trainer.progress.products.as_deref(), Some(name));
+        assert_eq!(trainer.learner.model.products, Some(name));
+    }
+    let mut saved = Checkpoint::load(&file, &id(), tch::Device::Cpu).unwrap().unwrap();
+    saved.progress.products = Some("abacus".to_owned());
+    saved.save(&file).unwrap();
+    let error = Trainer::new(&config, &id(), &corpus, file).unwrap_err().to_string();
+    assert!(error.contains("`abacus`, expected `gemm` or `blas`"), "{error}");
+}

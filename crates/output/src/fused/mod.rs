@@ -19,7 +19,7 @@ pub use filter::{Filtered, GradientFilter};
 pub use inputs::{Gradient, Gradients, Inputs, linear_gradients};
 pub use node::{Factor, Node, Sweep, in_kind};
 pub use sweep::LinearSweep;
-pub use workspaces::{ByKind, FusedKind, MemoryLimit, Scratch, Workspaces};
+pub use workspaces::{ByKind, FusedKind, MemoryLimit, Scratch, Sweeps, Workspaces};
 
 use crate::{Batch, Linear, Result, TrainingLoss};
 use cross_entropy::LinearCrossEntropy;

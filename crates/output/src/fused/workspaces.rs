@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lexmax_autograd::for_each_index;
-use lexmax_kernels::linear_ce::{Workspace, default_memory_limit};
+pub use lexmax_kernels::linear_ce::MemoryLimit;
+use lexmax_kernels::linear_ce::Workspace;
+use lexmax_kernels::product::ProductLibrary;
 use lexmax_kernels::{Element, set_runner};
 
 /// The dtypes that the fused path computes in: f32 and f64.
@@ -91,53 +93,45 @@ impl<W: Workspaces> fmt::Debug for ByKind<W> {
     }
 }
 
-/// Workspaces of one layer's sweeps over classes: [`default_memory_limit`] for each dtype that is
-/// used (32 MiB for two threads), a quarter more for a mixture, or the bytes that were given.
+/// Workspaces of one layer's sweeps over classes, one for each dtype that is used, of the
+/// [`MemoryLimit`] that was given each.
 ///
 /// ```
-/// use lexmax_output::fused::Scratch;
+/// use lexmax_kernels::product::ProductLibrary;
+/// use lexmax_output::fused::{MemoryLimit, Scratch};
 ///
-/// let scratch = Scratch::with_memory_limit(8 << 20);
+/// let scratch = Scratch::of(MemoryLimit::Bytes(8 << 20), ProductLibrary::GEMM);
 /// let bytes = scratch.with::<f32, _>(|workspace| workspace.bytes());
 /// assert!(bytes <= 8 << 20);
 /// ```
-pub type Scratch = ByKind<MemoryLimit>;
+pub type Scratch = ByKind<Sweeps>;
 
-/// Memory of the sweeps over classes.
-#[derive(Debug, Clone, Copy, Default)]
-pub enum MemoryLimit {
-    /// The kernels' default for the number of threads.
-    #[default]
-    Default,
-    /// A quarter more than the default, for a mixture.
-    QuarterMore,
-    /// A number of bytes.
-    Bytes(usize),
+/// How the workspaces of sweeps over classes are made: the default memory and the products of the
+/// crate `gemm`, or others.
+#[derive(Debug, Clone, Copy)]
+pub struct Sweeps {
+    limit: MemoryLimit,
+    products: ProductLibrary,
 }
 
-impl Workspaces for MemoryLimit {
+impl Default for Sweeps {
+    fn default() -> Self {
+        Self { limit: MemoryLimit::default(), products: ProductLibrary::GEMM }
+    }
+}
+
+impl Workspaces for Sweeps {
     type Of<T: FusedKind> = Workspace<T>;
 
     fn for_threads<T: FusedKind>(&self, threads: usize) -> Workspace<T> {
-        let default = default_memory_limit(threads);
-        Workspace::new(threads).with_memory_limit(match self {
-            Self::Default => default,
-            Self::QuarterMore => default + default / 4,
-            Self::Bytes(bytes) => *bytes,
-        })
+        Workspace::new(threads).with_limit(self.limit).with_products(self.products)
     }
 }
 
 impl Scratch {
-    /// Workspaces of at most so many bytes each, or the least that the problem can do with.
-    pub fn with_memory_limit(bytes: usize) -> Self {
-        Self::new(MemoryLimit::Bytes(bytes))
-    }
-
-    /// Workspaces for so many rows a token. A mixture has several, so its chunks have fewer tokens;
-    /// a quarter more memory is still little beside `[N, K, V]` (`N = 256`, `K = 10`, `V = 33,278`:
-    /// a twentieth of what plain libtorch takes), and makes it faster.
-    pub fn for_components(components: i64) -> Self {
-        Self::new(if components > 1 { MemoryLimit::QuarterMore } else { MemoryLimit::Default })
+    /// Workspaces of at most so much memory each, or the least that the problem can do with, and
+    /// the library that multiplies for them.
+    pub fn of(limit: MemoryLimit, products: ProductLibrary) -> Self {
+        Self::new(Sweeps { limit, products })
     }
 }

@@ -25,6 +25,7 @@ pub fn record(name: &str, seed: u64) -> RunRecord {
             device: "cpu".into(),
             dtype: "f32".into(),
             libtorch: "2.13.0".into(),
+            products: Some("gemm".into()),
             lexmax: "0.1.0".into(),
             commit: None,
         },

@@ -74,7 +74,8 @@ fn machine(environment: &Environment) -> String {
 fn build(environment: &Environment) -> String {
     let e = environment;
     let commit = e.commit.as_deref().map_or("no commit known".into(), |commit| format!("commit {commit}"));
-    format!("lexmax {} ({commit}), libtorch {}", e.lexmax, e.libtorch)
+    let products = e.products.as_deref().map_or(String::new(), |name| format!(", products by {name}"));
+    format!("lexmax {} ({commit}), libtorch {}{products}", e.lexmax, e.libtorch)
 }
 
 /// Each line once, in the order of the records.
