@@ -3,9 +3,7 @@
 
 use lexmax_kernels::linear_ce::Upstream;
 use lexmax_kernels::sampled::{self, Candidates, Negatives, Workspace};
-use lexmax_output::fused::{
-    ByKind, Factor, FusedKind, Gradient, Gradients, Inputs, Node, Scratch, Sweep, Workspaces,
-};
+use lexmax_output::fused::{ByKind, Factor, FusedKind, Gradient, Gradients, Inputs, Node, Sweep, Workspaces};
 use lexmax_output::{Batch, BuildContext, Linear, Result, TrainingLoss};
 use tch::Tensor;
 
@@ -14,8 +12,6 @@ use crate::Objective;
 /// State of a layer on the fused path.
 #[derive(Debug)]
 pub(crate) struct Fused {
-    /// Workspace of the exact queries.
-    pub(crate) queries: Scratch,
     training: ByKind<Gathered>,
     /// Whether gradients of weight and bias stay rows.
     sparse: bool,
@@ -36,8 +32,7 @@ impl Workspaces for Gathered {
 impl Fused {
     /// Gradients of weight and bias are row-sparse where the context says so.
     pub(crate) fn new(context: &BuildContext<'_>) -> Self {
-        let (queries, sparse) = (context.scratch(1), context.sparse_gradients);
-        Self { queries, training: ByKind::default(), sparse }
+        Self { training: ByKind::default(), sparse: context.sparse_gradients }
     }
 
     /// Whether gradients of weight and bias stay rows.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use lexmax_output::{BuildContext, OutputLayer, WordCounts};
+use lexmax_output::{BuildContext, ComputePath, OutputLayer, WordCounts};
 use tch::{Device, Tensor, nn};
 
 use crate::Result;
@@ -20,8 +20,9 @@ pub struct Model {
     pub layer: Box<dyn OutputLayer>,
     /// Seconds that building the output layer took.
     pub setup_seconds: f64,
-    /// Whether the output layer sweeps without holding logits of all classes.
-    pub fused: bool,
+    /// Whether the output layer bounds its memory itself, and never holds logits of all classes for
+    /// all rows.
+    pub bounded: bool,
     store: nn::VarStore,
 }
 
@@ -51,11 +52,11 @@ impl Model {
             workspace_bytes: config.training.workspace_bytes(),
             ..BuildContext::new(store.root().sub("output"), vocab_size, backbone.hidden_size(), config.seed)
         };
-        let fused = context.is_fused();
         let layer = config.output.build(&context)?;
+        let bounded = layer.compute_path() != ComputePath::Reference;
         synchronize(device);
         let setup_seconds = started.elapsed().as_secs_f64();
-        Ok(Self { backbone, layer, setup_seconds, fused, store })
+        Ok(Self { backbone, layer, setup_seconds, bounded, store })
     }
 
     /// Device of the parameters.
