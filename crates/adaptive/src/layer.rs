@@ -2,14 +2,17 @@
 
 use lexmax_kernels::seed::Generator;
 use lexmax_output::dense::{log_softmax, wide};
-use lexmax_output::fused::Scratch;
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss,
+    BuildContext, ComputePath, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, PathMemory, Result, TopK,
+    TrainingLoss,
 };
 use tch::Tensor;
 
-use crate::fused::{Fused, Parts};
+use crate::chunked::Chunked;
+use crate::fused::Fused;
 use crate::partition::Partition;
+use crate::parts::Parts;
+use crate::smoothing::SmoothedEntries;
 use crate::tail::Tail;
 use crate::{AdaptiveConfig, NAME};
 
@@ -32,8 +35,9 @@ use crate::{AdaptiveConfig, NAME};
 ///   the context's workspace, one for head and clusters, and `[M, d_i]` for the `M` rows of a
 ///   cluster; loss and gradients are one node of the graph, from one sweep
 ///   over the head and one over each cluster that a row visits (a second one in the backward pass
-///   for the reduction `none`). On the reference path logits `[N, S + m]` and `[M, |C_i|]`, twice
-///   in training.
+///   for the reduction `none`). On the chunked path what [`lexmax_output::chunked::ChunkMemory`]
+///   says, beside the rows of a cluster, `[M, D]`; on the reference path logits `[N, S + m]` and
+///   `[M, |C_i|]`, twice in training.
 /// * Gradients: every parameter gets one in every step. Those of a cluster that no row visits are
 ///   zero: dense zeros, or, with the context's `sparse_gradients`, row-sparse without rows, which
 ///   costs nothing to make and nothing to apply. Those of a visited cluster are dense also then:
@@ -68,10 +72,19 @@ pub struct Adaptive {
     pub(crate) loss: Loss,
     pub(crate) head_weight: Tensor,
     pub(crate) head_bias: Option<Tensor>,
-    /// Fused kernels; `None` on the reference path.
-    pub(crate) fused: Option<Fused>,
+    sweeps: Sweeps,
+    /// Memory of the exact queries.
+    pub(crate) path: PathMemory,
     /// Expected share of the targets in each cluster, for the cost.
     shares: Vec<f64>,
+}
+
+/// State of the training loss, by its path.
+#[derive(Debug)]
+enum Sweeps {
+    Fused(Fused),
+    Chunked(Chunked),
+    Reference,
 }
 
 impl Adaptive {
@@ -94,11 +107,19 @@ impl Adaptive {
         let tails = partition.clusters.iter().enumerate();
         let tails = tails.map(|(index, &cluster)| Tail::new(context, index, cluster, config.tail_bias));
         let tails = tails.collect::<Result<_>>()?;
-        let fused = if context.is_fused() { Some(Fused::new(context, &partition, &loss)?) } else { None };
-        Ok(Self { partition, tails, loss, head_weight, head_bias, fused, shares })
+        let path = context.path_memory(1)?;
+        let entries = SmoothedEntries::new(context, &partition, &loss)?;
+        let sweeps = match &path {
+            PathMemory::Fused(scratch) => {
+                Sweeps::Fused(Fused::new(scratch.clone(), context.sparse_gradients, entries))
+            }
+            PathMemory::Chunked(memory) => Sweeps::Chunked(Chunked::new(*memory, entries)),
+            PathMemory::Reference => Sweeps::Reference,
+        };
+        Ok(Self { partition, tails, loss, head_weight, head_bias, sweeps, path, shares })
     }
 
-    /// Parameters and partition that the fused path reads.
+    /// Parameters and partition that the fused and the chunked path read.
     fn parts(&self) -> Parts<'_> {
         Parts {
             partition: &self.partition,
@@ -106,11 +127,6 @@ impl Adaptive {
             head_bias: self.head_bias.as_ref(),
             tails: &self.tails,
         }
-    }
-
-    /// The workspace of fused queries.
-    pub(crate) fn scratch(&self) -> Option<&Scratch> {
-        self.fused.as_ref().map(|fused| &fused.scratch)
     }
 
     /// The softmax over the words of the shortlist and the clusters.
@@ -176,8 +192,10 @@ impl OutputLayer for Adaptive {
         // No case of its own for a batch of ignored rows: products with no rows give every
         // parameter its zeros.
         let batch = self.loss.batch("adaptive.loss", hidden, targets)?;
-        if let Some(fused) = &self.fused {
-            return fused.loss(self.parts(), &batch);
+        match &self.sweeps {
+            Sweeps::Fused(fused) => return fused.loss(self.parts(), &batch),
+            Sweeps::Chunked(chunked) => return chunked.loss(self.parts(), &batch),
+            Sweeps::Reference => {}
         }
         if self.loss.needs_all_classes() {
             let all = self.dense(&batch.hidden)?;
@@ -190,10 +208,11 @@ impl OutputLayer for Adaptive {
 
     fn log_prob_rows(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("adaptive.log_prob", hidden, Some(targets))?;
-        if let Some(fused) = &self.fused {
-            return fused.log_prob(self.parts(), hidden, targets);
+        match &self.sweeps {
+            Sweeps::Fused(fused) => fused.log_prob(self.parts(), hidden, targets),
+            Sweeps::Chunked(chunked) => chunked.log_prob(self.parts(), hidden, targets),
+            Sweeps::Reference => Ok(LogProb::from_normalised(self.sparse(hidden, targets)?)),
         }
-        Ok(LogProb::from_normalised(self.sparse(hidden, targets)?))
     }
 
     fn log_probs_rows(&self, hidden: &Tensor) -> Result<LogProb> {
@@ -202,7 +221,11 @@ impl OutputLayer for Adaptive {
     }
 
     fn top_k_rows(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
-        Ok(self.search("adaptive.top_k", hidden, k)?.top)
+        self.best("adaptive.top_k", hidden, k)
+    }
+
+    fn compute_path(&self) -> ComputePath {
+        self.path.path()
     }
 
     fn sample_rows(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {

@@ -6,17 +6,20 @@
 //! logits of rare words, not the normaliser.
 //!
 //! On a CPU in f32 or f64 its loss, log-probabilities of targets, top-k and draws come from the
-//! sweeps of [`lexmax_kernels`], elsewhere from plain libtorch operations: same numbers, see
-//! [`lexmax_output::fused::Compute`].
+//! sweeps of [`lexmax_kernels`], elsewhere from libtorch operations over chunks of rows: same
+//! numbers, see [`lexmax_output::fused::Compute`].
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
+mod chunked;
 mod config;
 mod fused;
 mod layer;
 mod load;
 mod partition;
+mod parts;
 mod sample;
 mod search;
+mod smoothing;
 mod tail;
 
 pub use config::AdaptiveConfig;

@@ -1,7 +1,8 @@
 //! Exact top-k that scores a cluster only for the rows where it can matter.
 
+use lexmax_output::dense::wide_kind;
 use lexmax_output::fused::Scratch;
-use lexmax_output::{Result, TopK, check_k, top_k_of};
+use lexmax_output::{PathMemory, Result, TopK, check_k, top_k_of};
 use tch::{Kind, Tensor};
 
 use crate::Adaptive;
@@ -16,7 +17,25 @@ pub(crate) struct Search {
     pub scored_pairs: i64,
 }
 
+/// Tensors `[R, S + m]` or `[R, |C_i|]` that live at once in a search beside the kernels: logits,
+/// their copy in f32, log-probabilities, and the room for sorting.
+const TENSORS: i64 = 4;
+
 impl Adaptive {
+    /// The `k` most probable classes of each row, on each path without all logits at once.
+    pub(crate) fn best(&self, op: &'static str, hidden: &Tensor, k: i64) -> Result<TopK> {
+        self.loss.check(op, hidden, None)?;
+        let most = self.tails.iter().map(|tail| tail.cluster.size).fold(self.partition.head_size(), i64::max);
+        let bytes = most * TENSORS * wide_kind(hidden.kind()).elt_size_in_bytes() as i64;
+        let chunks = self.path.chunk_memory().chunks(hidden.size()[0], bytes, hidden.device());
+        if chunks.is_one() || self.path.scratch().is_some() {
+            return Ok(self.search(op, hidden, k)?.top);
+        }
+        let parts =
+            chunks.map(|(first, rows)| Ok(self.search(op, &hidden.f_narrow(0, first, rows)?, k)?.top));
+        TopK::joined(parts.collect::<Result<Vec<_>>>()?)
+    }
+
     /// Best-first search: no word is more probable than its cluster's entry in the head, so a row
     /// is done when its `k`-th best word is as probable as the best cluster that it has not opened.
     /// Rows that open the same cluster are scored together.
@@ -25,8 +44,7 @@ impl Adaptive {
         let _guard = tch::no_grad_guard();
         check_k(op, k, self.loss.vocab_size())?;
         let clusters = self.tails.len() as i64;
-        let scratch = self.scratch();
-        let (shortlist, bounds) = match scratch {
+        let (shortlist, bounds) = match self.path.scratch() {
             Some(scratch) => self.best_of_head_fused(hidden, k, scratch)?,
             None => self.best_of_head(hidden, k)?,
         };
@@ -46,7 +64,7 @@ impl Adaptive {
             for (tail, rows) in self.tails.iter().zip(&rows_of_clusters).filter(|(_, rows)| rows.numel() > 0)
             {
                 let own = hidden.f_index_select(0, rows)?;
-                let mut best = best_of_cluster(op, tail, &own, k, scratch)?;
+                let mut best = best_of_cluster(op, tail, &own, k, &self.path)?;
                 best.log_probs = best.log_probs.f_add(&bound.f_index_select(0, rows)?.f_unsqueeze(1)?)?;
                 best.ids = best.ids.f_add_scalar(tail.cluster.start)?;
                 top.offer(rows, &best)?;
@@ -93,11 +111,11 @@ fn best_of_cluster(
     tail: &Tail,
     hidden: &Tensor,
     k: i64,
-    scratch: Option<&Scratch>,
+    path: &PathMemory,
 ) -> Result<TopK> {
     let k = k.min(tail.cluster.size);
-    match scratch {
-        Some(_) => tail.linear(&tail.project(hidden)?).top_k(op, k, scratch),
+    match path.scratch() {
+        Some(_) => tail.linear(&tail.project(hidden)?).top_k(op, k, path),
         None => top_k_of(op, &tail.log_softmax(hidden)?, k),
     }
 }

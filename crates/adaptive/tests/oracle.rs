@@ -43,7 +43,7 @@ proptest! {
         (config, vocab_size) in configs(),
         hidden_size in 1..8_i64,
         picks in prop::collection::vec(0..1000_i64, 1..7),
-        path in prop::sample::select(vec![Compute::Reference, Compute::Fastest]),
+        path in prop::sample::select(vec![Compute::Reference, Compute::Fastest, Compute::Chunked]),
     ) {
         let targets: Vec<i64> = picks.iter().map(|pick| pick % vocab_size).collect();
         let mut built = build_on(path, false, &config, [vocab_size, hidden_size], Kind::Double);

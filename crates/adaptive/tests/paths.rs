@@ -1,4 +1,5 @@
-//! The fused path at sizes of several blocks and chunks, and the layout of its gradients.
+//! The fused and the chunked path at sizes of several blocks and chunks, and the layout of
+//! gradients.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -65,9 +66,12 @@ fn the_paths_agree_over_many_blocks_and_chunks() {
             for (smoothing, weighted) in [(0.0, false), (0.0, true), (0.1, false), (0.1, true)] {
                 let config = config(reduction, smoothing, weighted);
                 let on = |path| step(&mut build_on(path, false, &config, [VOCAB, HIDDEN], kind), kind);
-                for ((name, fused), (_, plain)) in on(Compute::Fastest).iter().zip(on(Compute::Reference)) {
-                    let error = relative(fused, &plain);
-                    assert!(error <= limit, "{name}: {error:e}, {kind:?}, {:?}", config.loss.label_smoothing);
+                let plain = on(Compute::Reference);
+                for path in [Compute::Fastest, Compute::Chunked] {
+                    for ((name, found), (_, plain)) in on(path).iter().zip(&plain) {
+                        let (error, smoothing) = (relative(found, plain), config.loss.label_smoothing);
+                        assert!(error <= limit, "{name}: {error:e}, {kind:?}, {smoothing:?}, {path:?}");
+                    }
                 }
             }
         }
@@ -78,16 +82,21 @@ fn the_paths_agree_over_many_blocks_and_chunks() {
 fn queries_agree_over_many_blocks() {
     let config = config(Reduction::Mean, 0.0, false);
     let on = |path| build_on(path, false, &config, [VOCAB, HIDDEN], Kind::Float).layer;
-    let (fused, plain) = (on(Compute::Fastest), on(Compute::Reference));
+    let (fused, plain, chunked) = (on(Compute::Fastest), on(Compute::Reference), on(Compute::Chunked));
     let (hidden, ids) =
         (wave(&[ROWS, HIDDEN], 0.7, 1.0).to_kind(Kind::Float), Tensor::from_slice(&targets()));
     let of_targets = |layer: &dyn OutputLayer| layer.log_prob(&hidden, &ids).unwrap().into_tensor();
-    assert!(relative(&of_targets(&*fused), &of_targets(&*plain)) <= 1e-5);
+    for layer in [&*fused, &*chunked] {
+        assert!(relative(&of_targets(layer), &of_targets(&*plain)) <= 1e-5);
+    }
     let dense = plain.log_probs(&hidden).unwrap().into_tensor();
     for k in [1, 20, 1000] {
-        let (a, b) = (fused.top_k(&hidden, k).unwrap(), plain.top_k(&hidden, k).unwrap());
-        assert!(relative(&a.log_probs, &b.log_probs) <= 1e-5, "top {k}");
-        assert!(relative(&dense.gather(1, &a.ids, false), &b.log_probs) <= 1e-5, "ids of the top {k}");
+        let b = plain.top_k(&hidden, k).unwrap();
+        for layer in [&*fused, &*chunked] {
+            let a = layer.top_k(&hidden, k).unwrap();
+            assert!(relative(&a.log_probs, &b.log_probs) <= 1e-5, "top {k}");
+            assert!(relative(&dense.gather(1, &a.ids, false), &b.log_probs) <= 1e-5, "ids of the top {k}");
+        }
     }
     // Draws of one row: as often in each part as it is likely.
     let draws = 20_000;

@@ -52,7 +52,8 @@
 //!   pass that would differentiate it, rather than give a second derivative of zero.
 //!
 //! [`cpu`] gives tensors as slices, for functions whose arithmetic is plain Rust; [`sparse`] makes
-//! row-sparse gradients; [`for_each_index`] runs a loop on libtorch's own threads.
+//! row-sparse gradients; [`for_each_index`] runs a loop on libtorch's own threads; [`free_memory`]
+//! says how much of it a device has.
 //!
 //! # Overhead
 //!
@@ -75,6 +76,7 @@
 mod apply;
 mod context;
 pub mod cpu;
+mod device;
 mod error;
 mod ffi;
 mod function;
@@ -83,6 +85,7 @@ pub mod sparse;
 
 pub use apply::apply;
 pub use context::{BackwardContext, ForwardContext};
+pub use device::free_memory;
 pub use error::{AutogradError, BoxError, Result};
 pub use function::Function;
 pub use parallel::{for_each_index, threads};

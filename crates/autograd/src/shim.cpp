@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <torch/csrc/autograd/functions/basic_ops.h>
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/graph_task.h>
@@ -284,6 +285,21 @@ bool lexmax_autograd_numbers(const Tensor* tensor, bool write, void** data, size
 // Tells the graph that a tensor was changed in place: saved shares of it are refused from here on.
 bool lexmax_autograd_bump_version(const Tensor* tensor, Message message) {
   return guarded(message, [&] { torch::autograd::impl::bump_version(*tensor); });
+}
+
+// Bytes that a CUDA device has free for this process: what its driver has left, and what libtorch keeps for the next tensor. The
+// allocator is asked through the interface that every libtorch has, so nothing of CUDA is linked.
+bool lexmax_autograd_free_memory(c10::DeviceIndex index, size_t* bytes, Message message) {
+  return guarded(message, [&] {
+    auto* allocator = dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(c10::DeviceType::CUDA));
+    if (!allocator) throw std::runtime_error("the allocator of the device does not tell");
+    *bytes = allocator->getMemoryInfo(index).first;
+    if (!allocator->initialized()) return;
+    const auto stats = allocator->getDeviceStats(index);
+    const auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+    const int64_t unused = stats.reserved_bytes[all].current - stats.allocated_bytes[all].current;
+    *bytes += static_cast<size_t>(std::max<int64_t>(unused, 0));
+  });
 }
 
 // Calls `run(work, index)` for each of 0..count on libtorch's threads between operations; `run` throws nothing.

@@ -52,6 +52,7 @@ fn experiment_is_run_once_recorded_and_reported() {
             assert_eq!(layer, 60 * 12 + 60);
         }
         assert_eq!(record["environment"]["threads"], 1);
+        assert_eq!(result["compute_path"], "fused");
     }
 
     let again = project.lexmax(&RUN).good();
@@ -64,6 +65,23 @@ fn experiment_is_run_once_recorded_and_reported() {
     let page = std::fs::read_to_string(project.path("results/small/report/report.html")).unwrap();
     assert!(page.contains("adaptive") && page.contains("<svg"));
     assert!(project.path("results/small/report/table.md").is_file());
+}
+
+#[test]
+fn record_names_the_path_that_was_taken() {
+    let project = Project::new(&SMALL.replace("seeds = [1, 2]", "seeds = [1]"));
+    let with = |compute: &'static str| [RUN[0], RUN[1], "--set", compute];
+    let refused = project.lexmax(&[&with("training.compute=chunky")[..], &["--dry-run"]].concat()).refused();
+    assert!(["fastest", "chunked", "reference"].iter().all(|name| refused.contains(name)), "{refused}");
+    let dry = project.lexmax(&[&with("training.compute=chunked")[..], &["--dry-run"]].concat()).good().out();
+    assert_eq!(dry.lines().filter(|line| line.ends_with("waiting")).count(), 2, "{dry}");
+    project.lexmax(&with("training.compute=chunked")).good();
+    let records = project.records();
+    assert_eq!(records.len(), 2);
+    for record in records {
+        assert_eq!(record["config"]["training"]["compute"], "chunked");
+        assert_eq!(record["result"]["compute_path"], "chunked");
+    }
 }
 
 #[test]

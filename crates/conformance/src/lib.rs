@@ -3,8 +3,9 @@
 //!
 //! A test of a layer names it, says how it is built and which options it refuses, and calls
 //! [`check`]. The suite builds the layer in f64, f32 and bf16, with every loss option, on the
-//! reference path and on the fastest one, there also with row-sparse gradients, and panics at the
-//! first law that does not hold: it is meant for test code, as a dev-dependency.
+//! reference path and on the fastest one, there also with row-sparse gradients, and on the chunked
+//! one where the layer has it, with several chunks. It panics at the first law that does not hold:
+//! it is meant for test code, as a dev-dependency.
 //!
 //! ```no_run
 //! # fn build_my_layer(_: &lexmax_output::BuildContext<'_>, _: lexmax_output::LossOptions)
@@ -34,6 +35,8 @@ pub mod numbers;
 mod subject;
 
 use lexmax_output::fused::Compute;
+use lexmax_output::{ComputePath, LossOptions};
+use tch::Kind;
 
 pub use compare::dense_gradient;
 pub use fixture::{Built, normal, uniform, wave};
@@ -59,6 +62,13 @@ pub fn check(case: &Case<'_>) {
     laws::gradients::check(&sparse);
     laws::paths::check(&sparse);
     laws::paths::check(&Trial { sparse: false, ..sparse });
+    // A layer without this path takes the reference path, which was seen.
+    let chunked = Trial { case, compute: Compute::Chunked, sparse: false };
+    let layer = chunked.subject(Kind::Double, LossOptions::default()).layer;
+    if layer.compute_path() == ComputePath::Chunked {
+        laws::check(&chunked);
+        laws::paths::check(&chunked);
+    }
 }
 
 /// One thread for libtorch while it lives; puts the number back, after a law that failed as well.

@@ -29,9 +29,9 @@ pub struct FullConfig {
     /// Leaves classes out of the gradients to which no row of a chunk (at most 512) gives a
     /// probability above this; the loss stays exact, targets are always kept, and
     /// [`lexmax_output::OutputLayer::left_out`] tells the mass that was dropped. `None` is exact
-    /// gradients. Fused path only: where a layer computes in plain ATen (`compute = "reference"`,
-    /// other devices and dtypes) the key is refused, since nothing would be filtered there. Not
-    /// with label smoothing. (Cut Cross-Entropy, Wijmans et al. 2025, arXiv 2411.09009.)
+    /// gradients. Fused path only: where a layer computes in plain ATen (`compute = "chunked"` or
+    /// `"reference"`, other devices and dtypes) the key is refused, since nothing would be filtered
+    /// there. Not with label smoothing. (Cut Cross-Entropy, Wijmans et al. 2025, arXiv 2411.09009.)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradient_filter: Option<f64>,
     /// Whether the filter also applies to the gradients of weight and bias; `false` keeps these
@@ -166,7 +166,7 @@ impl FullConfig {
         sizes.check(layer, &self.loss)?;
         self.validate(sizes.vocab_size)?;
         if self.gradient_filter.is_some() && !sizes.fused {
-            let why = "the reference path computes exact gradients; only the fused path (f32 or f64 on a CPU) filters";
+            let why = "only the fused path (f32 or f64 on a CPU) filters; the chunked and the reference path compute exact gradients";
             return Err(OutputError::refused(layer, "gradient_filter", why));
         }
         if self.tied { sizes.check_tied(layer, sizes.hidden_size) } else { Ok(()) }

@@ -2,10 +2,10 @@
 
 use lexmax_kernels::seed::Generator;
 use lexmax_output::dense::wide;
-use lexmax_output::fused::{Filtered, GradientFilter, Scratch, Terms};
+use lexmax_output::fused::{Filtered, GradientFilter, Terms};
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, Linear, LogProb, LogitTransform, Loss, OutputLayer, Result, TopK,
-    TrainingLoss,
+    Batch, BuildContext, ComputePath, Cost, LayerCost, Linear, LogProb, LogitTransform, Loss, OutputLayer,
+    PathMemory, Result, TopK, TrainingLoss,
 };
 use tch::{Kind, Tensor};
 
@@ -21,8 +21,9 @@ use crate::{FullConfig, NAME};
 ///
 /// * Shapes: hidden `[N, D]`, weight `[V, D]`, bias `[V]`.
 /// * Cost: `2 N D V` operations forward, three times that with gradients. Memory: on the fused path
-///   the context's workspace (a quarter of the weight, or 32 MiB where that is less), on the
-///   reference path logits `[N, V]` twice in training.
+///   the context's workspace (a quarter of the weight, or 32 MiB where that is less), on the chunked
+///   path what [`lexmax_output::chunked::ChunkMemory`] says, on the reference path logits `[N, V]`
+///   twice in training.
 /// * When not to use it: where `V` is so large that the products dominate the step; then look at
 ///   the adaptive, sampled and hierarchical layers.
 ///
@@ -50,8 +51,8 @@ pub struct Full {
     /// Logit offset `tau log prior` of a logit-adjusted loss, `[V]`.
     adjustment: Option<Tensor>,
     loss: Loss,
-    /// Workspace of the fused kernels; `None` on the reference path.
-    scratch: Option<Scratch>,
+    /// Memory of the layer's path.
+    path: PathMemory,
     /// Rule of the gradient filter; `None` for exact gradients.
     filter: Option<GradientFilter>,
 }
@@ -73,15 +74,35 @@ impl Full {
         };
         let weight = context.class_weight(NAME, config.tied, context.hidden_size)?;
         let bias = if config.bias { Some(context.bias("bias", context.vocab_size)?) } else { None };
-        let scratch = context.is_fused().then(|| context.scratch(1)).transpose()?;
+        let path = context.path_memory(1)?;
         let filter = config.gradient_filter.map(|eps| GradientFilter::new(eps, !config.filter_weight));
         let config = config.clone();
-        Ok(Self { weight, bias, config, adjustment, loss, scratch, filter })
+        Ok(Self { weight, bias, config, adjustment, loss, path, filter })
     }
 
     /// Whether the loss is the negative log-probability of the targets and no surrogate.
     fn is_exact(&self) -> bool {
         self.adjustment.is_none() && self.config.focal_gamma == 0.0 && self.config.z_loss == 0.0
+    }
+
+    /// The training loss by ATen operations over all rows.
+    fn reference(&self, batch: &Batch<'_>) -> Result<TrainingLoss> {
+        let mut logits = wide(&self.linear(&batch.hidden).logits()?)?;
+        if let Some(adjustment) = &self.adjustment {
+            logits = adjust(&logits, adjustment)?;
+        }
+        let log_probs = logits.f_log_softmax(-1, None::<Kind>)?;
+        let of_targets = at_targets(&log_probs, &batch.targets)?;
+        let mut loss = if self.config.focal_gamma > 0.0 {
+            batch.surrogate(&focal(&of_targets, self.config.focal_gamma)?)?
+        } else {
+            batch.exact(&of_targets, || Ok(log_probs))?
+        };
+        if self.config.z_loss > 0.0 {
+            let penalty = batch.surrogate(&z_loss(&logits, self.config.z_loss)?)?;
+            loss = loss.plus(penalty.tensor())?;
+        }
+        Ok(if self.adjustment.is_some() { TrainingLoss::surrogate(loss.into_tensor()) } else { loss })
     }
 
     fn linear<'a>(&'a self, hidden: &'a Tensor) -> Linear<'a> {
@@ -119,36 +140,22 @@ impl OutputLayer for Full {
                 TrainingLoss::surrogate(nothing)
             });
         }
-        if let Some(scratch) = &self.scratch {
-            let terms = Terms {
-                z_loss: self.config.z_loss,
-                focal_gamma: self.config.focal_gamma,
-                logit_offset: self.adjustment.as_ref(),
-                filter: self.filter.as_ref(),
-            };
-            return batch.fused(self.linear(&batch.hidden), terms, scratch);
-        }
-        let mut logits = wide(&self.linear(&batch.hidden).logits()?)?;
-        if let Some(adjustment) = &self.adjustment {
-            logits = adjust(&logits, adjustment)?;
-        }
-        let log_probs = logits.f_log_softmax(-1, None::<Kind>)?;
-        let of_targets = at_targets(&log_probs, &batch.targets)?;
-        let mut loss = if self.config.focal_gamma > 0.0 {
-            batch.surrogate(&focal(&of_targets, self.config.focal_gamma)?)?
-        } else {
-            batch.exact(&of_targets, || Ok(log_probs))?
+        let terms = Terms {
+            z_loss: self.config.z_loss,
+            focal_gamma: self.config.focal_gamma,
+            logit_offset: self.adjustment.as_ref(),
+            filter: self.filter.as_ref(),
         };
-        if self.config.z_loss > 0.0 {
-            let penalty = batch.surrogate(&z_loss(&logits, self.config.z_loss)?)?;
-            loss = loss.plus(penalty.tensor())?;
+        match &self.path {
+            PathMemory::Fused(scratch) => batch.fused(self.linear(&batch.hidden), terms, scratch),
+            PathMemory::Chunked(memory) => batch.chunked(self.linear(&batch.hidden), terms, *memory),
+            PathMemory::Reference => self.reference(&batch),
         }
-        Ok(if self.adjustment.is_some() { TrainingLoss::surrogate(loss.into_tensor()) } else { loss })
     }
 
     fn log_prob_rows(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         self.loss.check("full.log_prob", hidden, Some(targets))?;
-        self.linear(hidden).log_prob(targets, self.scratch.as_ref())
+        self.linear(hidden).log_prob(targets, &self.path)
     }
 
     fn log_probs_rows(&self, hidden: &Tensor) -> Result<LogProb> {
@@ -158,12 +165,16 @@ impl OutputLayer for Full {
 
     fn top_k_rows(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
         self.loss.check("full.top_k", hidden, None)?;
-        self.linear(hidden).top_k("full.top_k", k, self.scratch.as_ref())
+        self.linear(hidden).top_k("full.top_k", k, &self.path)
     }
 
     fn sample_rows(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
         self.loss.check("full.sample", hidden, None)?;
-        self.linear(hidden).sample(rng, self.scratch.as_ref())
+        self.linear(hidden).sample(rng, &self.path)
+    }
+
+    fn compute_path(&self) -> ComputePath {
+        self.path.path()
     }
 
     fn left_out(&self) -> Option<Filtered> {

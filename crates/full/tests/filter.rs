@@ -106,7 +106,8 @@ fn filter_that_cannot_apply_is_refused_by_name() {
         let message = build(config, compute, kind).unwrap_err();
         assert!(words.iter().all(|word| message.contains(word)), "{message}");
     };
-    refused(&filtered, Compute::Reference, Kind::Float, ["`gradient_filter`", "reference path"]);
+    refused(&filtered, Compute::Reference, Kind::Float, ["`gradient_filter`", "the reference path"]);
+    refused(&filtered, Compute::Chunked, Kind::Float, ["`gradient_filter`", "chunked"]);
     refused(&filtered, Compute::Fastest, Kind::BFloat16, ["`gradient_filter`", "f32 or f64"]);
     for eps in [0.0, 1.0, -1e-5, f64::NAN] {
         let config = FullConfig { gradient_filter: Some(eps), ..FullConfig::default() };

@@ -9,8 +9,8 @@ use lexmax_conformance::{Case, check};
 use lexmax_full::{Full, FullConfig};
 use lexmax_kernels::seed::{Generator, generator};
 use lexmax_output::{
-    BuildContext, LayerCost, LogProb, LossOptions, OutputLayer, Reduction, Result, TopK, TrainingLoss,
-    sample_from,
+    BuildContext, ComputePath, LayerCost, LogProb, LossOptions, OutputLayer, Reduction, Result, TopK,
+    TrainingLoss, sample_from,
 };
 use tch::{Kind, Tensor};
 
@@ -47,6 +47,8 @@ enum Defect {
     DrawsUnsaid,
     /// Gives draws of rows where hidden states have another leading shape.
     ForgetsTheShape,
+    /// Leaves the last row out of the gradients on the chunked path.
+    LosesTheLastChunk,
 }
 
 #[derive(Debug)]
@@ -117,6 +119,11 @@ impl OutputLayer for Mutant {
             let lent = apply(Lender { prepared }, &[Some(&loss), Some(hidden)]).unwrap().remove(0);
             return Ok(TrainingLoss::exact(lent));
         }
+        if self.defect == Defect::LosesTheLastChunk && self.compute_path() == ComputePath::Chunked {
+            let all = hidden.size()[0] - 1;
+            let parts = [hidden.narrow(0, 0, all), hidden.narrow(0, all, 1).detach()];
+            return self.inner.loss_rows(&Tensor::cat(&parts, 0), targets, rng);
+        }
         let loss = self.inner.loss_rows(hidden, targets, rng)?;
         let by_rows = self.options.reduction == Reduction::None;
         let changed = match self.defect {
@@ -176,6 +183,9 @@ impl OutputLayer for Mutant {
             _ => self.inner.sample(hidden, rng),
         }
     }
+    fn compute_path(&self) -> ComputePath {
+        self.inner.compute_path()
+    }
     fn cost(&self, rows: u64) -> LayerCost {
         self.inner.cost(if self.defect == Defect::PretendsToSave { 1 } else { rows })
     }
@@ -214,6 +224,7 @@ fn every_mutant_is_caught() {
         Defect::ThreadedDraws,
         Defect::DrawsUnsaid,
         Defect::ForgetsTheShape,
+        Defect::LosesTheLastChunk,
     ];
     for defect in defects {
         assert!(!survives(defect), "the suite did not notice {defect:?}");

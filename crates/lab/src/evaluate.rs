@@ -61,7 +61,7 @@ pub fn score(model: &Model, text: &Text<'_>, going_on: &mut dyn FnMut(f64) -> bo
     let streams = Streams::new(tokens, batch)
         .ok_or_else(|| refuse(format!("{} tokens, expected at least 2", tokens.len())))?;
     let mut bands = Bands::new(model.layer.vocab_size() as u64);
-    let most = match model.fused {
+    let most = match model.bounded {
         true => WINDOW_TOKENS as i64,
         false => (CHUNK_LOGITS / model.layer.vocab_size()).clamp(1, WINDOW_TOKENS as i64),
     };

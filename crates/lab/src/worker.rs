@@ -184,6 +184,7 @@ fn train_and_score(
         layer_ms: timings.layer_ms_per_step,
         gflop_per_step: Some(cost.train.flops / 1e9),
         dropped_mass,
+        compute_path: Some(trainer.learner.model.layer.compute_path().name().to_owned()),
         top_k_ms: timings.top_k_ms,
         top_k_rows: timings.top_k_rows,
         parameters: trainer.learner.model.parameter_count(),

@@ -50,11 +50,13 @@ struct Setting {
     strided: bool,
 }
 
-const SETTINGS: [Setting; 4] = [
+const SETTINGS: [Setting; 6] = [
     Setting { compute: Compute::Reference, sparse: false, strided: false },
     Setting { compute: Compute::Fastest, sparse: false, strided: false },
     Setting { compute: Compute::Fastest, sparse: true, strided: false },
     Setting { compute: Compute::Fastest, sparse: false, strided: true },
+    Setting { compute: Compute::Chunked, sparse: false, strided: false },
+    Setting { compute: Compute::Chunked, sparse: false, strided: true },
 ];
 
 struct Subject {
@@ -82,6 +84,8 @@ fn build(config: &str, setting: Setting) -> Option<Subject> {
         embedding: Some(embedding.shallow_clone()),
         compute: setting.compute,
         sparse_gradients: setting.sparse,
+        // Of a chunked layer a few rows a chunk.
+        workspace_bytes: (setting.compute == Compute::Chunked).then_some(3 * 8 * V as usize),
         ..BuildContext::new(store.root(), V, D, 7)
     });
     let layer = layer.ok()?;

@@ -12,10 +12,10 @@ use lexmax_output::{Batch, Result, TopK, TrainingLoss};
 use tch::{Kind, Tensor};
 
 /// Places of the inputs; the bias may be missing.
-const LATENT: usize = 0;
-const WEIGHT: usize = 1;
-const BIAS: usize = 2;
-const LOG_PRIOR: usize = 3;
+pub(crate) const LATENT: usize = 0;
+pub(crate) const WEIGHT: usize = 1;
+pub(crate) const BIAS: usize = 2;
+pub(crate) const LOG_PRIOR: usize = 3;
 
 /// Latent states `[M K, d]`, class weight `[V, d]`, class bias `[V]` and log weights of the
 /// components `[M, K]`.

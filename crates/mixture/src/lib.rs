@@ -5,6 +5,7 @@
 //! 1711.03953). [`Mixture`] is a weighted sum of `K` softmaxes over the same class weights.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
+mod chunked;
 mod fused;
 mod mos;
 mod mos_config;

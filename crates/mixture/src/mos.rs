@@ -2,15 +2,16 @@
 
 use lexmax_kernels::seed::Generator;
 use lexmax_output::dense::{log_softmax, wide};
-use lexmax_output::fused::{Scratch, Terms};
+use lexmax_output::fused::Terms;
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss, check_k,
-    sample_from,
+    BuildContext, ComputePath, Cost, LayerCost, Linear, LogProb, Loss, OutputLayer, PathMemory, Result, TopK,
+    TrainingLoss, check_k, sample_from,
 };
 use tch::{Kind, Tensor};
 
 use crate::MOS as NAME;
 use crate::MixtureConfig;
+use crate::chunked;
 use crate::fused::{self, Given};
 
 /// Mixture of `K` softmaxes (Yang et al. 2018, "Breaking the Softmax Bottleneck: A High-Rank RNN
@@ -23,7 +24,9 @@ use crate::fused::{self, Given};
 ///   anything), `latent.weight` `[K d, D]` and `latent.bias` `[K d]` with the rows of one component
 ///   together, `weight` `W` `[V, d]`, `bias` `[V]`.
 /// * Cost: `K` times that of a full softmax over width `d`; a draw costs one component. Memory on
-///   the fused path: latent states `[N K, d]` and the context's workspace, `[N, V]` never. Label smoothing needs `log p` of all classes: one sweep more.
+///   the fused path: latent states `[N K, d]` and the context's workspace, `[N, V]` never; on the
+///   chunked path latent states and what [`lexmax_output::chunked::ChunkMemory`] says. Label
+///   smoothing needs `log p` of all classes: one sweep more.
 /// * `top_k` on the fused path scores the best classes of each component, and compares with what
 ///   all others can reach; rows where that does not decide (components that disagree about a flat
 ///   distribution) are dense, a few at a time, in some 32 MiB.
@@ -54,8 +57,8 @@ pub struct Mixture {
     latent_bias: Tensor,
     pub(crate) weight: Tensor,
     pub(crate) bias: Option<Tensor>,
-    /// Workspace of the fused kernels; `None` on the reference path.
-    pub(crate) scratch: Option<Scratch>,
+    /// Memory of the layer's path.
+    pub(crate) path: PathMemory,
     components: i64,
     latent_size: i64,
     pub(crate) loss: Loss,
@@ -80,7 +83,7 @@ impl Mixture {
             latent_bias: context.bias("latent.bias", states)?,
             weight: context.class_weight(NAME, config.tied, latent_size)?,
             bias: if config.bias { Some(context.bias("bias", vocab_size)?) } else { None },
-            scratch: context.is_fused().then(|| context.scratch(components)).transpose()?,
+            path: context.path_memory(components)?,
             components,
             latent_size,
             loss,
@@ -104,7 +107,7 @@ impl Mixture {
         Linear::new(latent, &self.weight, self.bias.as_ref())
     }
 
-    /// Inputs of the fused path.
+    /// Inputs of the fused and of the chunked path.
     pub(crate) fn given<'a>(&'a self, latent: &'a Tensor, log_prior: &'a Tensor) -> Given<'a> {
         [Some(latent), Some(&self.weight), self.bias.as_ref(), Some(log_prior)]
     }
@@ -120,10 +123,10 @@ impl Mixture {
     /// targets before mixing, so no mixed `[N, V]` is made.
     fn of_targets(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor> {
         let states = self.states(hidden)?;
-        if let Some(scratch) = &self.scratch {
+        if self.path.path() != ComputePath::Reference {
             let (latent, targets) =
                 (self.rows(&states)?, targets.f_repeat_interleave_self_int(self.components, 0, None)?);
-            let log_probs = self.linear(&latent).log_prob(&targets, Some(scratch))?.into_tensor();
+            let log_probs = self.linear(&latent).log_prob(&targets, &self.path)?.into_tensor();
             let joint = states.of_all(log_probs.f_view([-1, self.components])?)?;
             return Ok(joint.f_logsumexp([1_i64].as_slice(), false)?);
         }
@@ -191,14 +194,19 @@ impl OutputLayer for Mixture {
         // No case of its own for a batch of ignored rows: products with no rows give every
         // parameter its zeros.
         let batch = self.loss.batch("mos.loss", hidden, targets)?;
-        if let Some(scratch) = &self.scratch {
+        if self.path.path() != ComputePath::Reference {
             let states = self.states(&batch.hidden)?;
             let latent = self.rows(&states)?;
             // One component is a softmax over a linear layer.
-            let Some(log_prior) = &states.log_prior else {
-                return batch.fused(self.linear(&latent), Terms::default(), scratch);
+            let terms = Terms::default();
+            return match (&self.path, &states.log_prior) {
+                (PathMemory::Fused(scratch), None) => batch.fused(self.linear(&latent), terms, scratch),
+                (PathMemory::Fused(scratch), Some(prior)) => {
+                    fused::loss(&batch, self.given(&latent, prior), scratch)
+                }
+                (path, None) => batch.chunked(self.linear(&latent), terms, path.chunk_memory()),
+                (path, Some(prior)) => chunked::loss(&batch, self.given(&latent, prior), path.chunk_memory()),
             };
-            return fused::loss(&batch, self.given(&latent, log_prior), scratch);
         }
         if self.loss.needs_all_classes() {
             let all = self.mixed(&batch.hidden)?;
@@ -207,6 +215,10 @@ impl OutputLayer for Mixture {
         } else {
             batch.exact(&self.of_targets(&batch.hidden, &batch.targets)?, || self.mixed(&batch.hidden))
         }
+    }
+
+    fn compute_path(&self) -> ComputePath {
+        self.path.path()
     }
 
     fn log_prob_rows(&self, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
@@ -237,7 +249,7 @@ impl OutputLayer for Mixture {
             let first = Tensor::f_arange(drawn.size()[0], (Kind::Int64, drawn.device()))?;
             latent = latent.f_index_select(0, &first.f_mul_scalar(self.components)?.f_add(&drawn)?)?;
         }
-        self.linear(&latent).sample(rng, self.scratch.as_ref())
+        self.linear(&latent).sample(rng, &self.path)
     }
 
     fn cost(&self, rows: u64) -> LayerCost {

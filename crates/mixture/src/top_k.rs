@@ -1,13 +1,16 @@
 //! Most probable classes of a mixture: by bounds where these decide, dense where they do not.
 
+use lexmax_output::chunked::ChunkMemory;
+use lexmax_output::dense::wide_kind;
 use lexmax_output::fused::Scratch;
-use lexmax_output::{Result, TopK, top_k_of};
+use lexmax_output::{PathMemory, Result, TopK, top_k_of};
 use tch::Tensor;
 
 use crate::{Mixture, fused};
 
-/// Bytes that a dense top-k takes for the log-probabilities of the rows that it looks at together.
-const DENSE_BYTES: i64 = 32 << 20;
+/// Bytes that a dense top-k beside the kernels takes for the log-probabilities of the rows that it
+/// looks at together.
+const DENSE_BYTES: usize = 32 << 20;
 /// Tensors `[rows, V]` that live at once while the components are mixed one after the other.
 const DENSE_TENSORS: i64 = 4;
 /// Rows that show whether bounds decide: where they do not for most of them, the others are dense
@@ -18,7 +21,7 @@ impl Mixture {
     /// The `k` most probable classes of each row, and the number of rows that were made dense.
     pub(crate) fn search(&self, hidden: &Tensor, k: i64) -> Result<(TopK, i64)> {
         let rows = hidden.size()[0];
-        let Some(scratch) = &self.scratch else { return Ok((self.dense(hidden, k)?, rows)) };
+        let Some(scratch) = self.path.scratch() else { return Ok((self.dense(hidden, k)?, rows)) };
         let first = PROBED.min(rows);
         let [probed, others] = [hidden.f_narrow(0, 0, first)?, hidden.f_narrow(0, first, rows - first)?];
         let (top, open) = self.by_bounds(&probed, k, scratch)?;
@@ -26,7 +29,7 @@ impl Mixture {
             true => (self.dense(&others, k)?, rows - first),
             false => self.by_bounds(&others, k, scratch)?,
         };
-        Ok((joined([top, rest])?, open + dense))
+        Ok((TopK::joined([top, rest])?, open + dense))
     }
 
     /// Best classes by bounds, dense where these do not decide, and the number of such rows.
@@ -34,7 +37,7 @@ impl Mixture {
         let states = self.states(hidden)?;
         let latent = self.rows(&states)?;
         let Some(log_prior) = &states.log_prior else {
-            return Ok((self.linear(&latent).top_k("mos.top_k", k, Some(scratch))?, 0));
+            return Ok((self.linear(&latent).top_k("mos.top_k", k, &self.path)?, 0));
         };
         let (mut top, open) = fused::top_k(self.given(&latent, log_prior), k, scratch)?;
         if open.numel() > 0 {
@@ -47,17 +50,20 @@ impl Mixture {
 
     /// From all log-probabilities, of a few rows at a time.
     fn dense(&self, hidden: &Tensor, k: i64) -> Result<TopK> {
-        let of_row = self.loss.vocab_size() * self.weight.kind().elt_size_in_bytes() as i64 * DENSE_TENSORS;
-        let parts = hidden.f_split((DENSE_BYTES / of_row).max(1), 0)?;
-        let parts = parts.iter().map(|rows| top_k_of("mos.top_k", &self.mixed(rows)?, k));
-        joined(parts.collect::<Result<Vec<_>>>()?)
+        let element = wide_kind(self.weight.kind()).elt_size_in_bytes() as i64;
+        let memory = match &self.path {
+            PathMemory::Fused(_) => ChunkMemory::new(Some(DENSE_BYTES)),
+            path => path.chunk_memory(),
+        };
+        let of_row = self.loss.vocab_size() * element * DENSE_TENSORS;
+        let chunks = memory.chunks(hidden.size()[0], of_row, hidden.device());
+        let dense = |rows: &Tensor| top_k_of("mos.top_k", &self.mixed(rows)?, k);
+        if chunks.is_one() {
+            return dense(hidden);
+        }
+        let parts = chunks.map(|(first, rows)| dense(&hidden.f_narrow(0, first, rows)?));
+        TopK::joined(parts.collect::<Result<Vec<_>>>()?)
     }
-}
-
-/// The rows of all parts, one after the other.
-fn joined(parts: impl IntoIterator<Item = TopK>) -> Result<TopK> {
-    let (log_probs, ids): (Vec<_>, Vec<_>) = parts.into_iter().map(|top| (top.log_probs, top.ids)).unzip();
-    Ok(TopK { log_probs: Tensor::f_cat(&log_probs, 0)?, ids: Tensor::f_cat(&ids, 0)? })
 }
 
 #[cfg(test)]

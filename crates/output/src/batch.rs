@@ -4,7 +4,7 @@ use tch::{Kind, Tensor};
 
 use crate::check::{check_finite, check_shapes, check_targets};
 use crate::dense::wide;
-use crate::fused::Factor;
+use crate::node::Factor;
 use crate::value::TrainingLoss;
 use crate::{Loss, Reduction, Result};
 
@@ -165,15 +165,15 @@ impl Batch<'_> {
     }
 
     /// The loss from the output of a node that applied [`Batch::factor`] and all other options: a
-    /// scalar as it is, and one loss `[M]` for each row that counts with zeros for the ignored
-    /// rows.
+    /// scalar in the dtype of the layer, and one loss `[M]` for each row that counts with zeros for
+    /// the ignored rows.
     ///
     /// # Errors
     /// libtorch refused.
     pub fn loss_from_node(&self, output: &Tensor) -> Result<Tensor> {
         match self.loss.options.reduction {
             Reduction::None => self.reduce(output),
-            _ => Ok(output.shallow_clone()),
+            _ => Ok(output.f_to_kind(self.loss.kind)?),
         }
     }
 
@@ -195,7 +195,7 @@ impl Batch<'_> {
     }
 
     /// Half precision is summed in f32, and the result rounded once.
-    fn reduce(&self, rows: &Tensor) -> Result<Tensor> {
+    pub(crate) fn reduce(&self, rows: &Tensor) -> Result<Tensor> {
         let rows = wide(rows)?;
         let reduced = match self.loss.options.reduction {
             Reduction::None => match &self.kept {

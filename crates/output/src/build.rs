@@ -7,7 +7,9 @@ use lexmax_kernels::seed::{Generator, generator};
 use rand_distr::{Distribution, Uniform};
 use tch::{Device, Kind, Tensor, nn};
 
-use crate::fused::{Compute, MemoryLimit, Scratch};
+use crate::chunked::ChunkMemory;
+use crate::compute::{Compute, ComputePath, PathMemory};
+use crate::fused::{MemoryLimit, Scratch};
 use crate::sizes::{INIT_RANGE, LayerSizes, TIED, check_elements, check_init_range};
 use crate::{Loss, LossOptions, OutputError, Result, WordCounts};
 
@@ -28,15 +30,16 @@ pub struct BuildContext<'a> {
     pub embedding: Option<Tensor>,
     /// Weights start as uniform(-r, r) with this `r`; `1 / sqrt(fan in)` where it is not given.
     pub init_range: Option<f64>,
-    /// Fused kernels where there are any, or plain ATen.
+    /// Choice between fused kernels, chunks of rows and plain ATen.
     pub compute: Compute,
     /// Whether weights of which a step reads a few rows get row-sparse gradients (COO) on the fused
     /// path, so that no `[V, D]` is made. The optimizer must take them, as `lexmax-optim` does;
     /// dense by default.
     pub sparse_gradients: bool,
-    /// Memory of a layer's fused sweeps over classes, in bytes; where it is not given, what
-    /// [`Scratch`] says. With more of it logits of large vocabularies are kept instead of computed
-    /// twice. Results differ by rounding only.
+    /// Memory of a layer's sweeps over classes, in bytes; where it is not given, what [`Scratch`]
+    /// says on the fused path, and [`ChunkMemory`] on the chunked one. With more of it the fused
+    /// path keeps logits of large vocabularies instead of computing them twice, and the chunked one
+    /// has fewer chunks. Results differ by rounding only.
     pub workspace_bytes: Option<usize>,
     /// Library of the fused path's matrix products; where it is not given, the fastest on this
     /// machine, as [`lexmax_products::chosen`] says. Results differ by rounding only.
@@ -82,6 +85,24 @@ impl<'a> BuildContext<'a> {
     /// Whether a layer that has a fused path takes it here.
     pub fn is_fused(&self) -> bool {
         self.compute.is_fused(self.kind(), self.device())
+    }
+
+    /// The path of a layer that has all three.
+    pub fn compute_path(&self) -> ComputePath {
+        self.compute.path(self.kind(), self.device())
+    }
+
+    /// Memory of the path that a layer with all three takes, for `components` rows a token (one, but
+    /// for mixtures).
+    ///
+    /// # Errors
+    /// As [`BuildContext::product_library`].
+    pub fn path_memory(&self, components: i64) -> Result<PathMemory> {
+        Ok(match self.compute_path() {
+            ComputePath::Fused => PathMemory::Fused(self.scratch(components)?),
+            ComputePath::Chunked => PathMemory::Chunked(ChunkMemory::new(self.workspace_bytes)),
+            ComputePath::Reference => PathMemory::Reference,
+        })
     }
 
     /// Workspaces for a fused layer that sweeps `components` rows for each token (one, but for

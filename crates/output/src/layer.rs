@@ -3,6 +3,7 @@
 use lexmax_kernels::seed::{Generator, generator};
 use tch::Tensor;
 
+use crate::compute::ComputePath;
 use crate::draws::{Draws, STREAM};
 use crate::fused::Filtered;
 use crate::leading::Rows;
@@ -76,6 +77,11 @@ pub trait OutputLayer: std::fmt::Debug {
     /// # Errors
     /// As [`OutputLayer::log_probs_rows`].
     fn sample_rows(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor>;
+
+    /// Path of the training loss.
+    fn compute_path(&self) -> ComputePath {
+        ComputePath::Reference
+    }
 
     /// Sequence of generators for the calls of [`OutputLayer::loss`], of a layer whose loss draws
     /// negatives; `None` for one whose loss draws nothing.

@@ -10,6 +10,8 @@
 //!   count; [`copy_saved`] takes parameters from a file; [`LayerSizes`]: enough of it to
 //!   check a configuration.
 //! * [`dense`]: exact answers from the logits of all classes.
+//! * [`fused`] and [`chunked`]: losses and gradients without `[N, V]`, by kernels on a CPU and by
+//!   ATen operations on any device; [`ComputePath`] and [`PathMemory`] say which is taken.
 //!
 //! The crate `lexmax-conformance` tests a layer against the laws of the trait.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
@@ -17,7 +19,9 @@
 mod batch;
 mod build;
 mod check;
+pub mod chunked;
 mod class_order;
+mod compute;
 mod cost;
 mod counts;
 pub mod dense;
@@ -27,6 +31,7 @@ pub mod fused;
 mod layer;
 mod leading;
 mod linear;
+mod node;
 mod options;
 mod pick;
 pub mod prelude;
@@ -38,6 +43,7 @@ mod value;
 pub use batch::Batch;
 pub use build::BuildContext;
 pub use class_order::ClassOrder;
+pub use compute::{ComputePath, PathMemory};
 pub use cost::{Cost, LayerCost};
 pub use counts::WordCounts;
 pub use draws::Draws;

@@ -1,16 +1,19 @@
-//! The softmax over a linear layer, and its exact answers by either path.
+//! The softmax over a linear layer, and its exact answers by any path.
 
 use lexmax_kernels::LogitTransform;
 use lexmax_kernels::seed::Generator;
 use tch::Tensor;
 
+use crate::chunked::{self, ChunkMemory};
+use crate::dense::wide_kind;
 use crate::fused::{self, Scratch};
-use crate::{LogProb, OutputError, Result, TopK, dense, sample_logits, transform_logits};
+use crate::{LogProb, OutputError, PathMemory, Result, TopK, dense, sample_logits, transform_logits};
 
 /// Linear layer before a softmax, with what happens to its logits:
 /// `z = f((W h + b) / temperature)`.
 ///
-/// The queries take the fused kernels if they are given a [`Scratch`], and plain ATen where not.
+/// The queries take the path whose memory they are given. Beside the kernels they are plain ATen
+/// over chunks of rows, so that logits `[N, V]` never exist at once where no graph is recorded.
 #[derive(Debug, Clone, Copy)]
 pub struct Linear<'a> {
     /// Hidden states, `[N, D]`.
@@ -66,17 +69,22 @@ impl<'a> Linear<'a> {
         transform_logits(&logits, self.transform)
     }
 
-    /// Log-probability of one target a row, `[N]`; differentiable on both paths.
+    /// Log-probability of one target a row, `[N]`; differentiable on all paths.
     ///
     /// # Errors
     /// Shapes that do not fit.
-    pub fn log_prob(&self, targets: &Tensor, scratch: Option<&Scratch>) -> Result<LogProb> {
-        match scratch {
-            Some(scratch) => {
-                self.check("log_prob")?;
-                fused::log_prob(*self, targets, scratch)
+    pub fn log_prob(&self, targets: &Tensor, path: &PathMemory) -> Result<LogProb> {
+        self.check("log_prob")?;
+        match path {
+            PathMemory::Fused(scratch) => fused::log_prob(*self, targets, scratch),
+            PathMemory::Chunked(memory) => chunked::log_prob(*self, targets, *memory),
+            PathMemory::Reference => {
+                let parts = self.by_chunks(path.chunk_memory(), LOG_PROB_TENSORS, |part, first, rows| {
+                    let targets = targets.f_narrow(0, first, rows)?;
+                    Ok(dense::log_prob(&part.logits()?, &targets)?.into_tensor())
+                })?;
+                Ok(LogProb::from_normalised(joined(parts)?))
             }
-            None => dense::log_prob(&self.logits()?, targets),
         }
     }
 
@@ -92,11 +100,17 @@ impl<'a> Linear<'a> {
     ///
     /// # Errors
     /// `k` outside `1..=V`.
-    pub fn top_k(&self, op: &'static str, k: i64, scratch: Option<&Scratch>) -> Result<TopK> {
-        match scratch {
-            Some(scratch) => Ok(self.top_k_and_normaliser(op, k, scratch)?.0),
-            None => dense::top_k(op, &self.logits()?, k),
+    pub fn top_k(&self, op: &'static str, k: i64, path: &PathMemory) -> Result<TopK> {
+        self.check(op)?;
+        if let Some(scratch) = path.scratch() {
+            return Ok(self.top_k_and_normaliser(op, k, scratch)?.0);
         }
+        // Without a graph no chunk outlives its turn.
+        let _guard = tch::no_grad_guard();
+        let memory = path.chunk_memory();
+        let mut parts =
+            self.by_chunks(memory, TOP_K_TENSORS, |part, _, _| dense::top_k(op, &part.logits()?, k))?;
+        if parts.len() == 1 { Ok(parts.remove(0)) } else { TopK::joined(parts) }
     }
 
     /// The answer of [`Linear::top_k`], and the log-normalisers `log sum_c exp z_c` of the rows,
@@ -118,13 +132,50 @@ impl<'a> Linear<'a> {
     ///
     /// # Errors
     /// libtorch refused.
-    pub fn sample(&self, rng: &mut Generator, scratch: Option<&Scratch>) -> Result<Tensor> {
-        match scratch {
-            Some(scratch) => {
-                self.check("sample")?;
-                fused::sample(*self, rng, scratch)
-            }
-            None => sample_logits(&self.logits()?, rng),
+    pub fn sample(&self, rng: &mut Generator, path: &PathMemory) -> Result<Tensor> {
+        self.check("sample")?;
+        if let Some(scratch) = path.scratch() {
+            return fused::sample(*self, rng, scratch);
         }
+        let _guard = tch::no_grad_guard();
+        // The rows' numbers come from the generator in their order, whatever the chunks.
+        joined(
+            self.by_chunks(path.chunk_memory(), DRAW_TENSORS, |part, _, _| {
+                sample_logits(&part.logits()?, rng)
+            })?,
+        )
     }
+
+    /// Answers for chunks of the rows in order: the part of each, its first row and its number of
+    /// rows. `tensors` of `[R, V]` live at once in an answer. No rows are one chunk.
+    fn by_chunks<T>(
+        &self,
+        memory: ChunkMemory,
+        tensors: i64,
+        mut answer: impl FnMut(Linear<'_>, i64, i64) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let [classes, rows] = [self.weight, self.hidden].map(|tensor| tensor.size()[0]);
+        let bytes = classes * tensors * wide_kind(self.weight.kind()).elt_size_in_bytes() as i64;
+        let chunks = memory.chunks(rows, bytes, self.weight.device());
+        if chunks.is_one() {
+            return Ok(vec![answer(*self, 0, rows)?]);
+        }
+        let answers = chunks.map(|(first, rows)| {
+            let hidden = self.hidden.f_narrow(0, first, rows)?;
+            answer(Linear { hidden: &hidden, ..*self }, first, rows)
+        });
+        answers.collect()
+    }
+}
+
+/// Tensors `[R, V]` that live at once in an answer: logits, their copies under temperature,
+/// transform and in f32, and the exponentials.
+const LOG_PROB_TENSORS: i64 = 4;
+/// Those of a top-k, whose sorting needs room on a GPU.
+const TOP_K_TENSORS: i64 = 5;
+/// Those of a draw: the probabilities and their sums are f64.
+const DRAW_TENSORS: i64 = 8;
+
+fn joined(mut parts: Vec<Tensor>) -> Result<Tensor> {
+    Ok(if parts.len() == 1 { parts.remove(0) } else { Tensor::f_cat(&parts, 0)? })
 }

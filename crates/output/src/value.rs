@@ -140,6 +140,18 @@ pub struct TopK {
     pub ids: Tensor,
 }
 
+impl TopK {
+    /// The rows of all parts, one after the other.
+    ///
+    /// # Errors
+    /// No part, or parts of another `k`.
+    pub fn joined(parts: impl IntoIterator<Item = Self>) -> Result<Self> {
+        let (log_probs, ids): (Vec<_>, Vec<_>) =
+            parts.into_iter().map(|top| (top.log_probs, top.ids)).unzip();
+        Ok(Self { log_probs: Tensor::f_cat(&log_probs, 0)?, ids: Tensor::f_cat(&ids, 0)? })
+    }
+}
+
 /// Exact negative log-likelihood of some tokens: a sum in nats, in f64, and the number of tokens.
 ///
 /// The sum is made from [`LogProb`] alone, one token at a time, and added up: over a batch, over a

@@ -3,7 +3,7 @@
 
 use lexmax_kernels::product::ProductLibrary;
 use lexmax_output::fused::{MemoryLimit, Scratch, Terms};
-use lexmax_output::{Linear, Loss, LossOptions, Reduction};
+use lexmax_output::{Linear, Loss, LossOptions, PathMemory, Reduction};
 use tch::{Device, Kind, Tensor};
 
 fn wave(shape: &[i64], phase: f64) -> Tensor {
@@ -71,7 +71,7 @@ fn a_change_between_the_passes_is_refused() {
 /// Shapes that do not fit are an error on the fused path too.
 #[test]
 fn shapes_that_do_not_fit_are_refused() {
-    let (scratch, targets) = (Scratch::default(), Tensor::from_slice(&[0_i64, 1, 2, 3]));
+    let (path, targets) = (PathMemory::Fused(Scratch::default()), Tensor::from_slice(&[0_i64, 1, 2, 3]));
     for (hidden, weight, bias, says) in [
         (vec![2, 6], vec![5, 3], None, "hidden"),
         (vec![4], vec![5, 4], None, "hidden"),
@@ -82,9 +82,9 @@ fn shapes_that_do_not_fit_are_refused() {
         let bias = bias.map(|shape| wave(&shape, 0.3));
         let (hidden, weight) = (wave(&hidden, 0.1), wave(&weight, 0.2));
         let linear = Linear::new(&hidden, &weight, bias.as_ref());
-        let error = linear.log_prob(&targets, Some(&scratch)).unwrap_err().to_string();
+        let error = linear.log_prob(&targets, &path).unwrap_err().to_string();
         assert!(error.contains(says), "{says}: {error}");
-        assert!(linear.top_k("test", 1, Some(&scratch)).is_err(), "{says}");
+        assert!(linear.top_k("test", 1, &path).is_err(), "{says}");
     }
 }
 

@@ -50,6 +50,8 @@ pub struct RunRecord {
 }
 
 /// End of a run.
+// One record is in memory for each run, and nearly all of them are finished.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunStatus {
     /// The budget was used and the test set scored.
@@ -259,6 +261,10 @@ pub struct RunResult {
     /// training step, mean over rows; `None` where nothing is filtered.
     #[serde(default, with = "crate::float::option")]
     pub dropped_mass: Option<f64>,
+    /// Path of the output layer's training loss: `fused`, `chunked` or `reference`; `None` in
+    /// records that are older than the key.
+    #[serde(default)]
+    pub compute_path: Option<String>,
     /// Milliseconds for the exact 10 most probable classes of one batch of `top_k_rows` rows,
     /// median.
     #[serde(with = "crate::float")]

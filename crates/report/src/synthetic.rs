@@ -139,6 +139,7 @@ pub fn run(output: Output, seed: u64) -> RunRecord {
             layer_ms: 700_000.0 / speed - 50.0,
             gflop_per_step: Some(6e-3 * parameters),
             dropped_mass: None,
+            compute_path: None,
             top_k_ms: 3.5 + noise("top"),
             top_k_rows: 20,
             parameters: (parameters * 1e6) as u64 + 7_300_000,

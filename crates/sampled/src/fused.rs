@@ -4,9 +4,7 @@
 use lexmax_kernels::linear_ce::Upstream;
 use lexmax_kernels::product::ProductLibrary;
 use lexmax_kernels::sampled::{self, Candidates, Negatives, Workspace};
-use lexmax_output::fused::{
-    ByKind, Factor, FusedKind, Gradient, Gradients, Inputs, Node, Scratch, Sweep, Workspaces,
-};
+use lexmax_output::fused::{ByKind, Factor, FusedKind, Gradient, Gradients, Inputs, Node, Sweep, Workspaces};
 use lexmax_output::{Batch, BuildContext, Linear, Result, TrainingLoss};
 use tch::Tensor;
 
@@ -15,8 +13,6 @@ use crate::Objective;
 /// State of a layer on the fused path.
 #[derive(Debug)]
 pub(crate) struct Fused {
-    /// Workspace of the exact queries.
-    pub(crate) queries: Scratch,
     training: ByKind<Gathered>,
     /// Whether gradients of weight and bias stay rows.
     sparse: bool,
@@ -42,9 +38,8 @@ impl Fused {
     /// # Errors
     /// As [`BuildContext::product_library`].
     pub(crate) fn new(context: &BuildContext<'_>) -> Result<Self> {
-        let (queries, sparse) = (context.scratch(1)?, context.sparse_gradients);
         let training = ByKind::new(Gathered { products: context.product_library()? });
-        Ok(Self { queries, training, sparse })
+        Ok(Self { training, sparse: context.sparse_gradients })
     }
 
     /// Whether gradients of weight and bias stay rows.

@@ -1,10 +1,9 @@
 //! The layer that trains on sampled classes.
 
 use lexmax_kernels::seed::Generator;
-use lexmax_output::fused::Scratch;
 use lexmax_output::{
-    BuildContext, Cost, Draws, LayerCost, Linear, LogProb, Loss, OutputLayer, Result, TopK, TrainingLoss,
-    dense, sample_logits,
+    BuildContext, ComputePath, Cost, Draws, LayerCost, Linear, LogProb, Loss, OutputLayer, PathMemory,
+    Result, TopK, TrainingLoss, dense, sample_logits,
 };
 use tch::{Kind, Tensor};
 
@@ -99,8 +98,10 @@ pub struct Sampled {
     /// Log expected counts `log E`, `[V]`, at least in f32, where the objective leaves them out of
     /// the logits.
     log_expected: Option<Tensor>,
-    /// Fused kernels; `None` on the reference path.
+    /// Fused kernels of the training loss; `None` on the reference path.
     fused: Option<Fused>,
+    /// Memory of the exact queries.
+    queries: PathMemory,
 }
 
 impl Sampled {
@@ -128,12 +129,8 @@ impl Sampled {
         let kind = dense::wide_kind(context.kind());
         let log_expected = log_expected.map(|numbers| table(context, &numbers, kind)).transpose()?;
         let fused = context.is_fused().then(|| Fused::new(context)).transpose()?;
-        Ok(Self { weight, bias, config: config.clone(), source, draws, loss, log_expected, fused })
-    }
-
-    /// Workspace of the exact queries, where they are fused.
-    fn queries(&self) -> Option<&Scratch> {
-        self.fused.as_ref().map(|fused| &fused.queries)
+        let (config, queries) = (config.clone(), context.path_memory(1)?);
+        Ok(Self { weight, bias, config, source, draws, loss, log_expected, fused, queries })
     }
 
     /// Bias of the exact queries, `[V]`: the layer's, plus the log expected counts where the
@@ -229,7 +226,7 @@ impl OutputLayer for Sampled {
             return dense::log_prob(&logits, targets);
         }
         let bias = self.query_bias()?;
-        Linear::new(hidden, &self.weight, bias.as_ref()).log_prob(targets, self.queries())
+        Linear::new(hidden, &self.weight, bias.as_ref()).log_prob(targets, &self.queries)
     }
 
     fn log_probs_rows(&self, hidden: &Tensor) -> Result<LogProb> {
@@ -247,7 +244,7 @@ impl OutputLayer for Sampled {
             return dense::top_k("sampled.top_k", &logits, k);
         }
         let bias = self.query_bias()?;
-        Linear::new(hidden, &self.weight, bias.as_ref()).top_k("sampled.top_k", k, self.queries())
+        Linear::new(hidden, &self.weight, bias.as_ref()).top_k("sampled.top_k", k, &self.queries)
     }
 
     fn sample_rows(&self, hidden: &Tensor, rng: &mut Generator) -> Result<Tensor> {
@@ -256,7 +253,11 @@ impl OutputLayer for Sampled {
             return sample_logits(&logits, rng);
         }
         let bias = self.query_bias()?;
-        Linear::new(hidden, &self.weight, bias.as_ref()).sample(rng, self.queries())
+        Linear::new(hidden, &self.weight, bias.as_ref()).sample(rng, &self.queries)
+    }
+
+    fn compute_path(&self) -> ComputePath {
+        if self.fused.is_some() { ComputePath::Fused } else { ComputePath::Reference }
     }
 
     fn draws(&self) -> Option<&Draws> {

@@ -3,11 +3,13 @@
 // Memory comes from the host, and an operation copies its tensors to the CPU, computes there and copies back, so every operation
 // that the CPU has works. What a GPU refuses is refused here too: an operation over tensors of both devices.
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <mutex>
 #include <optional>
 #include <tuple>
+#include <unordered_map>
 
 #include <ATen/ATen.h>
 #include <ATen/EmptyTensor.h>
@@ -18,6 +20,7 @@
 #include <ATen/ops/as_strided_native.h>
 #include <ATen/ops/unfold_native.h>
 #include <ATen/ops/view_native.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <c10/core/impl/alloc_cpu.h>
 #include <torch/library.h>
@@ -30,13 +33,54 @@ c10::Device here() { return {kTaken, 0}; }
 
 // ---- What libtorch asks of a device: memory, a current device, a stream, whether it is there. ----
 
-struct HostAllocator final : c10::Allocator {
+// Bytes of the tensors that live on the device, and the most there were.
+struct Counts {
+  std::mutex busy;
+  std::unordered_map<void*, size_t> sizes;
+  size_t held = 0, peak = 0, has = size_t(8) << 30;
+
+  void add(void* data, size_t bytes) {
+    std::lock_guard<std::mutex> lock(busy);
+    sizes[data] = bytes;
+    held += bytes;
+    peak = std::max(peak, held);
+  }
+  void remove(void* data) {
+    std::lock_guard<std::mutex> lock(busy);
+    const auto found = sizes.find(data);
+    if (found == sizes.end()) return;
+    held -= found->second;
+    sizes.erase(found);
+  }
+};
+
+Counts& counts() {
+  static auto* counts = new Counts();  // tensors may be freed as the process ends
+  return *counts;
+}
+
+struct HostAllocator final : c10::DeviceAllocator {
   c10::DataPtr allocate(size_t bytes) override {
     void* data = c10::alloc_cpu(bytes);
-    return {data, data, &c10::free_cpu, here()};
+    if (data) counts().add(data, bytes);
+    return {data, data, &release, here()};
   }
-  c10::DeleterFnPtr raw_deleter() const override { return &c10::free_cpu; }
+  static void release(void* data) {
+    counts().remove(data);
+    c10::free_cpu(data);
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &release; }
   void copy_data(void* to, const void* from, size_t bytes) const override { default_copy_data(to, from, bytes); }
+  bool initialized() override { return true; }
+  void emptyCache(c10::MempoolId_t) override {}
+  void recordStream(const c10::DataPtr&, c10::Stream) override {}
+  c10::CachingDeviceAllocator::DeviceStats getDeviceStats(c10::DeviceIndex) override { return {}; }
+  void resetAccumulatedStats(c10::DeviceIndex) override {}
+  void resetPeakStats(c10::DeviceIndex) override {}
+  std::pair<size_t, size_t> getMemoryInfo(c10::DeviceIndex) override {
+    std::lock_guard<std::mutex> lock(counts().busy);
+    return {counts().has - std::min(counts().has, counts().held), counts().has};
+  }
 };
 
 c10::Allocator* allocator() {
@@ -221,4 +265,22 @@ extern "C" int lexmax_second_device_install(char* message, size_t capacity) {
     std::snprintf(message, capacity, "an unknown error");
     return 3;
   }
+}
+
+// Bytes of the tensors on the device made of host memory, and the most there were since the last reset.
+extern "C" void lexmax_second_device_memory(size_t* held, size_t* peak) {
+  std::lock_guard<std::mutex> lock(counts().busy);
+  *held = counts().held;
+  *peak = counts().peak;
+}
+
+extern "C" void lexmax_second_device_reset_peak() {
+  std::lock_guard<std::mutex> lock(counts().busy);
+  counts().peak = counts().held;
+}
+
+// What the device says it has in all.
+extern "C" void lexmax_second_device_set_memory(size_t bytes) {
+  std::lock_guard<std::mutex> lock(counts().busy);
+  counts().has = bytes;
 }

@@ -44,9 +44,58 @@ pub enum NoSecondDevice {
     Refused(String),
 }
 
-// SAFETY: the signature is that of device.cpp.
+// SAFETY: the signatures are those of device.cpp.
 unsafe extern "C" {
     fn lexmax_second_device_install(message: *mut c_char, capacity: usize) -> c_int;
+    fn lexmax_second_device_memory(held: *mut usize, peak: *mut usize);
+    fn lexmax_second_device_reset_peak();
+    fn lexmax_second_device_set_memory(bytes: usize);
+}
+
+/// Bytes of the tensors on the device of host memory; a GPU counts its own, elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceMemory {
+    /// Bytes now.
+    pub held: usize,
+    /// The most since the start or the last [`reset_peak`].
+    pub peak: usize,
+}
+
+/// Memory of the tensors on the device. What an operation takes on the CPU to compute for the device
+/// is not in it.
+///
+/// ```
+/// use lexmax_second_device::{memory, reset_peak, second_device};
+/// use tch::{Kind, Tensor};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let device = second_device()?;
+/// reset_peak();
+/// let before = memory().held;
+/// drop(Tensor::f_ones([1000], (Kind::Float, device))?);
+/// # if memory().peak > 0 {
+/// assert_eq!((memory().held - before, memory().peak - before), (0, 4000));
+/// # }
+/// # Ok(())
+/// # }
+/// ```
+pub fn memory() -> DeviceMemory {
+    let (mut held, mut peak) = (0, 0);
+    // SAFETY: both places live until the call returns, which writes to them under a lock.
+    unsafe { lexmax_second_device_memory(&mut held, &mut peak) };
+    DeviceMemory { held, peak }
+}
+
+/// Lets the count of [`DeviceMemory::peak`] begin anew.
+pub fn reset_peak() {
+    // SAFETY: the call takes nothing and changes a counter under a lock.
+    unsafe { lexmax_second_device_reset_peak() };
+}
+
+/// Sets how much memory the device says that it has in all: 8 GiB at first.
+pub fn set_memory(bytes: usize) {
+    // SAFETY: the call changes a number under a lock.
+    unsafe { lexmax_second_device_set_memory(bytes) };
 }
 
 /// The device, installed at the first call. Call it before the first backward pass of the process:

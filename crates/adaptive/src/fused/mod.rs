@@ -7,22 +7,14 @@ mod sweep;
 
 use lexmax_autograd::cpu::slice;
 use lexmax_output::fused::{Factor, Node, Scratch};
-use lexmax_output::{Batch, BuildContext, LogProb, Loss, Result, TrainingLoss};
+use lexmax_output::{Batch, LogProb, Result, TrainingLoss};
 use tch::{Kind, Tensor};
 
 use crate::partition::Partition;
-use crate::tail::Tail;
-use part::{Part, Smoothing};
+use crate::parts::Parts;
+use crate::smoothing::{SmoothedEntries, Smoothing};
+use part::Part;
 use sweep::AdaptiveSweep;
-
-/// The softmaxes of a layer: how the classes are divided among them, and their parameters.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Parts<'a> {
-    pub partition: &'a Partition,
-    pub head_weight: &'a Tensor,
-    pub head_bias: Option<&'a Tensor>,
-    pub tails: &'a [Tail],
-}
 
 /// State of a layer on the fused path.
 #[derive(Debug)]
@@ -30,42 +22,28 @@ pub(crate) struct Fused {
     /// The workspace of all sweeps, head and clusters in turn.
     pub scratch: Scratch,
     sparse_gradients: bool,
-    spread: Smoothing,
-    /// Weights of the entries in the smoothing, of the head and then of each cluster; empty without
-    /// smoothing.
-    weights: Vec<Option<Tensor>>,
+    entries: SmoothedEntries,
 }
 
 impl Fused {
-    pub fn new(context: &BuildContext<'_>, partition: &Partition, loss: &Loss) -> Result<Self> {
-        let options = loss.options();
-        let weights = if loss.needs_all_classes() {
-            smoothing_weights(partition, options.class_weights.as_deref(), context)?
-        } else {
-            Vec::new()
-        };
-        let classes = usize::try_from(context.vocab_size).unwrap_or(0);
-        Ok(Self {
-            scratch: context.scratch(1)?,
-            sparse_gradients: context.sparse_gradients,
-            spread: Smoothing { smoothing: options.label_smoothing, classes },
-            weights,
-        })
+    pub fn new(scratch: Scratch, sparse_gradients: bool, entries: SmoothedEntries) -> Self {
+        Self { scratch, sparse_gradients, entries }
     }
 
     /// The training loss with all shared options.
     pub fn loss(&self, of: Parts<'_>, batch: &Batch<'_>) -> Result<TrainingLoss> {
         let weights = batch.row_weights()?.map(|weights| weights.f_to_kind(Kind::Double)).transpose()?;
         let weights = weights.as_ref().map(slice::<f64>).transpose()?;
-        let parts = self.visits(of.partition, &batch.targets, weights, self.spread.smoothing > 0.0)?;
-        let output = self.run(of, &batch.hidden, parts, self.spread, batch.factor()?)?;
+        let parts =
+            self.visits(of.partition, &batch.targets, weights, self.entries.spread.smoothing > 0.0)?;
+        let output = self.run(of, &batch.hidden, parts, self.entries.spread, batch.factor()?)?;
         Ok(TrainingLoss::exact(batch.loss_from_node(&output)?))
     }
 
     /// Log-probabilities of the targets, `[N]`.
     pub fn log_prob(&self, of: Parts<'_>, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         let parts = self.visits(of.partition, targets, None, false)?;
-        let spread = Smoothing { smoothing: 0.0, ..self.spread };
+        let spread = Smoothing { smoothing: 0.0, ..self.entries.spread };
         let losses = self.run(of, hidden, parts, spread, Factor::OfEachRow)?;
         Ok(LogProb::from_normalised(losses.f_neg()?))
     }
@@ -119,7 +97,7 @@ impl Fused {
             }
         }
         if smoothed {
-            for (part, weights) in parts.iter_mut().zip(&self.weights) {
+            for (part, weights) in parts.iter_mut().zip(&self.entries.weights) {
                 part.spread = weights.as_ref().map(Tensor::shallow_clone);
             }
         }
@@ -136,30 +114,6 @@ impl Fused {
     ) -> Result<Tensor> {
         let clusters = parts.split_off(1);
         let sweep = AdaptiveSweep { head: parts.remove(0), clusters, spread, scratch: self.scratch.clone() };
-        let mut inputs = vec![Some(hidden), Some(of.head_weight), of.head_bias];
-        inputs.extend(of.tails.iter().flat_map(Tail::parameters));
-        Node::new(sweep, factor).with_sparse_gradients(self.sparse_gradients).apply(&inputs)
+        Node::new(sweep, factor).with_sparse_gradients(self.sparse_gradients).apply(&of.inputs(hidden))
     }
-}
-
-/// Weights of the entries in the smoothing: of a word its class weight, of a cluster's entry in the
-/// head the sum of its words'.
-fn smoothing_weights(
-    partition: &Partition,
-    class_weights: Option<&[f64]>,
-    context: &BuildContext<'_>,
-) -> Result<Vec<Option<Tensor>>> {
-    let tensor = |weights: &[f64]| Tensor::f_from_slice(weights)?.f_to_kind(context.kind());
-    let words =
-        |start: i64, size: i64| class_weights.map(|weights| &weights[start as usize..][..size as usize]);
-    let shortlist = partition.shortlist;
-    let mut head = words(0, shortlist).map_or_else(|| vec![1.0; shortlist as usize], <[f64]>::to_vec);
-    let mut all = vec![None];
-    for cluster in &partition.clusters {
-        let words = words(cluster.start, cluster.size);
-        head.push(words.map_or(cluster.size as f64, |words| words.iter().sum()));
-        all.push(words.map(tensor).transpose()?);
-    }
-    all[0] = Some(tensor(&head)?);
-    Ok(all)
 }

@@ -7,6 +7,8 @@ use lexmax_output::Result;
 use lexmax_output::fused::{FusedKind, Gradients, LinearSweep, Scratch};
 use tch::{Device, Tensor};
 
+use crate::smoothing::Smoothing;
+
 /// Sweeps of a pass, and the factor of each row of the batch in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pass<'a, T> {
@@ -47,13 +49,6 @@ pub(super) struct Projected<'a> {
     pub hidden: &'a Tensor,
     pub projection: &'a Tensor,
     pub d_projected: &'a Tensor,
-}
-
-/// Label smoothing `e` over the `V` classes of the whole distribution.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Smoothing {
-    pub smoothing: f64,
-    pub classes: usize,
 }
 
 impl Part {

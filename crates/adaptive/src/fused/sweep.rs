@@ -6,13 +6,9 @@ use lexmax_output::Result;
 use lexmax_output::fused::{FusedKind, Gradient, Gradients, Inputs, LinearSweep, Scratch, Sweep, in_kind};
 use tch::{Device, Kind, Tensor};
 
-use super::part::{Part, Pass, Projected, Smoothing};
-
-/// Places of the inputs: these and the bias of the head, then projection, weight and bias of each
-/// cluster. Biases may be missing.
-const HIDDEN: usize = 0;
-const FIRST_CLUSTER: usize = 3;
-const PER_CLUSTER: usize = 3;
+use super::part::{Part, Pass, Projected};
+use crate::parts::{HIDDEN, input_count, places};
+use crate::smoothing::Smoothing;
 
 /// Loss of each row of a batch.
 #[derive(Debug)]
@@ -37,8 +33,7 @@ impl AdaptiveSweep {
         let mut gradients = self.head.sweep(layer, self.spread, pass, wanted)?;
         gradients.resize_with(wanted.len(), || None);
         for (index, part) in self.clusters.iter_mut().enumerate() {
-            let first = FIRST_CLUSTER + PER_CLUSTER * index;
-            let [projection, weight, bias] = [first, first + 1, first + 2];
+            let [projection, weight, bias] = places(index);
             if part.is_empty() {
                 for index in [projection, weight, bias] {
                     gradients[index] = nothing(inputs, index, wanted)?;
@@ -85,7 +80,7 @@ impl Sweep for AdaptiveSweep {
     const NAME: &'static str = "fused adaptive cross-entropy";
 
     fn values<T: FusedKind>(&mut self, inputs: &Inputs) -> Result<Vec<f64>> {
-        let nothing = vec![false; FIRST_CLUSTER + PER_CLUSTER * self.clusters.len()];
+        let nothing = vec![false; input_count(self.clusters.len())];
         self.run::<T>(inputs, Pass::Loss, &nothing)?;
         Ok(self.losses())
     }

@@ -17,6 +17,10 @@ pub fn build(config: &AdaptiveConfig, vocab_size: i64, hidden_size: i64, kind: K
 pub fn build_on(path: Compute, sparse: bool, config: &AdaptiveConfig, sizes: [i64; 2], kind: Kind) -> Built {
     Built::new(sizes, kind, |context| {
         context.compute = path;
+        if path == Compute::Chunked {
+            // Some hundred rows of the head, and fewer of a cluster: several chunks of each.
+            context.workspace_bytes = Some(300 << 10);
+        }
         context.sparse_gradients = sparse;
         Ok(Box::new(Adaptive::new(context, config)?))
     })

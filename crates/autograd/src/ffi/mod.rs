@@ -1,11 +1,13 @@
 //! The border to the C++ shim.
 
+mod device;
 mod node;
 mod parallel;
 mod tensor;
 
 use std::ffi::{c_char, c_void};
 
+pub(crate) use device::free_memory;
 pub(crate) use node::{Call, GradModeOff, finish};
 pub(crate) use parallel::parallel;
 pub(crate) use tensor::{bump_version, is_strided, numbers};

@@ -1,5 +1,5 @@
-//! Law of the two paths: the fused kernels and plain ATen give the same loss and the same
-//! gradients, to rounding, under every shared option.
+//! Law of the paths: the fused kernels, chunks of rows and plain ATen give the same loss and the
+//! same gradients, to rounding, under every shared option.
 
 use tch::Kind;
 
@@ -11,7 +11,8 @@ use lexmax_output::fused::Compute;
 use lexmax_output::{LossOptions, Reduction};
 
 pub(crate) fn check(trial: &Trial<'_>) {
-    for kind in [Kind::Double, Kind::Float] {
+    let half = (trial.compute == Compute::Chunked).then_some(Kind::BFloat16);
+    for kind in [Kind::Double, Kind::Float].into_iter().chain(half) {
         for reduction in [Reduction::None, Reduction::Mean, Reduction::Sum] {
             for weighted in [false, true] {
                 for label_smoothing in [0.0, 0.15] {
@@ -45,18 +46,20 @@ fn agree(trial: &Trial<'_>, kind: Kind, options: &LossOptions) {
         total.backward();
         (loss.is_exact(), loss.into_tensor().detach(), subject)
     };
-    let (reference, fastest) = (run(Compute::Reference), run(Compute::Fastest));
-    let what = |part: &str| format!("{}: {part} of the two paths, {options:?}", trial.name);
-    assert_eq!(reference.0, fastest.0, "{}", what("exactness"));
-    assert_close(&what("loss"), &fastest.1, &reference.1, kind, 64.0);
+    let (reference, tested) = (run(Compute::Reference), run(trial.compute));
+    let what = |part: &str| {
+        format!("{}: {part} on {:?} and the reference path, {options:?}", trial.name, trial.compute)
+    };
+    assert_eq!(reference.0, tested.0, "{}", what("exactness"));
+    assert_close(&what("loss"), &tested.1, &reference.1, kind, 64.0);
     assert_close(
         &what("gradient of hidden"),
-        &dense_gradient(&fastest.2.hidden),
+        &dense_gradient(&tested.2.hidden),
         &dense_gradient(&reference.2.hidden),
         kind,
         128.0,
     );
-    for ((name, a), (_, b)) in fastest.2.variables().iter().zip(reference.2.variables()) {
+    for ((name, a), (_, b)) in tested.2.variables().iter().zip(reference.2.variables()) {
         assert_close(
             &what(&format!("gradient of {name}")),
             &dense_gradient(a),

@@ -10,8 +10,8 @@ mod smoothing;
 use lexmax_kernels::seed::Generator;
 use lexmax_output::dense::wide;
 use lexmax_output::{
-    BuildContext, Cost, LayerCost, LogProb, Loss, OutputError, OutputLayer, Result, TopK, TrainingLoss,
-    check_k,
+    BuildContext, ComputePath, Cost, LayerCost, LogProb, Loss, OutputError, OutputLayer, Result, TopK,
+    TrainingLoss, check_k,
 };
 use tch::Tensor;
 
@@ -159,6 +159,10 @@ impl OutputLayer for BinaryTree {
 
     fn hidden_size(&self) -> i64 {
         self.loss.hidden_size()
+    }
+
+    fn compute_path(&self) -> ComputePath {
+        if self.fused.is_some() { ComputePath::Fused } else { ComputePath::Reference }
     }
 
     fn loss_rows(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {

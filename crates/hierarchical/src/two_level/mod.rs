@@ -10,8 +10,8 @@ mod smoothing;
 
 use lexmax_kernels::seed::Generator;
 use lexmax_output::{
-    BuildContext, LayerCost, LogProb, Loss, OutputError, OutputLayer, Result, TopK, TrainingLoss, WordCounts,
-    check_k, sample_from, sample_logits,
+    BuildContext, ComputePath, LayerCost, LogProb, Loss, OutputError, OutputLayer, Result, TopK,
+    TrainingLoss, WordCounts, check_k, sample_from, sample_logits,
 };
 use tch::Tensor;
 
@@ -152,6 +152,10 @@ impl OutputLayer for TwoLevel {
 
     fn hidden_size(&self) -> i64 {
         self.loss.hidden_size()
+    }
+
+    fn compute_path(&self) -> ComputePath {
+        if self.fused.is_some() { ComputePath::Fused } else { ComputePath::Reference }
     }
 
     fn loss_rows(&self, hidden: &Tensor, targets: &Tensor, _rng: &mut Generator) -> Result<TrainingLoss> {

@@ -92,6 +92,10 @@ fn set_reaches_every_section() {
     let training = &experiment.outputs[0].training;
     assert_eq!((training.budget, training.dtype), (Budget::Tokens(500), Dtype::F64));
     assert_eq!(training.compute, Compute::Reference);
+    for (name, compute) in [("chunked", Compute::Chunked), ("fastest", Compute::Fastest)] {
+        let set = format!("training.compute={name}");
+        assert_eq!(load(FILE, &[&set]).unwrap().outputs[0].training.compute, compute);
+    }
     assert_eq!(training.sparse_gradients, Some(true));
     assert_eq!(training.workspace_bytes(), Some(5 << 20));
     assert!(training.optimizer.leaves_rows());

@@ -61,7 +61,10 @@ pub struct TrainingConfig {
     /// Element type.
     #[serde(default)]
     pub dtype: Dtype,
-    /// Fused kernels where the output layer has them, or plain ATen operations.
+    /// Way that the output layer computes in: `fastest` takes fused kernels on a CPU and chunks of
+    /// rows elsewhere, `chunked` chunks of rows everywhere (full, sigsoftmax, mos, adaptive), and
+    /// `reference` plain ATen operations over all rows. A layer that lacks the way asked for takes
+    /// `reference`; the record says which one it was.
     #[serde(default)]
     pub compute: Compute,
     /// Whether weights of which a step reads a few rows get gradients of these rows only: the input
@@ -71,10 +74,12 @@ pub struct TrainingConfig {
     /// either kind of gradient, to rounding, unless it is lazy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sparse_gradients: Option<bool>,
-    /// Memory in MiB of the output layer's fused sweeps over classes. Where it is not given, a
-    /// quarter of the class weight (256 at most), and at least 32 on two threads and 16 more for
-    /// each further one; a quarter more for a mixture of several softmaxes. With less of it logits
-    /// are computed twice where the vocabulary is large; results differ by rounding only.
+    /// Memory in MiB of the output layer's sweeps over classes. Where it is not given: of fused ones
+    /// a quarter of the class weight (256 at most), and at least 32 on two threads and 16 more for
+    /// each further one, and a quarter more for a mixture of several softmaxes; of chunked ones 64
+    /// on a CPU, and a part of the free memory of another device. With less of it fused sweeps
+    /// compute logits twice where the vocabulary is large, and there are more chunks; results differ
+    /// by rounding only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace_mib: Option<usize>,
     /// Root seeds: every output is trained once with each.
@@ -145,7 +150,7 @@ impl TrainingConfig {
         self.sparse_gradients.unwrap_or_else(|| device == Device::Cpu && self.optimizer.leaves_rows())
     }
 
-    /// The memory limit of fused sweeps in bytes, where one is given.
+    /// The memory limit of sweeps over classes in bytes, where one is given.
     pub fn workspace_bytes(&self) -> Option<usize> {
         self.workspace_mib.map(|mebibytes| mebibytes.saturating_mul(1 << 20))
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use lexmax_kernels::product::ProductLibrary;
-use lexmax_output::{BuildContext, OutputLayer, WordCounts};
+use lexmax_output::{BuildContext, ComputePath, OutputLayer, WordCounts};
 use tch::{Device, Tensor, nn};
 
 use crate::Result;
@@ -21,9 +21,10 @@ pub struct Model {
     pub layer: Box<dyn OutputLayer>,
     /// Seconds that building the output layer took.
     pub setup_seconds: f64,
-    /// Whether the output layer sweeps without holding logits of all classes.
-    pub fused: bool,
-    /// Library of the fused path's matrix products; `None` on the other path.
+    /// Whether the output layer bounds its memory itself, and never holds logits of all classes for
+    /// all rows.
+    pub bounded: bool,
+    /// Library of the fused path's matrix products; `None` on the other paths.
     pub products: Option<&'static str>,
     store: nn::VarStore,
 }
@@ -64,9 +65,10 @@ impl Model {
         let fused = context.is_fused();
         let products = fused.then(|| context.product_library()).transpose()?.map(|library| library.name());
         let layer = config.output.build(&context)?;
+        let bounded = layer.compute_path() != ComputePath::Reference;
         synchronize(device);
         let setup_seconds = started.elapsed().as_secs_f64();
-        Ok(Self { backbone, layer, setup_seconds, fused, products, store })
+        Ok(Self { backbone, layer, setup_seconds, bounded, products, store })
     }
 
     /// Device of the parameters.

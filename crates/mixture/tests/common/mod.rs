@@ -30,6 +30,10 @@ impl Head {
     pub fn build_on(&self, compute: Compute, vocab_size: i64, hidden_size: i64, kind: Kind) -> Built {
         Built::new([vocab_size, hidden_size], kind, |context| {
             context.compute = compute;
+            if compute == Compute::Chunked {
+                // A few tokens a chunk.
+                context.workspace_bytes = Some(800 << 10);
+            }
             Ok(Box::new(Mixture::new(context, &self.0)?))
         })
     }

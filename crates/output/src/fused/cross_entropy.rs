@@ -8,9 +8,10 @@ use tch::Tensor;
 use super::Terms;
 use super::filter::{Filtered, GradientFilter};
 use super::inputs::{Gradients, Inputs};
-use super::node::{Factor, Node, Sweep, in_kind};
+use super::kernel::{Sweep, in_kind};
 use super::sweep::LinearSweep;
 use super::workspaces::{FusedKind, Scratch};
+use crate::node::{Factor, Node};
 use crate::{Linear, Result};
 
 /// Loss of each row, `[N]`, from hidden states, weight and bias.

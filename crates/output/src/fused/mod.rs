@@ -7,41 +7,24 @@
 mod cross_entropy;
 mod filter;
 mod inputs;
-mod node;
+mod kernel;
 mod queries;
 mod sweep;
 mod workspaces;
 
-use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 pub use filter::{Filtered, GradientFilter};
 pub use inputs::{Gradient, Gradients, Inputs, linear_gradients};
-pub use node::{Factor, Node, Sweep, in_kind};
+pub use kernel::{KernelSweep, Sweep, in_kind};
 pub use sweep::LinearSweep;
 pub use workspaces::{ByKind, FusedKind, MemoryLimit, Scratch, Sweeps, Workspaces};
 
+pub use crate::compute::Compute;
+pub use crate::node::{Factor, Node, TensorSweep};
+
 use crate::{Batch, Linear, Result, TrainingLoss};
 use cross_entropy::LinearCrossEntropy;
-
-/// Which of two ways to the same numbers a layer takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Compute {
-    /// The fused kernels where the layer has them and the parameters are f32 or f64 on a CPU, plain
-    /// ATen elsewhere.
-    #[default]
-    Fastest,
-    /// Plain ATen operations: any device, any dtype, and the oracle of the other path.
-    Reference,
-}
-
-impl Compute {
-    /// Whether the fused kernels can be taken for parameters of this dtype and device.
-    pub fn is_fused(self, kind: Kind, device: Device) -> bool {
-        self == Self::Fastest && device == Device::Cpu && matches!(kind, Kind::Float | Kind::Double)
-    }
-}
 
 /// Terms of the training loss beside those of [`crate::LossOptions`]; none by default.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,6 +38,13 @@ pub struct Terms<'a> {
     /// Leaves classes without probability to speak of out of the gradients; the loss stays exact.
     /// Not with label smoothing.
     pub filter: Option<&'a GradientFilter>,
+}
+
+impl Terms<'_> {
+    /// Whether the loss is the negative log-probability of the targets and no surrogate.
+    pub fn is_exact(&self) -> bool {
+        self.z_loss == 0.0 && self.focal_gamma == 0.0 && self.logit_offset.is_none()
+    }
 }
 
 impl Batch<'_> {
@@ -78,8 +68,7 @@ impl Batch<'_> {
             scratch,
         )?;
         let loss = self.loss_from_node(&output)?;
-        let exact = terms.z_loss == 0.0 && terms.focal_gamma == 0.0 && terms.logit_offset.is_none();
-        Ok(if exact { TrainingLoss::exact(loss) } else { TrainingLoss::surrogate(loss) })
+        Ok(if terms.is_exact() { TrainingLoss::exact(loss) } else { TrainingLoss::surrogate(loss) })
     }
 }
 

@@ -69,6 +69,7 @@ pub fn record(name: &str, seed: u64) -> RunRecord {
             layer_ms: 3.25,
             gflop_per_step: Some(0.5),
             dropped_mass: None,
+            compute_path: Some("chunked".into()),
             top_k_ms: 0.125,
             top_k_rows: 35,
             parameters: 4000,

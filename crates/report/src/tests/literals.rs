@@ -38,6 +38,7 @@ fn records() -> Vec<RunRecord> {
             layer_ms: 3.25,
             gflop_per_step: Some(2.5),
             dropped_mass: Some(0.125),
+            compute_path: Some("fused".into()),
             top_k_ms: 5.75,
             top_k_rows: 20,
             parameters: 14_000_000,

@@ -1,62 +1,51 @@
-//! The node of libtorch's graph that every fused loss is: a sweep forward, its gradients backward.
+//! The node of libtorch's graph that every fused or chunked loss is: a sweep forward, its gradients
+//! backward.
 
-use lexmax_autograd::cpu::slice;
-use lexmax_autograd::sparse::rows_of;
 use lexmax_autograd::{BackwardContext, ForwardContext, Function, Result as NodeResult, apply};
 use lexmax_kernels::linear_ce::Upstream;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
-use super::inputs::{Gradient, Gradients, Inputs};
-use super::workspaces::FusedKind;
 use crate::Result;
+use crate::fused::{Gradient, Gradients, Inputs, KernelSweep, Sweep};
 
-/// A kernel with the batch that it was prepared for: one value for each row from the inputs of a
-/// node, the hidden states first.
+/// A computation with the batch that it was prepared for, on tensors of any device: one value for
+/// each row from the inputs of a node, the hidden states first.
 ///
 /// A sweep must not read a tensor of its own in [`gradients`](Self::gradients) that somebody else
 /// can change, unless it is among the [`watched`](Self::watched): the gradients are those of the
-/// values that the forward pass saw.
-pub trait Sweep: Send + 'static {
+/// values that the forward pass saw. Gradients are off while it runs.
+pub trait TensorSweep: Send + 'static {
     /// Name of the node in errors.
     const NAME: &'static str;
 
     /// The value of each row, `[M]`.
     ///
     /// # Errors
-    /// Inputs that the kernel refuses.
-    fn values<T: FusedKind>(&mut self, inputs: &Inputs) -> Result<Vec<f64>>;
+    /// Inputs that the sweep refuses.
+    fn values(&mut self, inputs: &Inputs) -> Result<Tensor>;
 
-    /// The value of each row, and the gradients of `sum_i upstream_i value_i` by the inputs that
-    /// are wanted, one entry for each input.
+    /// The number `sum_i upstream_i value_i`, and its gradients by the inputs that are wanted, one
+    /// entry for each input; no entry at all where none is.
     ///
     /// # Errors
-    /// Inputs that the kernel refuses.
-    fn values_and_gradients<T: FusedKind>(
+    /// Inputs that the sweep refuses.
+    fn total_and_gradients(
         &mut self,
         inputs: &Inputs,
         upstream: Upstream<'_, f64>,
         wanted: &[bool],
-    ) -> Result<(Vec<f64>, Gradients)>;
+    ) -> Result<(Tensor, Gradients)>;
 
-    /// The gradients alone, after [`Sweep::values`] of the same inputs: a sweep that remembers
-    /// something of that pass saves work.
+    /// The gradients of `sum_i upstream_i value_i`, `upstream` `[M]`, after [`TensorSweep::values`]
+    /// of the same inputs.
     ///
     /// # Errors
-    /// Inputs that the kernel refuses.
-    fn gradients<T: FusedKind>(
-        &mut self,
-        inputs: &Inputs,
-        upstream: Upstream<'_, f64>,
-        wanted: &[bool],
-    ) -> Result<Gradients> {
-        Ok(self.values_and_gradients::<T>(inputs, upstream, wanted)?.1)
-    }
+    /// Inputs that the sweep refuses.
+    fn gradients(&mut self, inputs: &Inputs, upstream: &Tensor, wanted: &[bool]) -> Result<Gradients>;
 
-    /// Tensors beside the inputs that [`Sweep::gradients`] reads: a change of them in place between
-    /// the passes is an error.
-    fn watched(&self) -> Vec<&Tensor> {
-        Vec::new()
-    }
+    /// Tensors beside the inputs that [`TensorSweep::gradients`] reads: a change of them in place
+    /// between the passes is an error.
+    fn watched(&self) -> Vec<&Tensor>;
 }
 
 /// Factor of each row's value in the output of a node.
@@ -80,7 +69,7 @@ impl Factor {
     }
 }
 
-/// One call of a fused kernel as a node of libtorch's graph.
+/// One call of a fused kernel, or of a chunked computation, as a node of libtorch's graph.
 ///
 /// With known factors of the rows the forward pass makes the gradients together with the
 /// values, and the backward pass hands them over. Where they are not, the node saves its inputs as
@@ -94,7 +83,7 @@ pub struct Node<S> {
     /// For each input what was saved: the gradient by it, or itself where the backward pass sweeps
     /// again.
     saved: Vec<Option<Saved>>,
-    /// Indices of the saved tensors of [`Sweep::watched`].
+    /// Indices of the saved tensors of [`TensorSweep::watched`].
     watched: Vec<usize>,
 }
 
@@ -108,9 +97,16 @@ struct Saved {
     size: Vec<i64>,
 }
 
-impl<S: Sweep> Node<S> {
-    /// A node whose gradients are dense.
+impl<S: Sweep> Node<KernelSweep<S>> {
+    /// A node of a kernel, whose gradients are dense.
     pub fn new(sweep: S, factor: Factor) -> Self {
+        Self::of_tensors(KernelSweep(sweep), factor)
+    }
+}
+
+impl<S: TensorSweep> Node<S> {
+    /// A node of a computation on tensors, whose gradients are dense.
+    pub fn of_tensors(sweep: S, factor: Factor) -> Self {
         Self { sweep, factor, sparse: false, saved: Vec::new(), watched: Vec::new() }
     }
 
@@ -122,55 +118,53 @@ impl<S: Sweep> Node<S> {
     /// Runs the forward pass: a scalar, or one value a row, `[M]`, with [`Factor::OfEachRow`].
     ///
     /// # Errors
-    /// Inputs that the kernel refuses.
+    /// Inputs that the sweep refuses.
     pub fn apply(self, inputs: &[Option<&Tensor>]) -> Result<Tensor> {
         Ok(apply(self, inputs)?.remove(0))
     }
 
-    fn forward_in<T: FusedKind>(&mut self, context: &mut ForwardContext<'_>) -> Result<Tensor> {
+    fn forward_pass(&mut self, context: &mut ForwardContext<'_>) -> Result<Tensor> {
         let count = context.n_inputs();
         let inputs = Inputs::new((0..count).map(|index| context.optional_input(index)))?;
         let Some(upstream) = self.factor.known() else {
-            let values = self.sweep.values::<T>(&inputs)?;
+            let values = self.sweep.values(&inputs)?;
             let originals: Vec<_> = (0..count).map(|index| context.optional_input(index)).collect();
             let mut save =
                 |input: &Tensor| Saved { index: context.save(input), rows: None, size: input.size() };
             self.saved = originals.into_iter().map(|input| input.map(&mut save)).collect();
             self.watched = self.sweep.watched().into_iter().map(|tensor| context.save(tensor)).collect();
-            return Ok(Tensor::f_from_slice(&values)?.f_to_kind(T::KIND)?);
+            return Ok(values);
         };
         let wanted: Vec<bool> = (0..count).map(|index| context.needs_input_grad(index)).collect();
-        let values = if wanted.contains(&true) {
-            let (values, gradients) = self.sweep.values_and_gradients::<T>(&inputs, upstream, &wanted)?;
-            let save = |(index, gradient): (usize, Option<Gradient>)| {
-                let (gradient, size) = (gradient?, inputs.get(index)?.size());
-                Some(Saved { index: context.save(&gradient.values), rows: gradient.rows, size })
-            };
-            self.saved = gradients.into_iter().enumerate().map(save).collect();
-            values
-        } else {
-            self.sweep.values::<T>(&inputs)?
+        let (total, gradients) = self.sweep.total_and_gradients(&inputs, upstream, &wanted)?;
+        let save = |(index, gradient): (usize, Option<Gradient>)| {
+            let (gradient, size) = (gradient?, inputs.get(index)?.size());
+            Some(Saved { index: context.save(&gradient.values), rows: gradient.rows, size })
         };
-        let total = match upstream {
-            Upstream::Same(factor) => values.iter().fold(0.0, |sum, value| sum + value) * factor,
-            Upstream::Rows(factors) => values.iter().zip(factors).map(|(value, factor)| value * factor).sum(),
-        };
-        Ok(Tensor::f_full([0_i64; 0], total, (T::KIND, Device::Cpu))?)
+        self.saved = gradients.into_iter().enumerate().map(save).collect();
+        Ok(total)
     }
 
     /// Gradients that the forward pass made, times the upstream gradient of the one output. They
     /// are scaled in place, and become a leaf's `grad` without a copy, unless the graph is kept.
     fn scale_made(&self, context: &BackwardContext<'_>) -> Result<Vec<Option<Tensor>>> {
-        let upstream = context.grad_output(0)?.f_double_value(&[])?;
+        let upstream = context.grad_output(0)?;
+        // A number is not read from another device: that would wait for all of its work.
+        let number = match upstream.device() {
+            Device::Cpu => Some(upstream.f_double_value(&[])?),
+            _ => None,
+        };
         let scaled = |(input, saved): (usize, &Option<Saved>)| {
             let Some(saved) = saved.as_ref().filter(|_| context.needs_input_grad(input)) else {
                 return Ok(None);
             };
             let mut made = context.take_saved(saved.index)?;
-            let values = match upstream {
-                1.0 => made,
-                _ if context.keep_graph() => made.f_mul_scalar(upstream)?,
-                _ => made.f_mul_scalar_(upstream)?,
+            let values = match (number, context.keep_graph()) {
+                (Some(1.0), _) => made,
+                (Some(number), true) => made.f_mul_scalar(number)?,
+                (Some(number), false) => made.f_mul_scalar_(number)?,
+                (None, true) => made.f_mul(upstream)?,
+                (None, false) => made.f_mul_(upstream)?,
             };
             self.laid_out(saved.rows.as_ref(), values, &saved.size).map(Some)
         };
@@ -178,7 +172,7 @@ impl<S: Sweep> Node<S> {
     }
 
     /// Sweeps again, now that the factor of each row is known.
-    fn sweep_again<T: FusedKind>(&mut self, context: &BackwardContext<'_>) -> Result<Vec<Option<Tensor>>> {
+    fn sweep_again(&mut self, context: &BackwardContext<'_>) -> Result<Vec<Option<Tensor>>> {
         for index in &self.watched {
             // libtorch looks at the version here; the sweep holds the tensor itself.
             let _unchanged = context.saved(*index)?;
@@ -188,9 +182,7 @@ impl<S: Sweep> Node<S> {
         let inputs = self.saved.iter().map(again).collect::<std::result::Result<Vec<_>, _>>()?;
         let inputs = Inputs::new(inputs.iter().map(Option::as_ref))?;
         let wanted: Vec<bool> = (0..self.saved.len()).map(|index| context.needs_input_grad(index)).collect();
-        let upstream = context.grad_output(0)?.f_to_kind(T::KIND)?.f_contiguous()?;
-        let upstream: Vec<f64> = slice::<T>(&upstream)?.iter().map(|factor| factor.to_f64()).collect();
-        let gradients = self.sweep.gradients::<T>(&inputs, Upstream::Rows(&upstream), &wanted)?;
+        let gradients = self.sweep.gradients(&inputs, context.grad_output(0)?, &wanted)?;
         let lay_out = |(gradient, saved): (Option<Gradient>, &Option<Saved>)| {
             let (Some(gradient), Some(saved)) = (gradient, saved) else { return Ok(None) };
             self.laid_out(gradient.rows.as_ref(), gradient.values, &saved.size).map(Some)
@@ -202,7 +194,7 @@ impl<S: Sweep> Node<S> {
     fn laid_out(&self, rows: Option<&Tensor>, values: Tensor, size: &[i64]) -> Result<Tensor> {
         Ok(match rows {
             None => values,
-            Some(rows) if self.sparse => rows_of(rows, &values, size)?,
+            Some(rows) if self.sparse => lexmax_autograd::sparse::rows_of(rows, &values, size)?,
             Some(rows) => {
                 let mut dense = Tensor::f_zeros(size, (values.kind(), values.device()))?;
                 dense.f_index_copy_(0, rows, &values)?
@@ -211,35 +203,19 @@ impl<S: Sweep> Node<S> {
     }
 }
 
-impl<S: Sweep> Function for Node<S> {
+impl<S: TensorSweep> Function for Node<S> {
     fn forward(&mut self, context: &mut ForwardContext<'_>) -> NodeResult<Vec<Tensor>> {
-        let output = match context.input(0)?.kind() {
-            Kind::Double => self.forward_in::<f64>(context)?,
-            _ => self.forward_in::<f32>(context)?,
-        };
-        Ok(vec![output])
+        Ok(vec![self.forward_pass(context)?])
     }
 
     fn backward(&mut self, context: &BackwardContext<'_>) -> NodeResult<Vec<Option<Tensor>>> {
-        Ok(match (&self.factor, context.grad_output(0)?.kind()) {
-            (Factor::Known(_) | Factor::Rows(_), _) => self.scale_made(context)?,
-            (Factor::OfEachRow, Kind::Double) => self.sweep_again::<f64>(context)?,
-            (Factor::OfEachRow, _) => self.sweep_again::<f32>(context)?,
+        Ok(match self.factor {
+            Factor::Known(_) | Factor::Rows(_) => self.scale_made(context)?,
+            Factor::OfEachRow => self.sweep_again(context)?,
         })
     }
 
     fn name() -> &'static str {
         S::NAME
-    }
-}
-
-/// Factors of the rows in the dtype of a kernel; `memory` holds them.
-pub fn in_kind<'a, T: FusedKind>(upstream: Upstream<'_, f64>, memory: &'a mut Vec<T>) -> Upstream<'a, T> {
-    match upstream {
-        Upstream::Same(factor) => Upstream::Same(factor),
-        Upstream::Rows(factors) => {
-            memory.extend(factors.iter().map(|factor| T::from_f64(*factor)));
-            Upstream::Rows(memory)
-        }
     }
 }
