@@ -121,7 +121,7 @@ fn chunks_stay_within_the_bound_and_the_reference_does_not() {
 
     // The default follows what the device has free.
     let default = || ChunkMemory::default().bytes(device);
-    for (has, expected) in [(2 << 30, 128), (3 << 30, 256), (100 << 20, 64), (100 << 30, 1024)] {
+    for (has, expected) in [((2 << 30) - 1, 128), (3 << 30, 256), (100 << 20, 64), (100 << 30, 1024)] {
         set_memory(has);
         assert_eq!(default() >> 20, expected, "of {has} bytes");
     }

@@ -5,7 +5,7 @@
 //! machine a `Device::Cuda(0)` made of host memory: every operation computes what the CPU computes,
 //! tensors of both devices in one operation are an error as on a GPU, and
 //! `tch::Cuda::device_count()` says 1. It is slow (every operation copies) and knows dense tensors
-//! only. Where libtorch is a CUDA build with a GPU, the device is that GPU, and the same tests test
+//! only, whose bytes it counts ([`memory`]). Where libtorch is a CUDA build with a GPU, the device is that GPU, and the same tests test
 //! the real thing.
 //!
 //! ```

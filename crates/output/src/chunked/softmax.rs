@@ -75,7 +75,8 @@ pub fn gradient(exponentials: &mut Tensor, targets: &Tensor, factors: GradientFa
             let _ = exponentials.f_sub_(&factor.f_unsqueeze(1)?)?;
         }
         Some((factor, Some(weights))) => {
-            let _ = exponentials.f_addr_(&factor.f_neg()?, weights)?;
+            let by_class = weights.f_unsqueeze(0)?;
+            let _ = exponentials.f_addcmul_(&factor.f_neg()?.f_unsqueeze(1)?, &by_class)?;
         }
     }
     let at_targets = target.f_neg()?.f_unsqueeze(1)?;
