@@ -4,10 +4,10 @@
 //! `cargo run --release -p lexmax-benches --bin busy -- [--rows N --width D --classes V --threads
 //! 1,2,4 --seconds S]`
 //!
-//! Times loss and gradients of the full softmax by the fused kernels and by plain libtorch, in turn,
-//! for each number of threads; then again beside a process that computes and sleeps by turns on the
-//! first core. The answers are checked before anything is timed. A step that shares its work well
-//! grows by what the other process takes away, no more.
+//! Times loss and gradients of the full softmax by the fused kernels and by plain libtorch, in
+//! turn, for each number of threads; then again beside a process that computes and sleeps by turns
+//! on the first core. The answers are checked before anything is timed. A step that shares its work
+//! well grows by what the other process takes away, no more.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -139,7 +139,8 @@ impl Drop for Load {
 fn load() -> Result<()> {
     #[cfg(target_os = "linux")]
     {
-        // SAFETY: an empty set of processors is all zeros; the calls are given its address and size.
+        // SAFETY: an empty set of processors is all zeros; the calls are given its address and
+        // size.
         let pinned = unsafe {
             let mut set: libc::cpu_set_t = std::mem::zeroed();
             libc::CPU_SET(0, &mut set);

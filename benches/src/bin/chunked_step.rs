@@ -4,11 +4,11 @@
 //! `cargo run --release -p lexmax-benches --bin chunked_step -- [ROWS WIDTH CLASSES [REPEATS
 //! [MEMORY_MIB ..]]]`
 //!
-//! A step is the loss and the gradients of all parameters and of the hidden states. `MEMORY_MIB` are
-//! bounds of a chunk to try beside the default. Every process tells its loss and, of each gradient,
-//! the norm and the product with a fixed wave; they must agree with eager's. The first call is
-//! measured for memory, with nothing kept from before; the later ones for time, with freed memory
-//! kept as in a training run. Needs Linux. The exit status says whether the answers agree.
+//! A step is the loss and the gradients of all parameters and of the hidden states. `MEMORY_MIB`
+//! are bounds of a chunk to try beside the default. Every process tells its loss and, of each
+//! gradient, the norm and the product with a fixed wave; they must agree with eager's. The first
+//! call is measured for memory, with nothing kept from before; the later ones for time, with freed
+//! memory kept as in a training run. Needs Linux. The exit status says whether the answers agree.
 #![allow(clippy::unwrap_used)]
 
 use std::process::{Command, ExitCode, Stdio};
@@ -40,7 +40,7 @@ struct Way {
     repeats: usize,
 }
 
-/// What a process tells.
+/// Message of a process.
 #[derive(Debug, Serialize, Deserialize)]
 struct Measured {
     first_ms: f64,

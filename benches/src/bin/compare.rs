@@ -59,7 +59,7 @@ enum Variant {
     Reference,
     /// The bare matrix products of a full softmax, by libtorch.
     Products,
-    /// The same by the crate `gemm`.
+    /// These products by the crate `gemm`.
     ProductsGemm,
 }
 

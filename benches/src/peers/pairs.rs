@@ -46,7 +46,7 @@ impl Comparison<'_> {
         Some(ours <= limit)
     }
 
-    /// What speaks against the ratio: repetitions that differ much, a machine whose processors
+    /// Reasons to doubt the ratio: repetitions that differ much, a machine whose processors
     /// worked for others too. Empty on a quiet machine.
     pub fn noise(&self) -> Vec<String> {
         let percent = |share: f64| format!("{:.0} %", 100.0 * share);

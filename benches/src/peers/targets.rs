@@ -15,9 +15,9 @@ pub enum MemoryLimit {
 /// Highest ratio of medians.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum TimeLimit {
-    /// The same on every processor.
+    /// One for every processor.
     Any(f64),
-    /// By the maker of the processor: PyTorch's own products are faster on some.
+    /// One for each maker of processors: PyTorch's own products are faster on some.
     ByMaker {
         /// On Intel's.
         intel: f64,

@@ -21,9 +21,9 @@ use crate::{FullConfig, NAME};
 ///
 /// * Shapes: hidden `[N, D]`, weight `[V, D]`, bias `[V]`.
 /// * Cost: `2 N D V` operations forward, three times that with gradients. Memory: on the fused path
-///   the context's workspace (a quarter of the weight, or 32 MiB where that is less), on the chunked
-///   path what [`lexmax_output::chunked::ChunkMemory`] says, on the reference path logits `[N, V]`
-///   twice in training.
+///   the context's workspace (a quarter of the weight, or 32 MiB where that is less), on the
+///   chunked path what [`lexmax_output::chunked::ChunkMemory`] says, on the reference path logits
+///   `[N, V]` twice in training.
 /// * When not to use it: where `V` is so large that the products dominate the step; then look at
 ///   the adaptive, sampled and hierarchical layers.
 ///

@@ -56,7 +56,7 @@ struct Chunk<'a> {
     class_weights: ClassWeights<'a>,
 }
 
-/// What a chunk gives: the tokens' losses `[R]`, and with factors the gradients of the logits, in
+/// Results of a chunk: the tokens' losses `[R]`, and with factors the gradients of the logits, in
 /// their memory, and of the log weights of the components, `[R, K]`.
 struct ChunkResult {
     losses: Tensor,

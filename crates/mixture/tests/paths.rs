@@ -1,5 +1,5 @@
-//! The fused and the chunked path at sizes of many tiles, and what it must not change: partial passes, and a top-k
-//! made in parts.
+//! The fused and the chunked path at sizes of many tiles, and what it must not change: partial
+//! passes, and a top-k made in parts.
 #![allow(clippy::unwrap_used)]
 
 mod common;

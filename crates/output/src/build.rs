@@ -92,8 +92,8 @@ impl<'a> BuildContext<'a> {
         self.compute.path(self.kind(), self.device())
     }
 
-    /// Memory of the path that a layer with all three takes, for `components` rows a token (one, but
-    /// for mixtures).
+    /// Memory of the path that a layer with all three takes, for `components` rows a token (one,
+    /// but for mixtures).
     ///
     /// # Errors
     /// As [`BuildContext::product_library`].

@@ -171,9 +171,9 @@ impl<'a> Linear<'a> {
 /// Tensors `[R, V]` that live at once in an answer: logits, their copies under temperature,
 /// transform and in f32, and the exponentials.
 const LOG_PROB_TENSORS: i64 = 4;
-/// Those of a top-k, whose sorting needs room on a GPU.
+/// Tensors of a top-k, whose sorting needs room on a GPU.
 const TOP_K_TENSORS: i64 = 5;
-/// Those of a draw: the probabilities and their sums are f64.
+/// Tensors of a draw: the probabilities and their sums are f64.
 const DRAW_TENSORS: i64 = 8;
 
 fn joined(mut parts: Vec<Tensor>) -> Result<Tensor> {

@@ -1,5 +1,5 @@
-//! Libraries of matrix products: the fused path gives the same numbers by each, to rounding, and the
-//! same bits each time.
+//! Libraries of matrix products: the fused path gives the same numbers by each, to rounding, and
+//! the same bits each time.
 #![allow(clippy::unwrap_used)]
 
 use lexmax_kernels::Element;

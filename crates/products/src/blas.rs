@@ -51,8 +51,8 @@ fn loaded() -> Option<&'static Blas> {
             let (single, double) = (symbol(c"sgemm_")?, symbol(c"dgemm_")?);
             let set_threads = symbol(c"MKL_Set_Num_Threads_Local");
             // SAFETY: these names have had these signatures in every BLAS for forty years, with
-            // integers of 32 bits (those of 64 have other names), and MKL documents the third (its name in small
-            // letters is that of the Fortran routine, which takes an address).
+            // integers of 32 bits (those of 64 have other names), and MKL documents the third (its
+            // name in small letters is that of the Fortran routine, which takes an address).
             unsafe {
                 Some(Blas {
                     single: std::mem::transmute::<*mut c_void, Gemm<f32>>(single),

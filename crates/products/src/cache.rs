@@ -10,7 +10,7 @@ use crate::race::Rate;
 /// Content of the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Kept {
-    /// What the rates hold for.
+    /// Machine that the rates hold for.
     machine: String,
     /// Rates by name of the library, in GFLOP/s, the winner's name first asked for.
     winner: String,

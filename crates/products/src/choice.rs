@@ -29,9 +29,9 @@ pub enum Reason {
     Variable,
     /// There is no other.
     Alone,
-    /// It was the fastest of these, in this process.
+    /// Rates of which it had the highest, in this process.
     Measured(Vec<Rate>),
-    /// It was the fastest of these, when this machine was measured.
+    /// Rates of which it had the highest, when this machine was measured.
     Kept(Vec<Rate>),
 }
 

@@ -7,7 +7,7 @@ pub enum ProductsError {
     /// A name that is none of a library.
     #[error("{place} is `{given}`, expected {expected}")]
     Unknown {
-        /// Where the name stands.
+        /// Place of the name.
         place: String,
         /// The name.
         given: String,
@@ -17,7 +17,7 @@ pub enum ProductsError {
     /// A library that is not in this process.
     #[error("{place} is `{given}`, but no BLAS is loaded here; expected {expected}")]
     Absent {
-        /// Where the name stands.
+        /// Place of the name.
         place: String,
         /// The name.
         given: String,

@@ -1,4 +1,4 @@
-//! What a measured choice holds for: processor, library, version.
+//! Machine that a measured choice holds for: processor, library, version.
 
 use std::time::UNIX_EPOCH;
 
@@ -13,7 +13,8 @@ pub(crate) fn key() -> String {
     let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing()));
     let cpu = system.cpus().first();
     let brand = cpu.map_or(std::env::consts::ARCH, |cpu| cpu.brand().trim());
-    // A processor of one name may be a virtual machine with fewer instructions, or another stepping.
+    // A processor of one name may be a virtual machine with fewer instructions, or another
+    // stepping.
     let features = Level::ALL.into_iter().rfind(|level| level.is_available());
     let blas = blas::file().map_or_else(|| "no BLAS".to_owned(), |file| dated(&file));
     // Without optimisation the crate `gemm` is slower than it is, and a BLAS is not.

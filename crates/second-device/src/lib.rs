@@ -5,8 +5,8 @@
 //! machine a `Device::Cuda(0)` made of host memory: every operation computes what the CPU computes,
 //! tensors of both devices in one operation are an error as on a GPU, and
 //! `tch::Cuda::device_count()` says 1. It is slow (every operation copies) and knows dense tensors
-//! only, whose bytes it counts ([`memory`]). Where libtorch is a CUDA build with a GPU, the device is that GPU, and the same tests test
-//! the real thing.
+//! only, whose bytes it counts ([`memory`]). Where libtorch is a CUDA build with a GPU, the device
+//! is that GPU, and the same tests test the real thing.
 //!
 //! ```
 //! use lexmax_second_device::second_device;
@@ -61,8 +61,8 @@ pub struct DeviceMemory {
     pub peak: usize,
 }
 
-/// Memory of the tensors on the device. What an operation takes on the CPU to compute for the device
-/// is not in it.
+/// Memory of the tensors on the device. What an operation takes on the CPU to compute for the
+/// device is not in it.
 ///
 /// ```
 /// use lexmax_second_device::{memory, reset_peak, second_device};

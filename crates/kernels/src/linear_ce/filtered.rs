@@ -17,7 +17,7 @@ use crate::tile::normalise::NO_TARGET;
 use crate::tile::threshold::Threshold;
 use crate::tile::{Shape, product, stride};
 
-/// What a filtered second sweep goes by.
+/// Rule of a filtered second sweep.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Filtering {
     pub filter: Filter,

@@ -30,8 +30,8 @@ pub(crate) struct Work {
 /// One call on its way over the chunks of its rows.
 ///
 /// For each of [`Pass::chunks`] the caller gathers rows into [`Pass::chunk`], sweeps with
-/// [`Pass::on_spans`], and where gradients were made calls [`Pass::add_gradients`]; [`Pass::finish`]
-/// comes last.
+/// [`Pass::on_spans`], and where gradients were made calls [`Pass::add_gradients`];
+/// [`Pass::finish`] comes last.
 pub(crate) struct Pass<'a, 'w, 'g, T> {
     pub call: Call<'a, T>,
     /// One for each thread.

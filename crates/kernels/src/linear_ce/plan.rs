@@ -72,8 +72,8 @@ pub(crate) struct Sizes {
     pub filtered: bool,
 }
 
-/// Partition of one call: threads, chunks of rows, blocks of classes, spans of blocks, and tiles kept
-/// between the sweeps.
+/// Partition of one call: threads, chunks of rows, blocks of classes, spans of blocks, and tiles
+/// kept between the sweeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub threads: usize,

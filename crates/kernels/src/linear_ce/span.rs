@@ -1,4 +1,5 @@
-//! Spans: neighbouring blocks that a thread takes as one piece of work, and what their sweep leaves.
+//! Spans: neighbouring blocks that a thread takes as one piece of work, and what their sweep
+//! leaves.
 //!
 //! Nothing here belongs to a thread. Whoever is free takes a span (`crate::queue`); the sums of all
 //! spans are joined in their order, so the bits of a result do not depend on who swept what.

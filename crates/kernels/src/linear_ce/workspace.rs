@@ -27,7 +27,7 @@ pub struct Workspace<T> {
 /// Memory that the workspace of a layer may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MemoryLimit {
-    /// As much as [`default_memory_limit`] says.
+    /// The bytes that [`default_memory_limit`] says.
     #[default]
     Default,
     /// A quarter more than the default, for a mixture. A mixture has several rows a token, so its

@@ -111,8 +111,9 @@ impl<'a> LinearChunks<'a> {
         Ok(logits)
     }
 
-    /// Adds what follows from the gradient `[R, V]` of the last [`logits`](Self::logits), which were
-    /// those from `first` on. It is changed in place. The caller has divided it by the temperature.
+    /// Adds what follows from the gradient `[R, V]` of the last [`logits`](Self::logits), which
+    /// were those from `first` on. It is changed in place. The caller has divided it by the
+    /// temperature.
     ///
     /// # Errors
     /// libtorch refused.

@@ -35,8 +35,8 @@ use cross_entropy::LinearCrossEntropy;
 use sweep::InNode;
 
 impl Batch<'_> {
-    /// The training loss of a batch in chunks of rows, with all shared options. It is exact where no
-    /// term of `terms` is. A filter of the gradients is of the fused path alone.
+    /// The training loss of a batch in chunks of rows, with all shared options. It is exact where
+    /// no term of `terms` is. A filter of the gradients is of the fused path alone.
     ///
     /// # Errors
     /// Shapes that do not fit; libtorch refused.

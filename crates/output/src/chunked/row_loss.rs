@@ -96,8 +96,8 @@ impl RowLoss {
         self.label_smoothing / self.smoothed_classes.max(1) as f64
     }
 
-    /// Sum of the smoothing over the classes of this layer, `e/V sum_c w_c`, a number on its device:
-    /// reading it would wait for the device.
+    /// Sum of the smoothing over the classes of this layer, `e/V sum_c w_c`, a number on its
+    /// device: reading it would wait for the device.
     fn total_weight(&self, linear: &Linear<'_>) -> Result<Option<Tensor>> {
         let Some(weights) = self.smoothed() else { return Ok(None) };
         let total = match weights {

@@ -22,7 +22,8 @@ pub struct RowSums {
 /// Weights of the classes, `[V]`; `None` is one each.
 pub type ClassWeights<'a> = Option<&'a Tensor>;
 
-/// Replaces logits `[R, V]` by `exp(z_c - max)`. `weighted` asks for the weighted sum of the logits.
+/// Replaces logits `[R, V]` by `exp(z_c - max)`. `weighted` asks for the weighted sum of the
+/// logits.
 ///
 /// # Errors
 /// libtorch refused.
