@@ -76,7 +76,7 @@ pub struct TrainingConfig {
     pub sparse_gradients: Option<bool>,
     /// Memory in MiB of the output layer's sweeps over classes. Where it is not given: of fused ones
     /// 32 on two threads and 16 more for each further one, and a quarter more for a mixture of
-    /// several softmaxes; of chunked ones 64 on a CPU, and a part of the free memory of another
+    /// several softmaxes; of chunked ones 128 on a CPU, and a part of the free memory of another
     /// device. More of it saves computing logits twice where the vocabulary is large, or makes fewer
     /// chunks; results differ by rounding only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
