@@ -210,6 +210,10 @@ pub const COLUMNS: &[Column] = &[
     run("threads", |r| count(r.run.environment.threads as u64)),
     run("device", |r| text(&r.run.environment.device)),
     run("commit", |r| Value::Text(r.run.environment.commit.clone())),
+    run("compute_path", |r| {
+        let path = r.result().and_then(|result| result.compute_path);
+        Value::Text(path.map(|path| path.name().to_owned()))
+    }),
 ];
 
 impl Column {

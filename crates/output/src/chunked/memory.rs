@@ -61,7 +61,7 @@ impl ChunkMemory {
         let count = rows.div_euclid(most) + i64::from(rows.rem_euclid(most) > 0);
         let size =
             if count == 0 { 0 } else { rows.div_euclid(count) + i64::from(rows.rem_euclid(count) > 0) };
-        Chunks { rows, size, next: 0 }
+        Chunks { total: rows, rows: size, next: 0 }
     }
 }
 
@@ -75,20 +75,20 @@ fn share_of(free: usize) -> usize {
 /// Chunks of rows, in order: the first row and the number of rows of each.
 #[derive(Debug, Clone)]
 pub struct Chunks {
+    total: i64,
     rows: i64,
-    size: i64,
     next: i64,
 }
 
 impl Chunks {
     /// Rows of the largest chunk; none where there are no rows.
     pub fn rows(&self) -> i64 {
-        self.size
+        self.rows
     }
 
     /// Whether there is one chunk, or none.
     pub fn is_one(&self) -> bool {
-        self.size >= self.rows
+        self.rows >= self.total
     }
 }
 
@@ -96,12 +96,12 @@ impl Iterator for Chunks {
     type Item = (i64, i64);
 
     fn next(&mut self) -> Option<(i64, i64)> {
-        if self.next >= self.rows {
+        if self.next >= self.total {
             return None;
         }
         let first = self.next;
-        self.next += self.size;
-        Some((first, self.size.min(self.rows - first)))
+        self.next += self.rows;
+        Some((first, self.rows.min(self.total - first)))
     }
 }
 
