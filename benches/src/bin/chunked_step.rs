@@ -12,11 +12,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Instant;
 
 use lexmax::full::{Full, FullConfig};
 use lexmax::output::fused::Compute;
 use lexmax::output::{BuildContext, OutputLayer};
+use lexmax_benches::bare::{Clock, Seconds};
 use lexmax_benches::{Sizes, inputs, memory};
 use lexmax_lab::allocator;
 use serde::{Deserialize, Serialize};
@@ -44,20 +44,22 @@ struct Way {
 #[derive(Debug, Serialize, Deserialize)]
 struct Measured {
     first_ms: f64,
+    /// Milliseconds of each later call, and of all threads' processor time in it.
     ms: Vec<f64>,
+    processor_ms: Vec<f64>,
     /// Bytes at the peak beyond the gradients.
     extra_bytes: Option<u64>,
     /// The loss, and norm and product of each gradient, each with what a deviation is measured by.
     numbers: Vec<[f64; 2]>,
 }
 
-impl Measured {
-    fn median(&self) -> f64 {
-        let mut sorted = self.ms.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted[sorted.len() / 2]
-    }
+fn median(numbers: &[f64]) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
 
+impl Measured {
     /// Largest relative deviation of the numbers from those of another process.
     fn apart(&self, other: &Self) -> f64 {
         let pairs = self.numbers.iter().zip(&other.numbers);
@@ -105,9 +107,9 @@ fn measure(way: Way) -> Measured {
     // A small one first: what libtorch loads and allocates once is no memory of the step.
     drop(Subject::new(way, [64, way.sizes[1], 4096]).step());
     let subject = Subject::new(way, way.sizes);
-    let started = Instant::now();
+    let clock = Clock::start();
     let ((loss, gradients), rise) = memory::rise(|| Ok(subject.step())).unwrap();
-    let first_ms = started.elapsed().as_secs_f64() * 1e3;
+    let first_ms = clock.seconds().wall * 1e3;
     let bytes: usize = gradients.iter().map(|gradient| gradient.numel() * size_of::<f32>()).sum();
     let mut numbers = vec![[loss, loss]];
     for gradient in &gradients {
@@ -119,12 +121,14 @@ fn measure(way: Way) -> Measured {
     drop(gradients);
     allocator::keep_freed_memory();
     let timed = |_| {
-        let started = Instant::now();
+        let clock = Clock::start();
         drop(subject.step());
-        started.elapsed().as_secs_f64() * 1e3
+        let Seconds { wall, processor } = clock.seconds();
+        (wall * 1e3, processor * 1e3)
     };
-    let ms = (0..way.repeats).map(timed).collect();
-    Measured { first_ms, ms, extra_bytes: rise.map(|rise| rise.saturating_sub(bytes as u64)), numbers }
+    let (ms, processor_ms) = (0..way.repeats).map(timed).unzip();
+    let extra_bytes = rise.map(|rise| rise.saturating_sub(bytes as u64));
+    Measured { first_ms, ms, processor_ms, extra_bytes, numbers }
 }
 
 /// Measures one way in a process of its own.
@@ -153,17 +157,20 @@ fn main() -> ExitCode {
 
     let [rows, width, classes] = sizes;
     println!("full, N={rows} D={width} V={classes}, {} threads, median of {repeats}", tch::get_num_threads());
-    println!("| way | ms | of eager | first call, ms | extra memory, MiB | of eager | apart |");
-    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!(
+        "| way | ms | of eager | processor, ms | of eager | first call, ms | extra MiB | of eager | apart |"
+    );
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     let eager = in_a_process(way(Compute::Reference, None));
     let mut agree = true;
     let mut row = |name: &str, measured: &Measured| {
-        let (time, apart) = (measured.median() / eager.median(), measured.apart(&eager));
+        let (wall, processor) = (median(&measured.ms), median(&measured.processor_ms));
+        let (time, apart) = (wall / median(&eager.ms), measured.apart(&eager));
         let bytes = measured.extra_bytes.unwrap_or(0) as f64;
         let share = bytes / eager.extra_bytes.unwrap_or(0).max(1) as f64;
         println!(
-            "| {name} | {:.0} | {time:.3} | {:.0} | {:.0} | {share:.4} | {apart:.1e} |",
-            measured.median(),
+            "| {name} | {wall:.0} | {time:.3} | {processor:.0} | {:.3} | {:.0} | {:.0} | {share:.4} | {apart:.1e} |",
+            processor / median(&eager.processor_ms),
             measured.first_ms,
             bytes / f64::from(1 << 20),
         );

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use lexmax_corpus::{Corpus, Split};
-use lexmax_records::{CurvePoint, RunHeader, RunResult, RunStatus, RunStore};
+use lexmax_output::ComputePath;
+use lexmax_records::{CurvePoint, LossPath, RunHeader, RunResult, RunStatus, RunStore};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::RunConfig;
@@ -184,7 +185,11 @@ fn train_and_score(
         layer_ms: timings.layer_ms_per_step,
         gflop_per_step: Some(cost.train.flops / 1e9),
         dropped_mass,
-        compute_path: Some(trainer.learner.model.layer.compute_path().name().to_owned()),
+        compute_path: Some(match trainer.learner.model.layer.compute_path() {
+            ComputePath::Fused => LossPath::Fused,
+            ComputePath::Chunked => LossPath::Chunked,
+            ComputePath::Reference => LossPath::Reference,
+        }),
         top_k_ms: timings.top_k_ms,
         top_k_rows: timings.top_k_rows,
         parameters: trainer.learner.model.parameter_count(),

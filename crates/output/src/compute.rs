@@ -33,17 +33,6 @@ pub enum ComputePath {
     Reference,
 }
 
-impl ComputePath {
-    /// Name in records: `fused`, `chunked` or `reference`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fused => "fused",
-            Self::Chunked => "chunked",
-            Self::Reference => "reference",
-        }
-    }
-}
-
 impl Compute {
     /// The path of a layer that has all three, for parameters of this dtype and device.
     ///

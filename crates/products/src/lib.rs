@@ -1,9 +1,9 @@
 //! The fastest matrix product for the kernels on the machine at hand.
 //!
 //! Products of a tile's shapes take nine tenths of a sweep's time, and no library is the fastest
-//! everywhere: on AMD processors the crate `gemm` does two to five times what MKL does, on Intel
-//! processors MKL is ahead. [`chosen`] measures both on the sweeps' own shapes, once a machine, and
-//! keeps the answer; the environment variable [`VARIABLE`] decides instead.
+//! everywhere: it differs by processor and by shape. [`chosen`] measures them on the sweeps' own
+//! shapes, once a machine, and keeps the answer; the environment variable [`VARIABLE`] decides
+//! instead.
 
 mod blas;
 mod cache;

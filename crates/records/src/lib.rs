@@ -31,7 +31,8 @@ pub use id::RunId;
 pub use nearest::{expected_names, nearest};
 pub use nll::{Band, BandedNll};
 pub use schema::{
-    CorpusFacts, CurvePoint, Environment, RunHeader, RunRecord, RunResult, RunStatus, SCHEMA_VERSION,
+    CorpusFacts, CurvePoint, Environment, LossPath, RunHeader, RunRecord, RunResult, RunStatus,
+    SCHEMA_VERSION,
 };
 pub use store::{RunStore, write_atomically};
 

@@ -261,10 +261,9 @@ pub struct RunResult {
     /// training step, mean over rows; `None` where nothing is filtered.
     #[serde(default, with = "crate::float::option")]
     pub dropped_mass: Option<f64>,
-    /// Path of the output layer's training loss: `fused`, `chunked` or `reference`; `None` in
-    /// records that are older than the key.
+    /// Path of the output layer's training loss; `None` in records that are older than the key.
     #[serde(default)]
-    pub compute_path: Option<String>,
+    pub compute_path: Option<LossPath>,
     /// Milliseconds for the exact 10 most probable classes of one batch of `top_k_rows` rows,
     /// median.
     #[serde(with = "crate::float")]
@@ -279,6 +278,29 @@ pub struct RunResult {
     /// Peak memory of the run's process of its own, without the pages of mapped files such as the
     /// corpus, in bytes; `None` where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
+}
+
+/// Way that an output layer's training loss is computed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LossPath {
+    /// Fused kernels.
+    Fused,
+    /// Operations of libtorch over chunks of rows.
+    Chunked,
+    /// Operations of libtorch over all rows.
+    Reference,
+}
+
+impl LossPath {
+    /// Name in the record.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fused => "fused",
+            Self::Chunked => "chunked",
+            Self::Reference => "reference",
+        }
+    }
 }
 
 impl RunResult {

@@ -211,6 +211,10 @@ pub const COLUMNS: &[Column] = &[
     run("device", |r| text(&r.run.environment.device)),
     run("products", |r| Value::Text(r.run.environment.products.clone())),
     run("commit", |r| Value::Text(r.run.environment.commit.clone())),
+    run("compute_path", |r| {
+        let path = r.result().and_then(|result| result.compute_path);
+        Value::Text(path.map(|path| path.name().to_owned()))
+    }),
 ];
 
 impl Column {

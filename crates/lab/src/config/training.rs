@@ -77,7 +77,7 @@ pub struct TrainingConfig {
     /// Memory in MiB of the output layer's sweeps over classes. Where it is not given: of fused
     /// ones a quarter of the class weight (256 at most), and at least 32 on two threads and 16 more
     /// for each further one, and a quarter more for a mixture of several softmaxes; of chunked ones
-    /// 64 on a CPU, and a part of the free memory of another device. With less of it fused sweeps
+    /// 128 on a CPU, and a part of the free memory of another device. With less of it fused sweeps
     /// compute logits twice where the vocabulary is large, and there are more chunks; results
     /// differ by rounding only.
     #[serde(default, skip_serializing_if = "Option::is_none")]

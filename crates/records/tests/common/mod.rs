@@ -1,7 +1,8 @@
 //! One made-up record for every test of the store.
 
 use lexmax_records::{
-    Band, BandedNll, CorpusFacts, CurvePoint, Environment, RunHeader, RunId, RunRecord, RunResult, RunStatus,
+    Band, BandedNll, CorpusFacts, CurvePoint, Environment, LossPath, RunHeader, RunId, RunRecord, RunResult,
+    RunStatus,
 };
 use serde_json::json;
 
@@ -69,7 +70,7 @@ pub fn record(name: &str, seed: u64) -> RunRecord {
             layer_ms: 3.25,
             gflop_per_step: Some(0.5),
             dropped_mass: None,
-            compute_path: Some("chunked".into()),
+            compute_path: Some(LossPath::Chunked),
             top_k_ms: 0.125,
             top_k_rows: 35,
             parameters: 4000,

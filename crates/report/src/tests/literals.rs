@@ -1,7 +1,7 @@
 //! One made-up record, every figure of which differs from every other, read back from the tables by
 //! the names of their columns: a swapped figure cannot hide.
 
-use lexmax_records::{Band, BandedNll, RunRecord, RunResult, RunStatus};
+use lexmax_records::{Band, BandedNll, LossPath, RunRecord, RunResult, RunStatus};
 
 use super::*;
 
@@ -38,7 +38,7 @@ fn records() -> Vec<RunRecord> {
             layer_ms: 3.25,
             gflop_per_step: Some(2.5),
             dropped_mass: Some(0.125),
-            compute_path: Some("fused".into()),
+            compute_path: Some(LossPath::Fused),
             top_k_ms: 5.75,
             top_k_rows: 20,
             parameters: 14_000_000,
@@ -174,6 +174,7 @@ fn csv_rows_hold_the_figures_under_their_keys() {
             ("layer_parameters", "6500000"),
             ("parameters", "14000000"),
             ("peak_memory_bytes", "314572800"),
+            ("compute_path", "fused"),
         ],
     );
 }
