@@ -52,7 +52,7 @@ class Measure(unittest.TestCase):
             runs.mkdir()
 
             def store(name, seed, output, result):
-                record = {"seed": seed, "output": output, "result": result}
+                record = {"seed": seed, "name": output, "result": result}
                 (runs / f"{name}.json").write_text(json.dumps(record), encoding="utf-8")
 
             store("a", 1, "full", {"valid_nll": 5.0})
