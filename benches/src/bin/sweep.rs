@@ -1,18 +1,19 @@
-//! The fused loss and gradients beside their floors: the same three matrix products, bare, by the
-//! crate `gemm` and by libtorch.
+//! The fused loss and gradients, in f32 and with products in bf16, beside their floors: the same
+//! three matrix products, bare, by the crate `gemm` and by libtorch.
 //!
 //! `cargo run --release -p lexmax-benches --bin sweep -- [ROWS HIDDEN VOCAB [THREADS [REPEATS
 //! [MEMORY_MIB]]]]`
 //!
 //! Prints the best and the median of interleaved repeats and their ratios, by the wall's clock and
-//! in processor time, which does not count waiting on a shared machine. The answer is checked
-//! before anything is timed.
+//! in processor time, which does not count waiting on a shared machine, and the time in bf16 over
+//! that in f32. The answers are checked before anything is timed.
 #![allow(clippy::unwrap_used)]
 
 use lexmax::kernels::linear_ce::{
     Gradients, Linear, Options, Upstream, Workspace, default_memory_limit, loss, loss_and_gradients,
     workspace_bytes,
 };
+use lexmax::kernels::product::{Precision, has_bf16_instructions};
 use lexmax::kernels::seed::generator;
 use lexmax::kernels::{Level, logspace::log_sum_exp, set_runner};
 use lexmax_benches::bare::{Clock, GemmFloor, Seconds, Summary};
@@ -43,32 +44,40 @@ fn main() {
     // As the layers have it: libtorch's threads, which are awake from the call before.
     set_runner(|count, work| drop(lexmax_autograd::for_each_index(count, work)));
     let mut workspace = Workspace::new(threads).with_memory_limit(memory).with_products(choice.library);
-    let mut fused = |d_hidden: &mut [f32], d_weight: &mut [f32], d_bias: &mut [f32]| {
-        let wanted = Gradients {
-            hidden: Some(d_hidden),
-            weight: Some(d_weight),
-            bias: Some(d_bias),
-            accumulate: false,
+    let mut mixed = Workspace::new(threads).with_memory_limit(memory);
+    mixed.set_precision(Precision::Bf16);
+    let fused =
+        |workspace: &mut Workspace<f32>, d_hidden: &mut [f32], d_weight: &mut [f32], d_bias: &mut [f32]| {
+            let wanted = Gradients {
+                hidden: Some(d_hidden),
+                weight: Some(d_weight),
+                bias: Some(d_bias),
+                accumulate: false,
+            };
+            let upstream = Upstream::Same(1.0 / rows as f64);
+            loss_and_gradients(linear, &targets, &options, upstream, wanted, workspace).unwrap()
         };
-        let upstream = Upstream::Same(1.0 / rows as f64);
-        loss_and_gradients(linear, &targets, &options, upstream, wanted, &mut workspace).unwrap()
-    };
-    let got = fused(&mut d_hidden, &mut d_weight, &mut d_bias);
-    check(linear, &targets, &got.loss, &d_bias);
+    for (workspace, tolerance) in [(&mut workspace, 1e-5), (&mut mixed, 3e-3)] {
+        let got = fused(workspace, &mut d_hidden, &mut d_weight, &mut d_bias);
+        check(linear, &targets, &got.loss, &d_bias, tolerance);
+    }
 
     let mut forward = Workspace::new(threads).with_memory_limit(memory).with_products(choice.library);
     let mut floor = GemmFloor::new(&linear);
     let [rows_, size_, vocab_] = [rows, size, vocab].map(|number| i64::try_from(number).unwrap());
     let torch = TorchFloor::new(Sizes { rows: rows_, width: size_, classes: vocab_ }, 3).unwrap();
-    let mut times: [Vec<Seconds>; 4] = Default::default();
+    let mut times: [Vec<Seconds>; 5] = Default::default();
     for _ in 0..repeats {
         times[0].push(floor.time(&linear, threads));
         let start = Clock::start();
         torch.run().unwrap();
         times[3].push(start.seconds());
         let start = Clock::start();
-        fused(&mut d_hidden, &mut d_weight, &mut d_bias);
+        fused(&mut workspace, &mut d_hidden, &mut d_weight, &mut d_bias);
         times[1].push(start.seconds());
+        let start = Clock::start();
+        fused(&mut mixed, &mut d_hidden, &mut d_weight, &mut d_bias);
+        times[4].push(start.seconds());
         let start = Clock::start();
         loss(linear, &targets, &options, &mut forward).unwrap();
         times[2].push(start.seconds());
@@ -87,6 +96,7 @@ fn main() {
         ("bare, by gemm", 0, 1.0),
         ("bare, by libtorch", 3, 1.0),
         ("loss and gradients", 1, 1.0),
+        ("the same in bf16", 4, 1.0),
         ("loss alone", 2, 1.0 / 3.0),
     ] {
         let time = Summary::of(&times[index]);
@@ -101,10 +111,19 @@ fn main() {
             time.median_processor / floor.median_processor,
         );
     }
+    let [full, mixed] = [1, 4].map(|index| Summary::of(&times[index]));
+    println!(
+        "bf16 over f32: {:.3} best, {:.3} median; processor time {:.3} and {:.3} ({})",
+        mixed.best / full.best,
+        mixed.median / full.median,
+        mixed.best_processor / full.best_processor,
+        mixed.median_processor / full.median_processor,
+        if has_bf16_instructions() { "by AVX-512-BF16" } else { "without instructions for bf16" },
+    );
 }
 
 /// Losses of a few rows in f64, and the sum of the bias's gradient, which is zero.
-fn check(linear: Linear<'_, f32>, targets: &[i64], losses: &[f64], d_bias: &[f32]) {
+fn check(linear: Linear<'_, f32>, targets: &[i64], losses: &[f64], d_bias: &[f32], tolerance: f64) {
     let size = linear.hidden_size;
     for row in (0..losses.len()).step_by(losses.len().div_ceil(4)) {
         let hidden = &linear.hidden[row * size..(row + 1) * size];
@@ -119,7 +138,7 @@ fn check(linear: Linear<'_, f32>, targets: &[i64], losses: &[f64], d_bias: &[f32
             .collect();
         let exact = log_sum_exp(logits.iter().copied()) - logits[targets[row] as usize];
         assert!(
-            (losses[row] - exact).abs() <= 1e-5 * exact.max(1.0),
+            (losses[row] - exact).abs() <= tolerance * exact.max(1.0),
             "row {row}: {} instead of {exact}",
             losses[row]
         );

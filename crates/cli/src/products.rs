@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use lexmax_products::{Choice, Reason};
+use lexmax_products::{Choice, Reason, has_bf16_instructions};
 
 use crate::out;
 
@@ -41,6 +41,8 @@ pub fn products(arguments: &ProductsArgs) -> Result<ExitCode> {
             }
         }
     }
+    let of_bf16 = if has_bf16_instructions() { "AVX-512-BF16" } else { "f32 arithmetic, to the same bits" };
+    text += &format!("bf16 (`training.dtype = \"bf16\"`): by {of_bf16}\n");
     if let Some(file) = lexmax_products::kept_in() {
         text += &format!("kept in {}\n", file.display());
     }

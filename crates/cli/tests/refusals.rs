@@ -57,6 +57,23 @@ fn numbers_that_are_not_finite_are_refused_by_key() {
 }
 
 #[test]
+fn bf16_products_are_refused_where_a_layer_makes_none() {
+    let project = Project::new(&one_seed(SMALL));
+    let bf16 = "training.dtype=bf16";
+    for set in [
+        &["outputs.full.layer=hierarchical"] as &[&str],
+        &["outputs.full.layer=hierarchical", "outputs.full.tree=two-level"],
+        &["outputs.full.layer=sampled", "outputs.full.negatives=per-row"],
+        &["training.compute=chunked"],
+        &["training.compute=reference"],
+    ] {
+        refused(&project, &[&[bf16], set].concat(), &["bf16 products"]);
+    }
+    project.lexmax(&[&RUN[..], &["--only", "full", "--set", bf16]].concat()).good();
+    assert_eq!(project.records()[0]["environment"]["dtype"], "bf16");
+}
+
+#[test]
 fn numbers_of_the_training_are_refused_by_key() {
     let project = Project::new(&one_seed(SMALL));
     for (set, words) in [

@@ -4,7 +4,8 @@
 //! A test of a layer names it, says how it is built and which options it refuses, and calls
 //! [`check`]. The suite builds the layer in f64, f32 and bf16, with every loss option, on the
 //! reference path and on the fastest one, there also with row-sparse gradients, and on the chunked
-//! one where the layer has it, with several chunks. It panics at the first law that does not hold:
+//! one where the layer has it, with several chunks, and with products in bf16 where the layer does
+//! not refuse them. It panics at the first law that does not hold:
 //! it is meant for test code, as a dev-dependency.
 //!
 //! ```no_run
@@ -34,6 +35,7 @@ mod laws;
 pub mod numbers;
 mod subject;
 
+use lexmax_kernels::product::Precision;
 use lexmax_output::fused::Compute;
 use lexmax_output::{ComputePath, LossOptions};
 use tch::Kind;
@@ -54,16 +56,18 @@ pub fn check(case: &Case<'_>) {
     // with tests in parallel.
     let _threads = OneThread::enter();
     for compute in [Compute::Reference, Compute::Fastest] {
-        laws::check(&Trial { case, compute, sparse: false });
+        laws::check(&Trial { case, compute, sparse: false, precision: Precision::Full });
     }
     // A layer that trains with dense gradients trains with row-sparse ones.
-    let sparse = Trial { case, compute: Compute::Fastest, sparse: true };
+    let sparse = Trial { case, compute: Compute::Fastest, sparse: true, precision: Precision::Full };
     laws::losses::check(&sparse);
     laws::gradients::check(&sparse);
     laws::paths::check(&sparse);
-    laws::paths::check(&Trial { sparse: false, ..sparse });
+    let dense = Trial { sparse: false, ..sparse };
+    laws::paths::check(&dense);
+    laws::mixed::check(&dense);
     // A layer without this path takes the reference path, which was seen.
-    let chunked = Trial { case, compute: Compute::Chunked, sparse: false };
+    let chunked = Trial { compute: Compute::Chunked, ..dense };
     let layer = chunked.subject(Kind::Double, LossOptions::default()).layer;
     if layer.compute_path() == ComputePath::Chunked {
         laws::check(&chunked);

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use lexmax_kernels::product::Precision;
 use lexmax_kernels::seed::{Generator, generator};
 use lexmax_output::fused::Compute;
 use lexmax_output::{BuildContext, LossOptions, OutputLayer, Result, TrainingLoss, WordCounts};
@@ -49,6 +50,8 @@ pub(crate) struct Trial<'a> {
     pub compute: Compute,
     /// Whether layers are built with row-sparse gradients.
     pub sparse: bool,
+    /// Precision of the products of the training loss.
+    pub precision: Precision,
 }
 
 impl<'a> Deref for Trial<'a> {
@@ -92,12 +95,7 @@ impl Case<'_> {
 impl Trial<'_> {
     /// Tries to build the layer with the given loss options, on the path under test.
     pub(crate) fn try_build(&self, kind: Kind, options: LossOptions) -> Result<Subject> {
-        self.build_on(self.compute, kind, options)
-    }
-
-    /// Tries to build the layer on one path.
-    pub(crate) fn build_on(&self, path: Compute, kind: Kind, options: LossOptions) -> Result<Subject> {
-        self.build_with(SEED, path, kind, options)
+        self.build_with(SEED, self.compute, kind, options)
     }
 
     /// Tries to build the layer from a root seed, which its variables do not show: they are drawn
@@ -117,6 +115,7 @@ impl Trial<'_> {
         context.counts = Some(&counts);
         context.compute = path;
         context.sparse_gradients = self.sparse;
+        context.precision = self.precision;
         if path == Compute::Chunked {
             // So little that a batch has several chunks.
             context.workspace_bytes = usize::try_from(CHUNKED_ROWS * self.vocab_size * 8).ok();

@@ -72,6 +72,7 @@ impl HierarchicalConfig {
     /// As [`LayerSizes::check`] and [`HierarchicalConfig::validate`].
     pub fn check(&self, sizes: &LayerSizes) -> Result<()> {
         sizes.check(NAME, &self.loss)?;
+        sizes.refuse_bf16(NAME, "a tree's choices are dot products, computed in f32")?;
         self.validate(sizes.vocab_size)
     }
 

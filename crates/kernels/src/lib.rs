@@ -16,11 +16,13 @@
 //! * [`dropout`]: masks of dropout.
 //! * [`logspace`]: sums of probabilities that are given by their logarithms, in f64.
 //!
-//! Matrix products come from the `gemm` crate, one call on one thread at a time over that thread's
-//! own block; the sweeps around them are written here, over vector instructions chosen at run time
+//! Matrix products come from a library that the caller may choose ([`product`]), one call on one
+//! thread at a time over that thread's own block; those of operands in bf16 and the sweeps around
+//! all of them are written here, over vector instructions chosen at run time
 //! ([`Level`]).
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
+mod bf16;
 mod buffer;
 pub mod dropout;
 mod element;

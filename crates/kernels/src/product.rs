@@ -5,7 +5,29 @@
 //! [`ProductLibrary`]: on one thread at a time, over slices, with strides. The crate `gemm` is
 //! always there; another one is a name and two functions.
 
+use crate::bf16;
+pub use crate::bf16::has_bf16_instructions;
 use crate::element::Element;
+
+/// Precision of the operands of matrix products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// The precision of the elements, f32 or f64.
+    #[default]
+    Full,
+    /// Operands rounded to bf16, sums in f32 ([`ProductLibrary::BF16`]).
+    Bf16,
+}
+
+impl Precision {
+    /// The library of this precision: the one given, but for bf16.
+    pub fn library(self, full: ProductLibrary) -> ProductLibrary {
+        match self {
+            Self::Full => full,
+            Self::Bf16 => ProductLibrary::BF16,
+        }
+    }
+}
 
 /// Matrix in a slice, whose rows are contiguous, or its columns.
 #[derive(Debug)]
@@ -141,6 +163,14 @@ pub struct ProductLibrary {
 impl ProductLibrary {
     /// The crate `gemm`: packed in Rust, with the instructions that it finds.
     pub const GEMM: Self = Self { name: "gemm", single: by_gemm, double: by_gemm };
+
+    /// Products of operands that are rounded to bf16, with sums in f32: half the arithmetic on a
+    /// processor with AVX-512-BF16 ([`has_bf16_instructions`]), and the same bits on any other.
+    /// Products of f64 are those of rounded operands, exactly.
+    ///
+    /// It is none of the libraries that are chosen among, since its results differ by more than the
+    /// rounding of f32: a workspace is asked for it by [`Precision::Bf16`].
+    pub const BF16: Self = Self { name: "bf16", single: bf16::multiply, double: bf16::multiply_exactly };
 
     /// A library of another kind.
     ///

@@ -63,7 +63,7 @@ impl<T: Element> Projection<'_, T> {
         KernelError::check_length(op, "out", out.len(), rows * width, "M rows of W")?;
         let share = self.share(workspace);
         let mut jobs: Vec<_> = out.chunks_mut((share * width).max(1)).enumerate().collect();
-        let by = &workspace.products;
+        let by = &workspace.library();
         pool::on_each(&mut jobs, |(thread, out)| {
             let mut gathered = Vec::new();
             for (number, out) in out.chunks_mut(CHUNK * width).enumerate() {
@@ -115,7 +115,7 @@ impl<T: Element> Projection<'_, T> {
             taken = end;
         }
         let wants_weight = d_weight.is_some();
-        let by = &workspace.products;
+        let by = &workspace.library();
         pool::on_each(&mut jobs, |job| self.gradients_of_share(by, job, d_out, share, wants_weight));
         if let Some(d_weight) = d_weight {
             d_weight.fill(T::default());

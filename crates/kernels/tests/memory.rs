@@ -12,6 +12,7 @@ use lexmax_kernels::linear_ce::{
     loss, loss_and_gradients, workspace_bytes,
 };
 use lexmax_kernels::measure::cut;
+use lexmax_kernels::product::Precision;
 
 struct Counting;
 
@@ -48,6 +49,7 @@ struct Case {
     limit: usize,
     gradients: bool,
     filter: Option<Filter>,
+    precision: Precision,
 }
 
 impl Case {
@@ -55,6 +57,7 @@ impl Case {
     fn used<T: Element>(self) -> usize {
         let before = NOW.load(Ordering::Relaxed);
         let mut workspace = Workspace::new(self.threads).with_memory_limit(self.limit);
+        workspace.set_precision(self.precision);
         self.peak_in::<T>(&mut workspace) - before
     }
 
@@ -115,6 +118,7 @@ fn cases() -> impl Iterator<Item = Case> {
             limit: mib << 20,
             gradients,
             filter,
+            precision: Precision::Full,
         })
     })
 }
@@ -140,6 +144,7 @@ fn call_allocates_no_more_than_it_states() {
     let _alone = COUNTED.lock().unwrap();
     for case in cases() {
         check::<f32>(case);
+        check::<f32>(Case { precision: Precision::Bf16, ..case });
         check::<f64>(case);
     }
 }
@@ -171,7 +176,16 @@ fn workspace_of_many_sizes_stays_within_its_limit() {
     let mut workspace = Workspace::<f32>::new(2).with_memory_limit(limit);
     let sizes = [(200, 40, 2000), (2, 1, 5000), (120, 2, 9000), (300, 48, 9000), (40, 200, 700)];
     for (rows, size, vocab) in sizes {
-        let case = Case { rows, size, vocab, threads: 2, limit, gradients: true, filter: None };
+        let case = Case {
+            rows,
+            size,
+            vocab,
+            threads: 2,
+            limit,
+            gradients: true,
+            filter: None,
+            precision: Precision::Full,
+        };
         case.peak_in(&mut workspace);
         let used = case.peak_in(&mut workspace) - before;
         let limit = limit.max(case.stated::<f32>(0));

@@ -46,6 +46,7 @@ fn check(config: &RunConfig, corpus: &Corpus, device: Device) -> std::result::Re
         embedding: Some(vec![corpus.vocab().len() as i64, config.backbone.embedding()]),
         init_range: Some(training.init_range),
         fused: training.compute.is_fused(training.dtype.kind(), device),
+        precision: training.dtype.precision(),
         rows: Some(training.bptt.min(streams.rows()).saturating_mul(training.batch)),
     };
     config.output.check(&sizes).map_err(|why| why.to_string())?;

@@ -29,7 +29,7 @@ pub(crate) fn loss(batch: &Batch<'_>, given: Given<'_>, scratch: &Scratch) -> Re
         targets: batch.targets.shallow_clone(),
         label_smoothing: batch.label_smoothing(),
         class_weights: batch.class_weights().map(Tensor::shallow_clone),
-        scratch: scratch.clone(),
+        scratch: scratch.at(batch.precision()),
     };
     let output = Node::new(sweep, batch.factor()?).apply(&given)?;
     Ok(TrainingLoss::exact(batch.loss_from_node(&output)?))

@@ -1,5 +1,6 @@
 //! One batch of a training loss: ignored rows left out on the way in, reduction on the way out.
 
+use lexmax_kernels::product::Precision;
 use tch::{Kind, Tensor};
 
 use crate::check::{check_finite, check_shapes, check_targets};
@@ -129,6 +130,11 @@ impl Batch<'_> {
     /// Share of a row's loss that is spread over all classes.
     pub fn label_smoothing(&self) -> f64 {
         self.loss.options.label_smoothing
+    }
+
+    /// Precision of the products of the fused path.
+    pub fn precision(&self) -> Precision {
+        self.loss.precision
     }
 
     /// Class weights, `[V]`, where there are any.

@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use lexmax_kernels::product::ProductLibrary;
+use lexmax_kernels::product::{Precision, ProductLibrary};
 use lexmax_kernels::seed::{Generator, generator};
 use rand_distr::{Distribution, Uniform};
 use tch::{Device, Kind, Tensor, nn};
@@ -44,6 +44,11 @@ pub struct BuildContext<'a> {
     /// Library of the fused path's matrix products; where it is not given, the fastest on this
     /// machine, as [`lexmax_products::chosen`] says. Results differ by rounding only.
     pub products: Option<ProductLibrary>,
+    /// Precision of the operands of the products of the training loss on the fused path:
+    /// [`Precision::Bf16`] halves their arithmetic on a processor with AVX-512-BF16. Sums,
+    /// normalisers, gradients and parameters stay as they are, and so do exact queries. Layers
+    /// that make no such products refuse it.
+    pub precision: Precision,
     /// Root seed; every parameter has a generator of its own.
     pub seed: u64,
 }
@@ -63,6 +68,7 @@ impl<'a> BuildContext<'a> {
             sparse_gradients: false,
             workspace_bytes: None,
             products: None,
+            precision: Precision::Full,
             seed,
         }
     }
@@ -138,6 +144,7 @@ impl<'a> BuildContext<'a> {
             embedding: self.embedding.as_ref().map(Tensor::size),
             init_range: self.init_range,
             fused: self.is_fused(),
+            precision: self.precision,
             rows: None,
         }
     }
@@ -147,7 +154,8 @@ impl<'a> BuildContext<'a> {
     /// # Errors
     /// As [`Loss::new`].
     pub fn loss(&self, layer: &'static str, options: LossOptions) -> Result<Loss> {
-        Loss::new(layer, options, self.vocab_size, self.hidden_size, self.device(), self.kind())
+        let loss = Loss::new(layer, options, self.vocab_size, self.hidden_size, self.device(), self.kind())?;
+        Ok(loss.with_precision(self.precision))
     }
 
     /// The training counts.

@@ -1,5 +1,6 @@
 //! Options of the training loss, with one meaning for every family.
 
+use lexmax_kernels::product::Precision;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -91,6 +92,7 @@ pub struct Loss {
     pub(crate) hidden_size: i64,
     pub(crate) kind: Kind,
     pub(crate) device: Device,
+    pub(crate) precision: Precision,
 }
 
 impl Loss {
@@ -112,7 +114,13 @@ impl Loss {
             None => None,
             Some(weights) => Some(Tensor::f_from_slice(weights)?.f_to_kind(kind)?.f_to(device)?),
         };
-        Ok(Self { options, class_weights, vocab_size, hidden_size, kind, device })
+        let precision = Precision::Full;
+        Ok(Self { options, class_weights, vocab_size, hidden_size, kind, device, precision })
+    }
+
+    /// The loss with products of another precision on the fused path.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// Number of classes, `V`.

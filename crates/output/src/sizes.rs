@@ -1,6 +1,8 @@
 //! Sizes of a layer that is not built yet: enough to refuse options before any memory or time is
 //! spent on it.
 
+use lexmax_kernels::product::Precision;
+
 use crate::options::LossOptions;
 use crate::{OutputError, Result};
 
@@ -29,6 +31,8 @@ pub struct LayerSizes {
     pub init_range: Option<f64>,
     /// Whether a layer that has a fused path takes it.
     pub fused: bool,
+    /// Precision of the products of the training loss.
+    pub precision: Precision,
     /// Rows of the largest training batch, where that is known.
     pub rows: Option<usize>,
 }
@@ -43,14 +47,23 @@ pub(crate) const TIED: &str = "the input embedding to share (option `tied`)";
 impl LayerSizes {
     /// Sizes without an embedding to share, on the fused path.
     pub fn new(vocab_size: i64, hidden_size: i64) -> Self {
-        Self { vocab_size, hidden_size, embedding: None, init_range: None, fused: true, rows: None }
+        Self {
+            vocab_size,
+            hidden_size,
+            embedding: None,
+            init_range: None,
+            fused: true,
+            precision: Precision::Full,
+            rows: None,
+        }
     }
 
-    /// Checks the sizes themselves, the start range, and the options that all families share.
+    /// Checks the sizes themselves, the start range, the precision, and the options that all
+    /// families share.
     ///
     /// # Errors
-    /// No class or no width; a start range that f32 does not hold; loss options as in
-    /// [`LossOptions::validate`].
+    /// No class or no width; a start range that f32 does not hold; products in bf16 off the fused
+    /// path; loss options as in [`LossOptions::validate`].
     pub fn check(&self, layer: &'static str, loss: &LossOptions) -> Result<()> {
         if self.vocab_size < 1 {
             return Err(OutputError::argument(layer, "vocab_size", self.vocab_size, "at least 1 class"));
@@ -59,8 +72,25 @@ impl LayerSizes {
             return Err(OutputError::argument(layer, "hidden_size", self.hidden_size, "at least 1"));
         }
         self.init_range.map_or(Ok(()), check_init_range)?;
+        if !self.fused {
+            self.refuse_bf16(
+                layer,
+                "they are those of the fused kernels, which this layer does not take here",
+            )?;
+        }
         check_elements(&[self.vocab_size, self.hidden_size])?;
         loss.validate(layer, self.vocab_size)
+    }
+
+    /// Refuses products in bf16 for a layer whose fused path makes none over its classes.
+    ///
+    /// # Errors
+    /// [`Precision::Bf16`] is asked for.
+    pub fn refuse_bf16(&self, layer: &'static str, why: &str) -> Result<()> {
+        match self.precision {
+            Precision::Full => Ok(()),
+            Precision::Bf16 => Err(OutputError::refused(layer, "bf16 products", why)),
+        }
     }
 
     /// Checks that there is an embedding `[V, width]` to share.
@@ -119,6 +149,15 @@ mod tests {
         for good in [1e-40, 1e-6, 0.1, 1.0, 1.6e38] {
             assert!(check_init_range(good).is_ok(), "{good}");
         }
+    }
+
+    #[test]
+    fn bf16_products_are_refused_off_the_fused_path() {
+        let fused = LayerSizes { precision: Precision::Bf16, ..LayerSizes::new(10, 8) };
+        assert!(fused.check("full", &LossOptions::default()).is_ok());
+        let elsewhere = LayerSizes { fused: false, ..fused }.check("full", &LossOptions::default());
+        let refusal = elsewhere.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(refusal.contains("full") && refusal.contains("bf16 products"), "{refusal}");
     }
 
     #[test]

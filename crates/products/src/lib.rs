@@ -16,6 +16,7 @@ pub use blas::blas;
 pub use cache::{file as kept_in, forget};
 pub use choice::{Choice, Reason, VARIABLE, by_name, chosen, libraries};
 pub use error::{ProductsError, Result};
+pub use lexmax_kernels::product::has_bf16_instructions;
 pub use race::{Rate, measure};
 
 /// Compiles the example of README.md.

@@ -136,6 +136,9 @@ impl SampledConfig {
         let why = "it spreads over all classes, and the loss sees only the target and its negatives";
         self.loss.refuse_smoothing(layer, why)?;
         self.validate(sizes.vocab_size)?;
+        if self.negatives == NegativeSets::PerRow {
+            sizes.refuse_bf16(layer, "negatives of each row's own are dot products in f32")?;
+        }
         if let (Some(rows), NegativeSets::PerRow) = (sizes.rows, self.negatives) {
             check_batch(layer, rows, self.samples(sizes.vocab_size) as usize)?;
         }

@@ -38,7 +38,8 @@ impl Fused {
     /// # Errors
     /// As [`BuildContext::product_library`].
     pub(crate) fn new(context: &BuildContext<'_>) -> Result<Self> {
-        let training = ByKind::new(Gathered { products: context.product_library()? });
+        let products = context.precision.library(context.product_library()?);
+        let training = ByKind::new(Gathered { products });
         Ok(Self { training, sparse: context.sparse_gradients })
     }
 

@@ -6,6 +6,7 @@ mod part;
 mod sweep;
 
 use lexmax_autograd::cpu::slice;
+use lexmax_kernels::product::Precision;
 use lexmax_output::fused::{Factor, Node, Scratch};
 use lexmax_output::{Batch, LogProb, Result, TrainingLoss};
 use tch::{Kind, Tensor};
@@ -36,7 +37,8 @@ impl Fused {
         let weights = weights.as_ref().map(slice::<f64>).transpose()?;
         let parts =
             self.visits(of.partition, &batch.targets, weights, self.entries.spread.smoothing > 0.0)?;
-        let output = self.run(of, &batch.hidden, parts, self.entries.spread, batch.factor()?)?;
+        let sweep = self.sweep(parts, self.entries.spread, batch.precision());
+        let output = self.run(of, &batch.hidden, sweep, batch.factor()?)?;
         Ok(TrainingLoss::exact(batch.loss_from_node(&output)?))
     }
 
@@ -44,7 +46,8 @@ impl Fused {
     pub fn log_prob(&self, of: Parts<'_>, hidden: &Tensor, targets: &Tensor) -> Result<LogProb> {
         let parts = self.visits(of.partition, targets, None, false)?;
         let spread = Smoothing { smoothing: 0.0, ..self.entries.spread };
-        let losses = self.run(of, hidden, parts, spread, Factor::OfEachRow)?;
+        let sweep = self.sweep(parts, spread, Precision::Full);
+        let losses = self.run(of, hidden, sweep, Factor::OfEachRow)?;
         Ok(LogProb::from_normalised(losses.f_neg()?))
     }
 
@@ -104,16 +107,12 @@ impl Fused {
         Ok(parts)
     }
 
-    fn run(
-        &self,
-        of: Parts<'_>,
-        hidden: &Tensor,
-        mut parts: Vec<Part>,
-        spread: Smoothing,
-        factor: Factor,
-    ) -> Result<Tensor> {
-        let clusters = parts.split_off(1);
-        let sweep = AdaptiveSweep { head: parts.remove(0), clusters, spread, scratch: self.scratch.clone() };
+    fn sweep(&self, mut parts: Vec<Part>, spread: Smoothing, precision: Precision) -> AdaptiveSweep {
+        let (clusters, scratch) = (parts.split_off(1), self.scratch.at(precision));
+        AdaptiveSweep { head: parts.remove(0), clusters, spread, scratch }
+    }
+
+    fn run(&self, of: Parts<'_>, hidden: &Tensor, sweep: AdaptiveSweep, factor: Factor) -> Result<Tensor> {
         Node::new(sweep, factor).with_sparse_gradients(self.sparse_gradients).apply(&of.inputs(hidden))
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod gradients;
 pub(crate) mod input;
 pub(crate) mod leading;
 pub(crate) mod losses;
+pub(crate) mod mixed;
 pub(crate) mod paths;
 pub(crate) mod persistence;
 pub(crate) mod precision;

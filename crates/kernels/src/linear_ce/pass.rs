@@ -65,7 +65,7 @@ impl<'a, 'w, 'g, T: Element> Pass<'a, 'w, 'g, T> {
         let limit = workspace.limit(sizes);
         let plan = Plan::of_groups(work.group, sizes, workspace.threads, limit, work.task);
         workspace.fit(&plan, sizes, work.task);
-        let call = Call::new(linear, options, plan, workspace.level, workspace.products);
+        let call = Call::new(linear, options, plan, workspace.level, workspace.library());
         let Workspace { workers, spans, chunk, .. } = workspace;
         let Gradients { hidden, weight, bias, accumulate } = gradients;
         let workers = &mut workers[..plan.threads];

@@ -5,7 +5,7 @@ use super::plan::{Plan, Sizes, Task};
 use super::span::Span;
 use crate::buffer::{HeldBytes, held};
 use crate::element::Element;
-use crate::product::ProductLibrary;
+use crate::product::{Precision, ProductLibrary};
 use crate::simd::Level;
 
 /// Threads, memory limit and the buffers themselves. Keep one for each layer: fresh memory costs
@@ -19,6 +19,7 @@ pub struct Workspace<T> {
     pub(crate) memory_limit: MemoryLimit,
     pub(crate) level: Level,
     pub(crate) products: ProductLibrary,
+    pub(crate) precision: Precision,
     pub(crate) workers: Vec<Worker<T>>,
     pub(crate) spans: Vec<Span<T>>,
     pub(crate) chunk: Chunk<T>,
@@ -78,6 +79,7 @@ impl<T: Element> Workspace<T> {
             memory_limit: MemoryLimit::Default,
             level: Level::best(),
             products: ProductLibrary::GEMM,
+            precision: Precision::Full,
             workers: Vec::new(),
             spans: Vec::new(),
             chunk: Chunk::default(),
@@ -113,6 +115,17 @@ impl<T: Element> Workspace<T> {
     pub fn with_products(mut self, products: ProductLibrary) -> Self {
         self.products = products;
         self
+    }
+
+    /// Precision of the operands of all products from now on, whichever library multiplies in full
+    /// precision. Normalisers, losses and sums stay those of the elements.
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
+    }
+
+    /// The library of the products at the present precision.
+    pub(crate) fn library(&self) -> ProductLibrary {
+        self.precision.library(self.products)
     }
 
     /// Bytes held now. The products' own buffers are not among them; [`workspace_bytes`] counts
@@ -183,4 +196,4 @@ pub fn filtered_workspace_bytes<T: Element>(
     Plan::new(sizes, threads, memory_limit, Task::Gradients).bytes(sizes, Task::Gradients)
 }
 
-held!(Workspace { workers, spans, chunk; threads, memory_limit, level, products });
+held!(Workspace { workers, spans, chunk; threads, memory_limit, level, products, precision });

@@ -1,5 +1,6 @@
 //! The `[training]` section.
 
+use lexmax_kernels::product::Precision;
 use lexmax_optim::{OptimizerConfig, PlateauConfig};
 use lexmax_output::fused::Compute;
 use lexmax_output::{INIT_RANGE, check_init_range};
@@ -58,7 +59,7 @@ pub struct TrainingConfig {
     /// Steps between refreshes of layers that adapt to their parameters.
     #[serde(default = "refresh_steps")]
     pub refresh_steps: u64,
-    /// Element type.
+    /// Element type: `f32`, `f64`, or `bf16` for mixed precision.
     #[serde(default)]
     pub dtype: Dtype,
     /// Way that the output layer computes in: `fastest` takes fused kernels on a CPU and chunks of
@@ -112,22 +113,35 @@ pub enum Dtype {
     F32,
     /// 64-bit floats.
     F64,
+    /// Mixed precision: parameters, optimizer state and losses in 32-bit floats, and the products of
+    /// the output layer's training loss over operands rounded to bf16 (full, sigsoftmax, mos,
+    /// adaptive, and sampled with negatives that all rows share). Evaluation rounds nothing.
+    Bf16,
 }
 
 impl Dtype {
-    /// Dtype of libtorch.
+    /// Dtype of the parameters.
     pub fn kind(self) -> Kind {
         match self {
-            Self::F32 => Kind::Float,
+            Self::F32 | Self::Bf16 => Kind::Float,
             Self::F64 => Kind::Double,
         }
     }
 
-    /// `f32` or `f64`.
+    /// Precision of the products of the training loss.
+    pub fn precision(self) -> Precision {
+        match self {
+            Self::F32 | Self::F64 => Precision::Full,
+            Self::Bf16 => Precision::Bf16,
+        }
+    }
+
+    /// `f32`, `f64` or `bf16`.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::F64 => "f64",
+            Self::Bf16 => "bf16",
         }
     }
 }
@@ -179,7 +193,7 @@ impl TrainingConfig {
         positive("init_range", self.init_range)?;
         check_init_range(self.init_range)
             .map_err(|_| format!("`init_range` is {}, expected {INIT_RANGE}", number(self.init_range)))?;
-        if self.dtype == Dtype::F32 && !holds_f32(self.learning_rate) {
+        if self.dtype.kind() == Kind::Float && !holds_f32(self.learning_rate) {
             let given = number(self.learning_rate);
             return Err(format!("`learning_rate` is {given}, expected a number within the range of f32"));
         }
@@ -202,7 +216,7 @@ impl TrainingConfig {
             }
         }
         self.optimizer.validate().map_err(|error| error.to_string())?;
-        if self.dtype == Dtype::F32 {
+        if self.dtype.kind() == Kind::Float {
             check_f32("optimizer", &toml::Value::try_from(&self.optimizer).map_err(|e| e.to_string())?)?;
         }
         self.plateau.map_or(Ok(()), |plateau| plateau.validate().map_err(|error| error.to_string()))?;

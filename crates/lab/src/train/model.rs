@@ -60,6 +60,7 @@ impl Model {
             sparse_gradients,
             workspace_bytes: config.training.workspace_bytes(),
             products,
+            precision: config.training.dtype.precision(),
             ..BuildContext::new(store.root().sub("output"), vocab_size, backbone.hidden_size(), config.seed)
         };
         let fused = context.is_fused();

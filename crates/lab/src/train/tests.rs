@@ -5,6 +5,7 @@ use std::path::Path;
 
 use lexmax_corpus::{Corpus, Split, SynthOptions, synthesize};
 use lexmax_records::RunId;
+use tch::Kind;
 
 use super::*;
 use crate::config::{BackboneConfig, Budget, LstmConfig, TrainingConfig};
@@ -97,6 +98,25 @@ fn training_learns_and_the_curve_is_in_order() {
     let test = trainer.score(Split::Test, Some(100), &mut Until::never()).unwrap().unwrap();
     assert_eq!(test.nll.tokens(), 90);
     assert!(test.true_nats.unwrap() > 0.0 && test.true_nats.unwrap() < test.nll.nats());
+}
+
+#[test]
+fn mixed_precision_trains_f32_parameters_and_stays_close_to_f32() {
+    let folder = tempfile::tempdir().unwrap();
+    let corpus = corpus(folder.path());
+    let nll = |dtype: &str, output: &str| {
+        let training = format!(r#"{{"dtype": "{dtype}", "budget": {{"epochs": 2}}}}"#);
+        let config = config(&corpus, &training, output);
+        let mut trainer = Trainer::new(&config, &id(), &corpus, folder.path().join("c")).unwrap();
+        assert!(trainer.learner.model.parameters().iter().all(|(_, tensor)| tensor.kind() == Kind::Float));
+        trainer.run(&mut Until::never()).unwrap();
+        trainer.progress.curve.last().unwrap().valid_nll
+    };
+    for output in [FULL, TIED, SAMPLED, r#"{"layer": "mos", "components": 2}"#] {
+        let (single, mixed) = (nll("f32", output), nll("bf16", output));
+        assert!(single != mixed, "{output}: nothing is rounded");
+        assert!((mixed / single - 1.0).abs() < 0.01, "{output}: {mixed} in bf16 and {single} in f32");
+    }
 }
 
 #[test]

@@ -52,7 +52,8 @@ impl Batch<'_> {
     /// no term of `terms` is.
     ///
     /// For the reductions `mean` and `sum` the gradients come from the same sweep as the loss; for
-    /// `none` the backward pass sweeps again, since only then the factor of each row is known.
+    /// `none` the backward pass sweeps again, since only then the factor of each row is known. The
+    /// products are of the precision that the layer was built for.
     ///
     /// # Errors
     /// Shapes that do not fit; numbers out of range.
@@ -65,7 +66,7 @@ impl Batch<'_> {
             self.loss.class_weights.as_ref(),
             terms,
             self.factor()?,
-            scratch,
+            &scratch.at(self.precision()),
         )?;
         let loss = self.loss_from_node(&output)?;
         Ok(if terms.is_exact() { TrainingLoss::exact(loss) } else { TrainingLoss::surrogate(loss) })

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lexmax_autograd::for_each_index;
 pub use lexmax_kernels::linear_ce::MemoryLimit;
 use lexmax_kernels::linear_ce::Workspace;
-use lexmax_kernels::product::ProductLibrary;
+use lexmax_kernels::product::{Precision, ProductLibrary};
 use lexmax_kernels::{Element, set_runner};
 
 /// The dtypes that the fused path computes in: f32 and f64.
@@ -35,6 +35,11 @@ pub trait Workspaces: Clone + fmt::Debug + Send + Sync + 'static {
 
     /// Makes the workspace of a dtype for some threads.
     fn for_threads<T: FusedKind>(&self, threads: usize) -> Self::Of<T>;
+
+    /// Sets what a call of this maker differs in from those of others that share the workspace.
+    fn prepare<T: FusedKind>(&self, workspace: &mut Self::Of<T>) {
+        let _ = workspace;
+    }
 }
 
 /// A kernel's workspaces, one for each dtype, made when they are first used and kept from call to
@@ -70,7 +75,9 @@ impl<W: Workspaces> ByKind<W> {
         if slot.as_ref().is_none_or(|(made_for, _)| *made_for != threads) {
             *slot = None;
         }
-        run(&mut slot.get_or_insert_with(|| (threads, self.made_by.for_threads(threads))).1)
+        let workspace = &mut slot.get_or_insert_with(|| (threads, self.made_by.for_threads(threads))).1;
+        self.made_by.prepare(workspace);
+        run(workspace)
     }
 }
 
@@ -97,7 +104,7 @@ impl<W: Workspaces> fmt::Debug for ByKind<W> {
 /// [`MemoryLimit`] that was given each.
 ///
 /// ```
-/// use lexmax_kernels::product::ProductLibrary;
+/// use lexmax_kernels::product::{Precision, ProductLibrary};
 /// use lexmax_output::fused::{MemoryLimit, Scratch};
 ///
 /// let scratch = Scratch::of(MemoryLimit::Bytes(8 << 20), ProductLibrary::GEMM);
@@ -106,17 +113,18 @@ impl<W: Workspaces> fmt::Debug for ByKind<W> {
 /// ```
 pub type Scratch = ByKind<Sweeps>;
 
-/// How the workspaces of sweeps over classes are made: the default memory and the products of the
-/// crate `gemm`, or others.
+/// How the workspaces of sweeps over classes are made: the default memory, the products of the
+/// crate `gemm` and full precision, or others.
 #[derive(Debug, Clone, Copy)]
 pub struct Sweeps {
     limit: MemoryLimit,
     products: ProductLibrary,
+    precision: Precision,
 }
 
 impl Default for Sweeps {
     fn default() -> Self {
-        Self { limit: MemoryLimit::default(), products: ProductLibrary::GEMM }
+        Self { limit: MemoryLimit::default(), products: ProductLibrary::GEMM, precision: Precision::Full }
     }
 }
 
@@ -126,12 +134,23 @@ impl Workspaces for Sweeps {
     fn for_threads<T: FusedKind>(&self, threads: usize) -> Workspace<T> {
         Workspace::new(threads).with_limit(self.limit).with_products(self.products)
     }
+
+    fn prepare<T: FusedKind>(&self, workspace: &mut Workspace<T>) {
+        workspace.set_precision(self.precision);
+    }
 }
 
 impl Scratch {
     /// Workspaces of at most so much memory each, or the least that the problem can do with, and
     /// the library that multiplies for them.
     pub fn of(limit: MemoryLimit, products: ProductLibrary) -> Self {
-        Self::new(Sweeps { limit, products })
+        Self::new(Sweeps { limit, products, precision: Precision::Full })
+    }
+
+    /// The same workspaces for calls of another precision: training may round what evaluation does
+    /// not.
+    pub fn at(&self, precision: Precision) -> Self {
+        let made_by = Sweeps { precision, ..self.made_by };
+        Self { made_by, ..self.clone() }
     }
 }

@@ -26,7 +26,7 @@ pub fn memory(summary: &Summary, styles: &[Style]) -> Option<Chart> {
         &Bars {
             file: "memory",
             title: "Peak memory",
-            explanation: "Resident memory of the whole run at its highest.",
+            explanation: "Memory of the whole run's own at its highest, the files that it reads left out.",
             column: &MEMORY,
             text: &|value, _| format!("{} MiB", whole(value.mean)),
         },
