@@ -12,7 +12,7 @@
 //! where `f` is the share of blocks computed again and `6 / R` is what packing costs the products
 //! of few rows. Small chunks keep all logits but move the weight often; large ones the other way
 //! round. The plan takes the cheapest `R`, counting one byte as [`OPERATIONS_PER_BYTE`] operations
-//! of one thread. At `V = 33,278` everything is kept; at `V = 267,735` all is computed again.
+//! of one thread. At `V = 33,278` everything is kept; at `V = 267,735` what the limit has room for.
 
 use std::ops::Range;
 
