@@ -6,6 +6,8 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
+use crate::vocab::word_of;
+
 /// Most words: numbers from here on are left to marks.
 pub(crate) const MOST: u32 = u32::MAX - 2;
 
@@ -103,13 +105,6 @@ impl Words {
     pub(crate) fn word(&self, number: u32) -> &str {
         word_of(&self.text, &self.ends, number)
     }
-}
-
-#[inline]
-fn word_of<'a>(text: &'a str, ends: &[usize], number: u32) -> &'a str {
-    let number = number as usize;
-    let start = if number == 0 { 0 } else { ends[number - 1] };
-    &text[start..ends[number]]
 }
 
 /// The first eight bytes of a longer word; of a shorter one all, read from both ends.
