@@ -34,7 +34,10 @@ pub enum CorpusError {
         found: String,
     },
     /// A source that is no regular file.
-    #[error("{path}: {found}; expected a file: a text is read twice, which pipes and devices do not allow")]
+    #[error(
+        "{path}: {found}; expected a file: a text is read twice where its corpus is there already, which pipes and \
+         devices do not allow"
+    )]
     NotAFile {
         /// The path.
         path: PathBuf,
@@ -121,12 +124,6 @@ pub enum CorpusError {
         line: u64,
         /// Most bytes of a token.
         limit: usize,
-    },
-    /// A source file changed between the two passes of a build.
-    #[error("{path}: changed while the corpus was built (its two passes read different bytes); build again")]
-    Changed {
-        /// The file.
-        path: PathBuf,
     },
     /// There is nothing to train on.
     #[error("empty corpus: no tokens in the training split of {sources}; expected at least one token")]

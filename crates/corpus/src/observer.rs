@@ -9,7 +9,7 @@ use crate::CorpusError;
 pub enum Event<'a> {
     /// A pass over the text or the language goes on; it is over when `done` is `total`.
     Pass {
-        /// Name of the pass, as in `counting`.
+        /// Name of the pass, as in `reading`.
         pass: &'static str,
         /// Unit that is counted.
         unit: Unit,

@@ -1,9 +1,12 @@
 //! A vocabulary sorted by falling training count, and its file `vocab.tsv`.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::CorpusError;
 
@@ -16,44 +19,72 @@ pub(crate) const VOCAB_FILE: &str = "vocab.tsv";
 /// the byte order of their UTF-8 (a synthetic language: in the order of its base ranks), so the
 /// same text always gives the same ids. A word that the training text lacks (an `unk` needed only
 /// by valid or test, or a rare word of a synthetic language) has count 0.
+///
+/// Memory: the bytes of the words and some 25 bytes a word.
 #[derive(Debug, Clone)]
 pub struct Vocab {
-    words: Vec<Arc<str>>,
+    /// All words, one after another.
+    text: String,
+    /// End of each word in `text`, by id.
+    ends: Vec<usize>,
     counts: Vec<u64>,
-    ids: HashMap<Arc<str>, u32>,
+    ids: HashTable<u32>,
+    hasher: RandomState,
     unk: Option<u32>,
 }
 
 impl Vocab {
-    /// Vocabulary of words by falling count, as `corpus.toml` and `vocab.tsv` give them. Errors
-    /// name the entry (from 0).
-    pub(crate) fn new(
-        words: Vec<Arc<str>>,
+    /// Vocabulary of words by falling count, as `corpus.toml` and `vocab.tsv` give them; each has
+    /// its count. Errors name the entry (from 0).
+    pub(crate) fn new<W: AsRef<str>>(
+        words: impl IntoIterator<Item = W>,
         counts: Vec<u64>,
         unk: Option<&str>,
     ) -> Result<Vocab, (usize, String)> {
-        let mut ids = HashMap::with_capacity(words.len());
-        for (entry, word) in words.iter().enumerate() {
-            let id = u32::try_from(entry).map_err(|_| (entry, "more words than u32 ids".to_owned()))?;
-            if entry > 0 && counts[entry] > counts[entry - 1] {
-                return Err((entry, format!("count {} after count {}", counts[entry], counts[entry - 1])));
+        let mut vocab = Vocab {
+            text: String::new(),
+            ends: Vec::with_capacity(counts.len()),
+            ids: HashTable::with_capacity(counts.len()),
+            counts,
+            hasher: RandomState::default(),
+            unk: None,
+        };
+        for (entry, word) in words.into_iter().enumerate() {
+            if let Some([before, count]) = vocab.counts.get(entry.wrapping_sub(1)..=entry)
+                && count > before
+            {
+                return Err((entry, format!("count {count} after count {before}")));
             }
-            if ids.insert(Arc::clone(word), id).is_some() {
-                return Err((entry, format!("word {word:?} again")));
+            vocab.add(word.as_ref()).map_err(|reason| (entry, reason))?;
+        }
+        vocab.unk = unk.and_then(|word| vocab.id(word));
+        Ok(vocab)
+    }
+
+    fn add(&mut self, word: &str) -> Result<(), String> {
+        let Vocab { text, ends, ids, hasher, .. } = self;
+        let id = u32::try_from(ends.len()).map_err(|_| "more words than u32 ids".to_owned())?;
+        let hash = hasher.hash_one(word);
+        let rehash = |&id: &u32| hasher.hash_one(word_of(text, ends, id));
+        match ids.entry(hash, |&id| word_of(text, ends, id) == word, rehash) {
+            Entry::Occupied(_) => Err(format!("word {word:?} again")),
+            Entry::Vacant(new) => {
+                new.insert(id);
+                text.push_str(word);
+                ends.push(text.len());
+                Ok(())
             }
         }
-        let unk = unk.and_then(|word| ids.get(word).copied());
-        Ok(Vocab { words, counts, ids, unk })
     }
 
     /// V: number of words.
     pub fn len(&self) -> usize {
-        self.words.len()
+        self.ends.len()
     }
 
     /// Whether there are no words (never so in an opened corpus).
     pub fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        self.ends.is_empty()
     }
 
     /// The word of an id.
@@ -62,12 +93,13 @@ impl Vocab {
     /// As slice indexing does, if `id >= len()`. Ids from [`crate::Corpus::tokens`] are always
     /// less.
     pub fn word(&self, id: u32) -> &str {
-        &self.words[id as usize]
+        word_of(&self.text, &self.ends, id)
     }
 
     /// The id of a word, if it is in the vocabulary.
     pub fn id(&self, word: &str) -> Option<u32> {
-        self.ids.get(word).copied()
+        let is_word = |&id: &u32| self.word(id) == word;
+        self.ids.find(self.hasher.hash_one(word), is_word).copied()
     }
 
     /// Counts in the training split, by id: never rising, their sum is the number of training
@@ -109,7 +141,7 @@ impl Vocab {
             let (word, count) =
                 line.rsplit_once('\t').ok_or_else(|| bad(entry, format!("no tab in {line:?}")))?;
             let count = count.parse().map_err(|_| bad(entry, format!("count {count:?} is no number")))?;
-            words.push(Arc::from(word));
+            words.push(word);
             counts.push(count);
         }
         Vocab::new(words, counts, unk)
@@ -119,11 +151,19 @@ impl Vocab {
         let path = dir.join(VOCAB_FILE);
         let write = || -> std::io::Result<()> {
             let mut out = BufWriter::new(std::fs::File::create(&path)?);
-            for (word, count) in self.words.iter().zip(&self.counts) {
-                writeln!(out, "{word}\t{count}")?;
+            for (id, count) in (0..).zip(&self.counts) {
+                writeln!(out, "{}\t{count}", self.word(id))?;
             }
             out.flush()
         };
         write().map_err(CorpusError::io("write", &path))
     }
+}
+
+/// Word of an id, which must be one, among words that end at `ends` in `text`.
+#[inline]
+pub(crate) fn word_of<'a>(text: &'a str, ends: &[usize], id: u32) -> &'a str {
+    let id = id as usize;
+    let start = if id == 0 { 0 } else { ends[id - 1] };
+    &text[start..ends[id]]
 }

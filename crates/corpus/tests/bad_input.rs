@@ -262,8 +262,8 @@ fn option_of_a_language_that_cannot_be_used_is_refused() {
     );
     refused(SynthOptions { seed: 1 << 63, ..base() }, &["seed", "less than 2^63"]);
     refused(SynthOptions { train_tokens: 0, ..base() }, &["empty corpus", "train_tokens = 0"]);
-    let huge = SynthOptions { vocab_size: 1_000_000, classes: 100, ..base() };
-    refused(huge, &["10000 contexts by 1000000 words", "120064640000 bytes", "at most 2147483648"]);
+    let huge = SynthOptions { vocab_size: 10_000_000, classes: 100, ..base() };
+    refused(huge, &["10000 contexts by 10000000 words", "4053680000 bytes", "at most 2147483648"]);
     // Small tables, vectors of 3.2 TB: an allocation that would end the process.
     let wide = SynthOptions { vocab_size: 632_456, rank: 632_456, ..base() };
     refused(wide, &["rank 632456", "bytes", "lower vocab_size, classes, order or rank"]);

@@ -1,18 +1,20 @@
-//! Drawing tokens: one alias table for each hidden context.
+//! Drawing tokens: the exact distribution of each hidden context, in tables of all its words or in
+//! sums of blocks of them.
 
 use lexmax_kernels::seed::{Generator, generator};
 use rand::RngExt;
 use rand_distr::Distribution;
 use rand_distr::weighted::WeightedAliasIndex;
 
+use super::blocks::Blocks;
 use super::language::Language;
+use super::options::Tables;
 use crate::observer::{Observer, Progress, Unit};
 use crate::{CorpusError, Split};
 
 /// Exact samplers of all conditional distributions, and what one look at each distribution tells.
 pub(crate) struct Sampler {
-    /// `[C]` tables over V words.
-    tables: Vec<WeightedAliasIndex<f64>>,
+    words: WordTables,
     /// log Z_c, `[C]`
     log_z: Vec<f64>,
     /// H_c in nats, `[C]`
@@ -21,22 +23,39 @@ pub(crate) struct Sampler {
     class_probs: Vec<f64>,
 }
 
+/// What words are drawn by.
+enum WordTables {
+    /// `[C]` alias tables over V words: a draw looks at one entry.
+    Alias(Vec<WeightedAliasIndex<f64>>),
+    /// Sums of blocks of words, whose distributions are computed anew at each draw.
+    Blocks(Blocks),
+}
+
 impl Sampler {
     /// Normalises every context. Time: O(C V rank).
-    pub(crate) fn new(language: &Language, observer: &mut dyn Observer) -> Result<Sampler, CorpusError> {
+    pub(crate) fn new(
+        language: &Language,
+        tables: Tables,
+        observer: &mut dyn Observer,
+    ) -> Result<Sampler, CorpusError> {
         let (contexts, classes) = (language.contexts(), language.classes());
         let mut sampler = Sampler {
-            tables: Vec::with_capacity(contexts),
+            words: match tables {
+                Tables::Alias => WordTables::Alias(Vec::with_capacity(contexts)),
+                Tables::Blocks => WordTables::Blocks(Blocks::with_capacity(contexts, language.vocab_size())),
+            },
             log_z: Vec::with_capacity(contexts),
             entropies: Vec::with_capacity(contexts),
             class_probs: vec![0.0; contexts * classes],
         };
         let mut scores = vec![0.0; language.vocab_size()];
+        let mut probs = Vec::new();
         let mut progress = Progress::new(observer, "contexts", Unit::Items, contexts as u64);
         for context in 0..contexts {
             progress.at(context as u64)?;
             let log_z = language.scores(context, &mut scores);
-            let probs: Vec<f64> = scores.iter().map(|score| (score - log_z).exp()).collect();
+            probs.clear();
+            probs.extend(scores.iter().map(|score| (score - log_z).exp()));
             let expected_score: f64 = probs.iter().zip(&scores).map(|(prob, score)| prob * score).sum();
             let class_probs = &mut sampler.class_probs[context * classes..][..classes];
             for (word, prob) in probs.iter().enumerate() {
@@ -44,10 +63,15 @@ impl Sampler {
             }
             sampler.log_z.push(log_z);
             sampler.entropies.push(log_z - expected_score);
-            let table = WeightedAliasIndex::new(probs).map_err(|error| {
-                CorpusError::Language(format!("alias table of context {context}: {error}"))
-            })?;
-            sampler.tables.push(table);
+            match &mut sampler.words {
+                WordTables::Blocks(blocks) => blocks.add_context(&probs),
+                WordTables::Alias(tables) => {
+                    let table = WeightedAliasIndex::new(std::mem::take(&mut probs)).map_err(|error| {
+                        CorpusError::Language(format!("alias table of context {context}: {error}"))
+                    })?;
+                    tables.push(table);
+                }
+            }
         }
         progress.finish();
         Ok(sampler)
@@ -96,8 +120,15 @@ impl Words<'_> {
     /// The next word (base rank, from 0) and its true log-probability in nats.
     pub(crate) fn next_word(&mut self) -> (usize, f64) {
         let context = self.context;
-        let word = self.sampler.tables[context].sample(&mut self.rng);
-        let log_prob = self.language.score(context, word) - self.sampler.log_z[context];
+        let log_z = self.sampler.log_z[context];
+        let log_prob_of = |word| self.language.score(context, word) - log_z;
+        let word = match &self.sampler.words {
+            WordTables::Alias(tables) => tables[context].sample(&mut self.rng),
+            WordTables::Blocks(blocks) => {
+                blocks.sample(context, &mut self.rng, |word| log_prob_of(word).exp())
+            }
+        };
+        let log_prob = log_prob_of(word);
         self.context = self.language.next_context(context, self.language.class(word));
         (word, log_prob)
     }

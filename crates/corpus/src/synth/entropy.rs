@@ -3,6 +3,7 @@
 use super::draw::Sampler;
 use super::language::Language;
 use crate::CorpusError;
+use crate::observer::{Observer, Progress, Unit};
 
 /// Power iteration ends when the distribution changes by less than this (sum of absolute changes).
 const TOLERANCE: f64 = 1e-14;
@@ -20,11 +21,15 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// Cost: O(C M) a power step, O(C V rank) for the unigrams.
-    pub(crate) fn of(language: &Language, sampler: &Sampler) -> Result<Facts, CorpusError> {
+    pub(crate) fn of(
+        language: &Language,
+        sampler: &Sampler,
+        observer: &mut dyn Observer,
+    ) -> Result<Facts, CorpusError> {
         let stationary = stationary(language, sampler.class_probs())?;
         let entropy_rate =
             stationary.iter().zip(sampler.entropies()).map(|(share, entropy)| share * entropy).sum();
-        let unigrams = unigrams(language, sampler, &stationary);
+        let unigrams = unigrams(language, sampler, &stationary, observer)?;
         let unigram_entropy =
             -unigrams.iter().filter(|&&prob| prob > 0.0).map(|prob| prob * prob.ln()).sum::<f64>();
         Ok(Facts { stationary, entropy_rate, unigram_entropy })
@@ -61,16 +66,24 @@ fn stationary(language: &Language, class_probs: &[f64]) -> Result<Vec<f64>, Corp
 }
 
 /// p(w) = sum_c pi_c p(w | c), `[V]`.
-fn unigrams(language: &Language, sampler: &Sampler, stationary: &[f64]) -> Vec<f64> {
+fn unigrams(
+    language: &Language,
+    sampler: &Sampler,
+    stationary: &[f64],
+    observer: &mut dyn Observer,
+) -> Result<Vec<f64>, CorpusError> {
     let mut unigrams = vec![0.0; language.vocab_size()];
+    let mut progress = Progress::new(observer, "unigrams", Unit::Items, stationary.len() as u64);
     for (context, (&share, log_z)) in stationary.iter().zip(sampler.log_z()).enumerate() {
+        progress.at(context as u64)?;
         if share > 0.0 {
             for (word, prob) in unigrams.iter_mut().enumerate() {
                 *prob += share * (language.score(context, word) - log_z).exp();
             }
         }
     }
-    unigrams
+    progress.finish();
+    Ok(unigrams)
 }
 
 #[cfg(test)]
@@ -78,6 +91,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::observer::Unobserved;
+    use crate::synth::options::Tables;
     use crate::{Split, SynthOptions};
 
     struct Fixture {
@@ -87,10 +101,14 @@ mod tests {
     }
 
     fn make(options: SynthOptions) -> Fixture {
+        make_by(Tables::Alias, options)
+    }
+
+    fn make_by(tables: Tables, options: SynthOptions) -> Fixture {
         options.validate().unwrap();
         let language = Language::new(&options);
-        let sampler = Sampler::new(&language, &mut Unobserved).unwrap();
-        let facts = Facts::of(&language, &sampler).unwrap();
+        let sampler = Sampler::new(&language, tables, &mut Unobserved).unwrap();
+        let facts = Facts::of(&language, &sampler, &mut Unobserved).unwrap();
         Fixture { language, sampler, facts }
     }
 
@@ -136,9 +154,44 @@ mod tests {
     }
 
     #[test]
+    fn blocks_have_the_statistics_of_the_tables_to_the_last_bit() {
+        // More words than a block.
+        for options in [small(1), small(2), SynthOptions { vocab_size: 1000, rank: 40, ..small(2) }] {
+            let [alias, blocks] =
+                [Tables::Alias, Tables::Blocks].map(|tables| make_by(tables, options.clone()));
+            assert_eq!(alias.sampler.log_z(), blocks.sampler.log_z());
+            assert_eq!(alias.sampler.class_probs(), blocks.sampler.class_probs());
+            assert_eq!(alias.facts.stationary, blocks.facts.stationary);
+            assert_eq!(alias.facts.entropy_rate, blocks.facts.entropy_rate);
+            assert_eq!(alias.facts.unigram_entropy, blocks.facts.unigram_entropy);
+        }
+    }
+
+    #[test]
+    fn entropy_rate_of_blocks_is_that_of_an_enumeration() {
+        let Fixture { language, sampler, facts } =
+            make_by(Tables::Blocks, SynthOptions { vocab_size: 700, ..small(2) });
+        let mut rate = 0.0;
+        for (context, share) in facts.stationary.iter().enumerate() {
+            let log_probs = (0..700).map(|word| language.score(context, word) - sampler.log_z()[context]);
+            let (sum, entropy) = log_probs
+                .fold((0.0, 0.0), |(sum, entropy), value| (sum + value.exp(), entropy - value * value.exp()));
+            assert!((sum - 1.0_f64).abs() < 1e-12, "context {context}: {sum}");
+            rate += share * entropy;
+        }
+        assert!((rate - facts.entropy_rate).abs() < 1e-11, "{rate} {}", facts.entropy_rate);
+    }
+
+    #[test]
     fn drawn_words_follow_the_stationary_unigrams() {
-        let Fixture { language, sampler, facts } = make(small(2));
-        let expected = unigrams(&language, &sampler, &facts.stationary);
+        for tables in [Tables::Alias, Tables::Blocks] {
+            drawn_words_follow_the_unigrams_by(tables);
+        }
+    }
+
+    fn drawn_words_follow_the_unigrams_by(tables: Tables) {
+        let Fixture { language, sampler, facts } = make_by(tables, small(2));
+        let expected = unigrams(&language, &sampler, &facts.stationary, &mut Unobserved).unwrap();
         assert!((expected.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         let draws = 200_000;
         let mut counts = vec![0_u32; 200];

@@ -2,14 +2,29 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::blocks::BLOCK;
 use crate::{CorpusError, Split};
 
 /// Most bytes of sampling tables and vectors.
 const TABLE_LIMIT: u128 = 2 << 30;
+/// Bytes for each word beside its vector where words are drawn by blocks: its weight, class, score
+/// and probability.
+const WORD: u128 = 28;
 /// Bytes of an alias table for one word in one context: an f64 and a u32.
 const TABLE_ENTRY: u128 = 12;
 /// Bytes of one element of a word's or a context's vector.
 const ELEMENT: u128 = 8;
+/// Bytes of the sum of a block of words, or of a class, in one context.
+const SUM: u128 = 8;
+
+/// Kind of the tables that words are drawn by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tables {
+    /// A table of all words for each context: the fastest draws.
+    Alias,
+    /// Sums of blocks of words, where tables of all words would not fit.
+    Blocks,
+}
 
 /// Options of [`crate::synthesize`], which says what they mean for the language.
 ///
@@ -124,12 +139,55 @@ impl SynthOptions {
                 sources: "a synthetic language with train_tokens = 0".to_owned(),
             });
         }
-        let [contexts, vocab_size, rank] = [self.contexts(), self.vocab_size, self.rank].map(|n| n as u64);
-        let (c, v) = (u128::from(contexts), u128::from(vocab_size));
-        let bytes = c * v * TABLE_ENTRY + (c + v) * u128::from(rank) * ELEMENT;
+        let bytes = self.bytes(self.tables());
         if bytes > TABLE_LIMIT {
+            let [contexts, vocab_size, rank] =
+                [self.contexts(), self.vocab_size, self.rank].map(|n| n as u64);
             return Err(CorpusError::TooLarge { contexts, vocab_size, rank, bytes, limit: TABLE_LIMIT });
         }
         Ok(())
+    }
+
+    /// Tables of all words where they fit.
+    pub(crate) fn tables(&self) -> Tables {
+        if self.bytes(Tables::Alias) <= TABLE_LIMIT { Tables::Alias } else { Tables::Blocks }
+    }
+
+    /// Bytes of tables and vectors.
+    fn bytes(&self, tables: Tables) -> u128 {
+        let [c, m, v, rank] = [self.contexts(), self.classes, self.vocab_size, self.rank].map(|n| n as u128);
+        let vectors = (c + v) * rank * ELEMENT;
+        match tables {
+            Tables::Alias => c * v * TABLE_ENTRY + vectors,
+            Tables::Blocks => c * (v.div_ceil(BLOCK as u128) + m) * SUM + v * WORD + vectors,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_vocabularies_take_blocks_and_what_fitted_before_takes_tables() {
+        let options = |vocab_size, classes, order| SynthOptions {
+            vocab_size,
+            classes,
+            order,
+            ..SynthOptions::default()
+        };
+        for (vocab_size, classes, order, tables) in [
+            (20_000, 16, 2, Tables::Alias),
+            (600_000, 16, 2, Tables::Alias),
+            (1_000_000, 16, 2, Tables::Blocks),
+            (10_000_000, 16, 2, Tables::Blocks),
+            (10_000_000, 16, 1, Tables::Blocks),
+        ] {
+            let options = options(vocab_size, classes, order);
+            assert_eq!(options.tables(), tables, "{vocab_size}");
+            assert!(options.validate().is_ok(), "{vocab_size}");
+        }
+        let error = options(10_000_000, 64, 2).validate().map_err(|error| error.to_string());
+        assert!(error.is_err_and(|message| message.contains("expected at most 2147483648 bytes")));
     }
 }

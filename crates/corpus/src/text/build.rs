@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::assign::{Assign, most_block_lines, shares_of};
-use super::count::{Counts, Ids};
+use super::count::Ids;
 use super::options::{BuildOptions, TextInput};
+use super::read::{ReadText, read};
 use super::scan::{Scanned, scan};
 use super::writers::SplitWriters;
 use crate::info::{CorpusInfo, Origin, RatioInfo, SplitInfo, Splits, TokenizerInfo};
@@ -16,16 +17,17 @@ use crate::{Corpus, CorpusError, Split};
 
 /// Builds a corpus directory at `out` from text files.
 ///
-/// Two streaming passes: the first counts the words of the training split, the second writes ids.
-/// Memory: the vocabulary (before `min_count` and `max_vocab`) and a line (see
-/// [`crate::TextReader`]). The directory appears when it is complete; of several processes that
+/// The text is read once: a thread unpacks it, this one numbers its words and spools the numbers
+/// to a temporary file beside the corpus, seldom larger than the text. Two passes over that file
+/// count the words of the training split and write ids. Memory: the distinct words of all splits,
+/// a line (see [`crate::TextReader`]) and 2 MiB of unpacked text. The directory appears when it is complete; of several processes that
 /// build it at once the first makes it, and the others wait and open it.
 ///
 /// The vocabulary is the training words (and `eos`, `unk`), by falling count, words of equal count
 /// in byte order.
 ///
 /// By ratio, blocks of lines are dealt out. A text of so few lines that a split would stay empty
-/// (text8 is one line) takes one pass more, which deals out tokens: the first for training, then
+/// (text8 is one line) is counted once more, and its tokens are dealt out: the first for training, then
 /// valid, the last for test.
 ///
 /// # Errors
@@ -64,37 +66,28 @@ fn write(
     dir: &Path,
     observer: &mut dyn Observer,
 ) -> Result<CorpusInfo, CorpusError> {
-    let counted = count(options, None, observer)?;
-    let in_tokens = tokens_to_deal_out(&options.input, &counted.1)?;
-    let (counts, counted) = match in_tokens {
-        None => counted,
-        Some(tokens) => {
-            observer.tell(Event::DealtInTokens { lines: counted.1.lines.iter().sum(), tokens });
-            let again = count(options, in_tokens, observer)?;
-            check_unchanged(options, &counted.1, &again.1)?;
-            again
-        }
-    };
-    let (words, word_counts) = counts.select(options);
-    let mut ids = Ids::new(words, word_counts, options.unk.as_deref());
+    let mut text = read(options, dir, observer)?;
+    let (mut counts, counted) = count(options, &mut text, None, observer)?;
+    let in_tokens = tokens_to_deal_out(&options.input, &counted)?;
+    if let Some(tokens) = in_tokens {
+        observer.tell(Event::DealtInTokens { lines: counted.lines.iter().sum(), tokens });
+        counts = count(options, &mut text, in_tokens, observer)?.0;
+    }
+    let mut ids = Ids::select(&text.words, &counts, options);
     let mut writers = SplitWriters::create(dir)?;
     let assign = Assign::new(&options.input, in_tokens);
     let dealt_in = assign.dealt_in();
-    let written = scan(
-        options,
-        "writing ids",
-        |_| true,
-        assign,
-        observer,
-        |token, place| match ids.get(token) {
+    let paths = options.input.files();
+    let ReadText { words, spool, files } = &mut text;
+    let written = scan(options, spool, files, "writing ids", assign, observer, |number, place| {
+        match ids.get(number) {
             Some(id) => writers.push(place.split, id),
             None => {
-                let (word, path) = (token.to_owned(), place.path.to_path_buf());
+                let (word, path) = (words.word(number).to_owned(), paths[place.file].1.clone());
                 Err(CorpusError::OutOfVocabulary { word, path, line: place.line })
             }
-        },
-    )?;
-    check_unchanged(options, &counted, &written)?;
+        }
+    })?;
     check_held_out(&options.input, &written)?;
     writers.finish()?;
     let vocab = ids.into_vocab().map_err(|(entry, reason)| CorpusError::Vocab {
@@ -110,35 +103,34 @@ fn write(
         tokens: written.tokens[split.index()],
         lines: written.lines[split.index()],
     }));
-    let origin = Origin::Text { ratio, files: written.files };
+    let origin = Origin::Text { ratio, files: text.files };
     let mut info = CorpusInfo::new(name, vocab.len() as u64, splits, origin);
     info.tokenizer = Some(TokenizerInfo::of(options));
     Ok(info)
 }
 
-/// Counts the training words. By ratio the other splits' tokens are looked at too, and so every
-/// token of the text.
+/// Counts the training tokens of each word, by its number.
 fn count(
     options: &BuildOptions,
+    text: &mut ReadText,
     in_tokens: Option<u64>,
     observer: &mut dyn Observer,
-) -> Result<(Counts, Scanned), CorpusError> {
-    let mut counts = Counts::default();
+) -> Result<(Vec<u64>, Scanned), CorpusError> {
+    let mut counts = vec![0; text.words.len()];
     let assign = Assign::new(&options.input, in_tokens);
-    let scanned = scan(
-        options,
-        "counting",
-        |split| split == Split::Train,
-        assign,
-        observer,
-        |token, place| {
+    let scanned =
+        scan(options, &mut text.spool, &text.files, "counting", assign, observer, |number, place| {
             if place.split == Split::Train {
-                counts.add(token);
+                counts[number as usize] += 1;
             }
             Ok(())
-        },
-    )?;
-    if scanned.tokens == [0; 3] {
+        })?;
+    let read = match &options.input {
+        TextInput::Splits { .. } => scanned.tokens[Split::Train.index()],
+        // What the blocks left to training is looked at later.
+        TextInput::Ratio { .. } => scanned.tokens.iter().sum(),
+    };
+    if read == 0 {
         return Err(CorpusError::EmptyTrain { sources: sources_of(&options.input, Split::Train) });
     }
     Ok((counts, scanned))
@@ -176,18 +168,6 @@ fn sources_of(input: &TextInput, of: Split) -> String {
     if names.is_empty() { "no files".to_owned() } else { names.join(", ") }
 }
 
-/// All passes must have read the same bytes: else counts and ids tell of different texts.
-fn check_unchanged(options: &BuildOptions, counted: &Scanned, written: &Scanned) -> Result<(), CorpusError> {
-    // The first pass reads no files of valid and test; the training files come first in both.
-    let paths = options.input.files();
-    for ((first, second), (_, path)) in counted.files.iter().zip(&written.files).zip(paths) {
-        if first != second {
-            return Err(CorpusError::Changed { path: path.clone() });
-        }
-    }
-    Ok(())
-}
-
 /// A held-out split whose files were given must have tokens; one without files is meant to be
 /// empty.
 fn check_held_out(input: &TextInput, written: &Scanned) -> Result<(), CorpusError> {
@@ -198,25 +178,4 @@ fn check_held_out(input: &TextInput, written: &Scanned) -> Result<(), CorpusErro
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn file_that_changes_between_the_passes_is_noticed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("text.txt");
-        let files = vec![path.clone()];
-        let options = BuildOptions::new(TextInput::Splits { train: files, valid: vec![], test: vec![] });
-        let pass = || count(&options, None, &mut Unobserved).unwrap().1;
-        std::fs::write(&path, "one two\n").unwrap();
-        let (first, second) = (pass(), pass());
-        check_unchanged(&options, &first, &second).unwrap();
-        std::fs::write(&path, "one too\n").unwrap();
-        let message = check_unchanged(&options, &first, &pass()).unwrap_err().to_string();
-        assert!(message.contains("text.txt: changed"), "{message}");
-    }
 }

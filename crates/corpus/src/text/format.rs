@@ -3,7 +3,7 @@
 //! Text is read as what it is: these signatures are looked at only once a byte was found that no
 //! UTF-8 text has, so a text that begins with `PK` or `BZh` is never refused for its first letters.
 
-use std::io::{BufRead, Read};
+use std::io::{BufReader, Read};
 
 use super::packing::Packing;
 
@@ -159,7 +159,7 @@ impl Format {
 }
 
 /// Fills `head` from what is left of `input`, as far as both go.
-pub(crate) fn fill_head(head: &mut Vec<u8>, input: &mut dyn BufRead) {
+pub(crate) fn fill_head(head: &mut Vec<u8>, input: &mut dyn Read) {
     let missing = HEAD_BYTES.saturating_sub(head.len()) as u64;
     // A damaged file shows less of itself.
     let _ = input.take(missing).read_to_end(head);
@@ -220,7 +220,7 @@ fn wide_encoding(head: &[u8]) -> Option<&'static str> {
 /// Unpacks as much of a packed file's head as there is, at most one of its own size.
 fn unpacked_head(head: &[u8], packing: Packing) -> Vec<u8> {
     let mut unpacked = Vec::new();
-    if let Ok(mut input) = packing.decode(head) {
+    if let Ok(mut input) = packing.decode(BufReader::new(head)) {
         fill_head(&mut unpacked, &mut input);
     }
     unpacked

@@ -1,5 +1,7 @@
-//! Text files to a corpus, in two streaming passes: count the training words, then write ids.
+//! Text files to a corpus: one reading that numbers words, then passes over the numbers that count
+//! the training words and write ids.
 
+mod ahead;
 mod assign;
 mod build;
 mod count;
@@ -7,9 +9,12 @@ mod format;
 mod lines;
 mod options;
 mod packing;
+mod read;
 mod scan;
+mod spool;
 mod stored;
 mod tokenizer;
+mod words;
 mod writers;
 
 pub use build::{build, build_observed};

@@ -45,11 +45,7 @@ impl Packing {
     }
 
     /// The unpacked bytes. `path` is for messages.
-    pub(crate) fn unpack<'a>(
-        self,
-        stored: impl Read + 'a,
-        path: &Path,
-    ) -> Result<Box<dyn BufRead + 'a>, CorpusError> {
+    pub(crate) fn unpack<R: Read>(self, stored: R, path: &Path) -> Result<Unpacked<R>, CorpusError> {
         let mut stored = BufReader::with_capacity(BUFFER_BYTES, stored);
         let head = stored.fill_buf().map_err(CorpusError::io("read", path))?;
         self.check_head(head, path)?;
@@ -57,17 +53,14 @@ impl Packing {
     }
 
     /// The unpacked bytes, whatever the first ones are.
-    pub(crate) fn decode<'a>(self, stored: impl BufRead + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
+    pub(crate) fn decode<R: Read>(self, stored: BufReader<R>) -> io::Result<Unpacked<R>> {
         Ok(match self {
-            Packing::Plain => Box::new(stored),
-            Packing::Gzip => {
-                let unpacked = flate2::bufread::MultiGzDecoder::new(stored);
-                Box::new(BufReader::with_capacity(BUFFER_BYTES, unpacked))
-            }
+            Packing::Plain => Unpacked::Plain(stored),
+            Packing::Gzip => Unpacked::Gzip(flate2::bufread::MultiGzDecoder::new(stored)),
             Packing::Zstd => {
                 let mut unpacked = zstd::Decoder::with_buffer(stored)?;
                 unpacked.window_log_max(WINDOW_LOG)?;
-                Box::new(BufReader::with_capacity(BUFFER_BYTES, unpacked))
+                Unpacked::Zstd(unpacked)
             }
         })
     }
@@ -105,6 +98,25 @@ impl Packing {
             None => "something else".to_owned(),
         };
         Err(CorpusError::NotPacked { path: path.to_path_buf(), format, found })
+    }
+}
+
+/// Reader of unpacked bytes, which has no buffer of them.
+// One value a file: its size is of no account.
+#[allow(clippy::large_enum_variant)]
+pub(crate) enum Unpacked<R: Read> {
+    Plain(BufReader<R>),
+    Gzip(flate2::bufread::MultiGzDecoder<BufReader<R>>),
+    Zstd(zstd::Decoder<'static, BufReader<R>>),
+}
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Unpacked::Plain(input) => input.read(into),
+            Unpacked::Gzip(input) => input.read(into),
+            Unpacked::Zstd(input) => input.read(into),
+        }
     }
 }
 

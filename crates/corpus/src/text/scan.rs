@@ -1,85 +1,76 @@
-//! One pass over the text: every token with its split and place.
-
-use std::path::Path;
+//! One pass over a text that was read: every token with its split and place.
 
 use super::assign::Assign;
-use super::lines::TextReader;
 use super::options::BuildOptions;
+use super::spool::{Spool, Symbol};
 use crate::info::SourceFile;
 use crate::observer::{Observer, Progress, Unit};
 use crate::{CorpusError, Split};
 
+/// Number of the word that ends lines, where one is asked for.
+const EOS: u32 = 0;
+
 /// Place of a token.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<'a> {
-    pub(crate) path: &'a Path,
+pub(crate) struct Place {
+    /// Index of the file among those that were read.
+    pub(crate) file: usize,
     /// Counted from 1.
     pub(crate) line: u64,
     pub(crate) split: Split,
 }
 
-/// Result of a pass.
+/// Lines and tokens of a pass.
 pub(crate) struct Scanned {
-    pub(crate) files: Vec<SourceFile>,
     /// Lines of each split; a line that is dealt out in tokens counts where it begins.
     pub(crate) lines: [u64; 3],
     /// Tokens of each split.
     pub(crate) tokens: [u64; 3],
 }
 
-/// Streams files and calls `each` with every token, in order. Files of splits that are not `wanted`
-/// are not read.
+/// Calls `each` with the number of every token's word, in order.
 pub(crate) fn scan(
     options: &BuildOptions,
+    spool: &mut Spool,
+    files: &[SourceFile],
     pass: &'static str,
-    wanted: fn(Split) -> bool,
     mut assign: Assign,
     observer: &mut dyn Observer,
-    mut each: impl FnMut(&str, Place<'_>) -> Result<(), CorpusError>,
+    mut each: impl FnMut(u32, Place) -> Result<(), CorpusError>,
 ) -> Result<Scanned, CorpusError> {
-    // All sizes are read before the first pass, so that a missing file is known at once.
-    let sized = options.input.files().into_iter().map(|(split, path)| Ok((split, path, size(path)?)));
-    let mut sized = sized.collect::<Result<Vec<_>, CorpusError>>()?;
-    sized.retain(|(split, _, _)| split.is_none_or(wanted));
-    let total = sized.iter().map(|(_, _, bytes)| bytes).sum();
-    let mut progress = Progress::new(observer, pass, Unit::Bytes, total);
-    let mut scanned = Scanned { files: Vec::with_capacity(sized.len()), lines: [0; 3], tokens: [0; 3] };
-    let mut read = 0;
-    for (of_file, path, bytes) in sized {
-        let mut reader = TextReader::open(path, options.tokenizer)?;
-        let mut of_line = None;
-        while let Some(piece) = reader.next_piece()? {
-            let line_split = *of_line.get_or_insert_with(|| assign.next_line(of_file));
-            let mut pass_on = |token: &str| {
-                let split = assign.next_token(line_split);
-                scanned.tokens[split.index()] += 1;
-                each(token, Place { path, line: piece.line, split })
-            };
-            options.tokenizer.split(piece.text, &mut pass_on)?;
-            if piece.ends_line {
-                if let Some(eos) = options.eos.as_deref() {
-                    pass_on(eos)?;
-                }
-                scanned.lines[line_split.index()] += 1;
-                of_line = None;
-            }
-            progress.at(read + reader.stored().bytes())?;
+    let mut progress = Progress::new(observer, pass, Unit::Items, spool.symbols());
+    let mut scanned = Scanned { lines: [0; 3], tokens: [0; 3] };
+    let (mut file, mut line, mut of_line, mut done) = (0, 1, None, 0_u64);
+    spool.read(|symbol| {
+        done += 1;
+        if done.is_multiple_of(Progress::STRIDE) {
+            progress.at(done)?;
         }
-        let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let (lines, sha256) = (reader.lines(), reader.stored().sha256());
-        read += reader.stored().bytes();
-        scanned.files.push(SourceFile { file, split: of_file, bytes, lines, sha256 });
-    }
+        if symbol == Symbol::FileEnd {
+            (file, line) = (file + 1, 1);
+            return Ok(());
+        }
+        let line_split = match of_line {
+            Some(split) => split,
+            None => assign.next_line(files.get(file).and_then(|file| file.split)),
+        };
+        of_line = Some(line_split);
+        let token = match symbol {
+            Symbol::Word(number) => Some(number),
+            _ => options.eos.as_ref().map(|_| EOS),
+        };
+        if let Some(number) = token {
+            let split = assign.next_token(line_split);
+            scanned.tokens[split.index()] += 1;
+            each(number, Place { file, line, split })?;
+        }
+        if symbol == Symbol::LineEnd {
+            scanned.lines[line_split.index()] += 1;
+            line += 1;
+            of_line = None;
+        }
+        Ok(())
+    })?;
     progress.finish();
     Ok(scanned)
-}
-
-fn size(path: &Path) -> Result<u64, CorpusError> {
-    let metadata =
-        std::fs::metadata(path).map_err(CorpusError::open(path, "a text file, plain, .gz or .zst"))?;
-    if metadata.is_file() {
-        return Ok(metadata.len());
-    }
-    let found = if metadata.is_dir() { "a folder" } else { "a pipe or a device" };
-    Err(CorpusError::NotAFile { path: path.to_path_buf(), found })
 }

@@ -22,7 +22,7 @@ impl Tokenizer {
     /// Calls `each` with every token of `text`, a part of one line.
     pub(crate) fn split<E>(self, text: &str, mut each: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
         match self {
-            Tokenizer::Words => text.split_whitespace().try_for_each(each),
+            Tokenizer::Words => split_words(text, each),
             Tokenizer::Characters => {
                 let mut utf8 = [0; 4];
                 text.chars().try_for_each(|character| each(character.encode_utf8(&mut utf8)))
@@ -62,6 +62,62 @@ impl Tokenizer {
     }
 }
 
+/// What a byte of UTF-8 says of white space.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// A part of a word.
+    Word,
+    /// A blank of one byte.
+    Blank,
+    /// First of a character that may be white space.
+    MayBeBlank,
+}
+
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Word; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte {
+            0x09..=0x0d | 0x20 => Class::Blank,
+            // U+0085 and U+00A0; U+1680; U+2000 to U+205F; U+3000.
+            0xc2 | 0xe1 | 0xe2 | 0xe3 => Class::MayBeBlank,
+            _ => Class::Word,
+        };
+        byte += 1;
+    }
+    classes
+};
+
+/// Calls `each` with every run of characters between white space: `str::split_whitespace` by a
+/// table of bytes.
+#[inline]
+fn split_words<E>(text: &str, mut each: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
+    let bytes = text.as_bytes();
+    let (mut start, mut at) = (0, 0);
+    while let Some(&byte) = bytes.get(at) {
+        let blank = match CLASSES[usize::from(byte)] {
+            Class::Word => {
+                at += 1;
+                continue;
+            }
+            Class::Blank => 1,
+            Class::MayBeBlank => match text[at..].chars().next().filter(|next| next.is_whitespace()) {
+                Some(blank) => blank.len_utf8(),
+                None => {
+                    at += 1;
+                    continue;
+                }
+            },
+        };
+        if at > start {
+            each(&text[start..at])?;
+        }
+        at += blank;
+        start = at;
+    }
+    if at > start { each(&text[start..]) } else { Ok(()) }
+}
+
 impl fmt::Display for Tokenizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -96,6 +152,15 @@ mod tests {
         };
         tokenizer.split(text, push).unwrap();
         tokens
+    }
+
+    #[test]
+    fn table_of_bytes_splits_at_every_white_space_of_unicode_and_no_other_character() {
+        for character in '\0'..=char::MAX {
+            let text = format!("a{character}b");
+            let expected: Vec<&str> = text.split_whitespace().collect();
+            assert_eq!(tokens(Tokenizer::Words, &text), expected, "{character:?}");
+        }
     }
 
     #[test]
