@@ -25,7 +25,7 @@ const RUNS: [(&str, f64, f64); 20] = [
     ("layer = \"full\"\nsoft_cap = 3.0\nfocal_gamma = 2.0", 5.849068566693969, 5.05739279144692),
     ("layer = \"full\"\nlogit_adjustment = 1.0\nloss = { class_weights = {weights} }", 6.231412748658718, 5.369506502908898),
     ("layer = \"full\"\nloss = { label_smoothing = 0.1, reduction = \"sum\" }", 235.11552418450407, 923.2151644652681),
-    ("layer = \"full\"\ngradient_filter = 1e-4", 5.887885416740666, 5.101960259159388),
+    ("layer = \"full\"\ngradient_filter = 0.005", 5.887885416740666, 5.10740769825797),
     ("layer = \"sigsoftmax\"", 6.039294084806753, 4.587044975780634),
     ("layer = \"sampled\"\nsamples = 50", 3.133514240714593, 2.786573252663931),
     ("layer = \"sampled\"\nsamples = 50\nobjective = \"nce\"\nproposal = \"unigram\"\nunique = true", 5.194164678460456, 4.382571339533357),
