@@ -189,41 +189,69 @@ impl Optimizer {
         self.entries().map(copy).collect()
     }
 
+    /// Handles of the state's own tensors, named as in [`Optimizer::state`]: for a file that is
+    /// written before the next step, which changes them. No memory is needed.
+    pub fn state_handles(&self) -> Vec<(String, Tensor)> {
+        self.entries().map(|(name, entry)| (name, entry.shallow_clone())).collect()
+    }
+
     /// Takes over what [`Optimizer::state`] gave, of an optimizer with the same parameters and
     /// configuration: the run goes on bit for bit. Nothing changes on an error.
     ///
     /// # Errors
     /// An entry that is missing, unknown, or of another shape or dtype, by its name.
     pub fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<()> {
-        let given: HashMap<&str, &Tensor> =
-            state.iter().map(|(name, entry)| (name.as_str(), entry)).collect();
-        let mut pairs = Vec::with_capacity(state.len());
-        for (name, entry) in self.entries() {
-            let expected = entry.size();
-            let Some(source) = given.get(name.as_str()) else {
-                return Err(OptimError::MissingState { name, expected });
-            };
-            if source.size() != expected {
-                return Err(OptimError::StateShape { name, given: source.size(), expected });
-            }
-            let (given, expected) = (source.f_kind()?, entry.f_kind()?);
-            if given != expected {
-                return Err(OptimError::Kind { name, given, expected: format!("{expected:?}") });
-            }
-            pairs.push((name, entry.shallow_clone(), *source));
+        let mut sizes = Vec::with_capacity(state.len());
+        for (_, entry) in state {
+            sizes.push((entry.size(), entry.f_kind()?));
         }
-        let known: HashSet<&str> = pairs.iter().map(|(name, ..)| name.as_str()).collect();
-        if let Some((name, _)) = state.iter().find(|(name, _)| !known.contains(name.as_str())) {
-            let mut expected: Vec<&str> = known.into_iter().collect();
-            expected.sort_unstable();
-            let expected = if expected.is_empty() { "no entry".into() } else { expected.join(", ") };
-            return Err(OptimError::UnexpectedState { name: name.clone(), expected });
-        }
+        let described: Vec<(&str, &[i64], Kind)> = state
+            .iter()
+            .zip(&sizes)
+            .map(|((name, _), (size, kind))| (name.as_str(), size.as_slice(), *kind))
+            .collect();
+        let places = self.state_places(&described)?;
         let _guard = tch::no_grad_guard();
-        for (_, mut entry, source) in pairs {
-            entry.f_copy_(source)?;
+        for (mut place, (_, entry)) in places.into_iter().zip(state) {
+            place.f_copy_(entry)?;
         }
         Ok(())
+    }
+
+    /// Handles of the state's own tensors in the order of the entries given, each a name, a shape and
+    /// a dtype, which must be those of the state: what is copied into them is the state from then on.
+    /// [`Optimizer::load_state`] for entries that are not all in memory at once.
+    ///
+    /// # Errors
+    /// As [`Optimizer::load_state`].
+    pub fn state_places(&mut self, given: &[(&str, &[i64], Kind)]) -> Result<Vec<Tensor>> {
+        let by_name: HashMap<&str, usize> = given.iter().map(|(name, ..)| *name).zip(0..).collect();
+        let mut places: Vec<Option<Tensor>> = given.iter().map(|_| None).collect();
+        let mut known = Vec::new();
+        for (name, entry) in self.entries() {
+            let expected = entry.size();
+            let Some(&at) = by_name.get(name.as_str()) else {
+                return Err(OptimError::MissingState { name, expected });
+            };
+            let (_, size, kind) = given[at];
+            if *size != expected {
+                return Err(OptimError::StateShape { name, given: size.to_vec(), expected });
+            }
+            let expected = entry.f_kind()?;
+            if kind != expected {
+                return Err(OptimError::Kind { name, given: kind, expected: format!("{expected:?}") });
+            }
+            places[at] = Some(entry.shallow_clone());
+            known.push(name);
+        }
+        let (all, unknown): (Vec<_>, Vec<_>) =
+            places.into_iter().zip(given).partition(|(place, _)| place.is_some());
+        if let Some((_, (name, ..))) = unknown.first() {
+            known.sort_unstable();
+            let expected = if known.is_empty() { "no entry".into() } else { known.join(", ") };
+            return Err(OptimError::UnexpectedState { name: (*name).to_owned(), expected });
+        }
+        Ok(all.into_iter().filter_map(|(place, _)| place).collect())
     }
 
     /// The state's own tensors with their full names.

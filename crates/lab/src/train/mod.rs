@@ -31,7 +31,7 @@ pub use timings::Timings;
 
 use crate::backbone::State;
 use crate::batch::Streams;
-use crate::checkpoint::{self, Checkpoint, Progress};
+use crate::checkpoint::{Checkpoint, Progress, SavedRun};
 use crate::machine::{OwnMemory, parse_device};
 use crate::plan::RunConfig;
 use crate::{LabError, Result};
@@ -76,7 +76,7 @@ impl<'a> Trainer<'a> {
         let device = parse_device(&config.device)?;
         let training = &config.training;
         let counts = WordCounts::new(corpus.vocab().counts().to_vec())?;
-        let saved = Checkpoint::load(&checkpoint, id, device)?;
+        let saved = SavedRun::open(&checkpoint, id)?;
         let began_with = saved.as_ref().and_then(|saved| saved.progress.products.as_deref());
         let products = began_with
             .map(|name| lexmax_products::by_name(name, "library of matrix products"))
@@ -124,12 +124,15 @@ impl<'a> Trainer<'a> {
         Ok(trainer)
     }
 
-    fn resume(&mut self, saved: Checkpoint) -> Result<()> {
+    fn resume(&mut self, saved: SavedRun) -> Result<()> {
         self.check_fits(&saved)
             .map_err(|message| LabError::Checkpoint { path: self.checkpoint.clone(), message })?;
-        checkpoint::restore(&self.checkpoint, &saved.parameters, &self.learner.parameters)?;
-        self.learner.optimizer.load_state(&saved.optimizer)?;
-        self.state = saved.state;
+        saved.restore(&self.learner.parameters, &mut self.learner.optimizer)?;
+        let device = self.learner.model.device();
+        let on_device = |state: State| -> Result<State> {
+            Ok(state.iter().map(|tensor| tensor.f_to(device)).collect::<std::result::Result<_, _>>()?)
+        };
+        self.state = saved.state.map(on_device).transpose()?;
         self.progress = saved.progress;
         self.progress.products = self.learner.model.products.map(str::to_owned);
         // A layer that adapts to its parameters does so to the restored ones.
@@ -139,7 +142,7 @@ impl<'a> Trainer<'a> {
 
     /// Checks what neither parameters nor optimizer state tell: where in the text it stands, and
     /// the carried state.
-    fn check_fits(&self, saved: &Checkpoint) -> std::result::Result<(), String> {
+    fn check_fits(&self, saved: &SavedRun) -> std::result::Result<(), String> {
         let (row, rows) = (saved.progress.row, self.streams.rows());
         if row >= rows {
             return Err(format!("it stands at row {row}, expected one of the {rows} of a pass"));
@@ -222,7 +225,7 @@ impl<'a> Trainer<'a> {
         let checkpoint = Checkpoint {
             progress: self.progress.clone(),
             parameters: self.learner.parameters.iter().map(copy).collect(),
-            optimizer: self.learner.optimizer.state()?,
+            optimizer: self.learner.optimizer.state_handles(),
             state: self.state.as_ref().map(|state| state.iter().map(Tensor::shallow_clone).collect()),
         };
         checkpoint.save(&self.checkpoint)?;
