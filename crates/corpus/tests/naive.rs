@@ -16,7 +16,6 @@ type Built = Result<(Vec<(String, u64)>, [Vec<u32>; 3]), String>;
 
 /// Lines of a text as a reader of the whole sees them.
 fn lines(text: &str) -> Vec<&str> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     text.split_terminator('\n')
         .map(|line| line.strip_suffix('\r').filter(|_| !line.is_empty()).unwrap_or(line))
         .collect()
@@ -25,12 +24,14 @@ fn lines(text: &str) -> Vec<&str> {
 /// Tokens of a text, with `eos` at each line's end.
 fn tokens(text: &str, options: &BuildOptions) -> Vec<String> {
     let mut tokens = Vec::new();
+    // A byte-order mark is one at the start of a file alone.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // A carriage return belongs to a line end only with a line feed after it.
     let open_end = (!text.ends_with('\n')).then(|| text.rsplit('\n').next().unwrap_or(text));
     let lines = lines(text);
     for (at, &line) in lines.iter().enumerate() {
         let line = match open_end {
-            Some(open) if at + 1 == lines.len() => open.strip_prefix('\u{feff}').unwrap_or(open),
+            Some(open) if at + 1 == lines.len() => open,
             _ => line,
         };
         match options.tokenizer {
@@ -124,7 +125,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn corpus_of_any_text_in_any_packing_is_that_of_a_naive_reader(
