@@ -22,6 +22,7 @@ const RULES: &[Rule] = &[
     ("lexmax-build", &[], NO_TORCH),
     ("lexmax-kernels", &[], NO_TORCH),
     ("lexmax-products", &["lexmax-kernels"], NO_TORCH),
+    ("lexmax-metrics", &[], NO_TORCH),
     ("lexmax-records", &[], NO_TORCH),
     ("lexmax-corpus", &["lexmax-kernels"], NO_TORCH),
     ("lexmax-report", &["lexmax-records"], NO_TORCH),
