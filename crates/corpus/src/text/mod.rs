@@ -15,4 +15,5 @@ mod writers;
 pub use build::{build, build_observed};
 pub use lines::{Piece, TextReader};
 pub use options::{BuildOptions, TextInput};
+pub use scan::file_size;
 pub use tokenizer::Tokenizer;

@@ -38,14 +38,14 @@ pub(crate) fn scan(
     mut each: impl FnMut(&str, Place<'_>) -> Result<(), CorpusError>,
 ) -> Result<Scanned, CorpusError> {
     // All sizes are read before the first pass, so that a missing file is known at once.
-    let sized = options.input.files().into_iter().map(|(split, path)| Ok((split, path, size(path)?)));
+    let sized = options.input.files().into_iter().map(|(split, path)| Ok((split, path, file_size(path)?)));
     let mut sized = sized.collect::<Result<Vec<_>, CorpusError>>()?;
     sized.retain(|(split, _, _)| split.is_none_or(wanted));
     let total = sized.iter().map(|(_, _, bytes)| bytes).sum();
     let mut progress = Progress::new(observer, pass, Unit::Bytes, total);
     let mut scanned = Scanned { files: Vec::with_capacity(sized.len()), lines: [0; 3], tokens: [0; 3] };
     let mut read = 0;
-    for (of_file, path, bytes) in sized {
+    for (of_file, path, _) in sized {
         let mut reader = TextReader::open(path, options.tokenizer)?;
         let mut of_line = None;
         while let Some(piece) = reader.next_piece()? {
@@ -63,18 +63,20 @@ pub(crate) fn scan(
                 scanned.lines[line_split.index()] += 1;
                 of_line = None;
             }
-            progress.at(read + reader.stored().bytes())?;
+            progress.at(read + reader.bytes())?;
         }
-        let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let (lines, sha256) = (reader.lines(), reader.stored().sha256());
-        read += reader.stored().bytes();
-        scanned.files.push(SourceFile { file, split: of_file, bytes, lines, sha256 });
+        read += reader.bytes();
+        scanned.files.push(reader.source(of_file));
     }
     progress.finish();
     Ok(scanned)
 }
 
-fn size(path: &Path) -> Result<u64, CorpusError> {
+/// Bytes of a file as stored.
+///
+/// # Errors
+/// A file that is not there, or is no regular file: texts are read by their size, and some twice.
+pub fn file_size(path: &Path) -> Result<u64, CorpusError> {
     let metadata =
         std::fs::metadata(path).map_err(CorpusError::open(path, "a text file, plain, .gz or .zst"))?;
     if metadata.is_file() {
