@@ -25,6 +25,7 @@ const RULES: &[Rule] = &[
     ("lexmax-metrics", &[], NO_TORCH),
     ("lexmax-records", &[], NO_TORCH),
     ("lexmax-corpus", &["lexmax-kernels"], NO_TORCH),
+    ("lexmax-dataset", &["lexmax-corpus", "lexmax-kernels"], NO_TORCH),
     ("lexmax-report", &["lexmax-records"], NO_TORCH),
     ("lexmax-autograd", &[], TORCH),
     ("lexmax-second-device", &[], TORCH),
