@@ -88,7 +88,8 @@ pub fn aarch64(root: &Path) -> Result<()> {
     }
     let mut command = step::cargo(root);
     command.args(["check", "--target", AARCH64, "--lib"]);
-    command.args(["--package=lexmax-kernels", "--package=lexmax-corpus", "--package=lexmax-records"]);
+    command.args(["--package=lexmax-kernels", "--package=lexmax-corpus", "--package=lexmax-metrics"]);
+    command.args(["--package=lexmax-dataset", "--package=lexmax-records"]);
     if step::answers("aarch64-linux-gnu-gcc", &["--version"]) {
         command.arg("--package=lexmax-report");
     } else {

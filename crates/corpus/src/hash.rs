@@ -25,7 +25,7 @@ pub(crate) fn of_reader(reader: &mut impl Read) -> std::io::Result<String> {
 
 /// Hash of named parts. Names and lengths go in too, so that a byte moved from one file to the next
 /// is seen.
-pub(crate) fn of_parts<'a>(parts: impl IntoIterator<Item = (String, &'a [u8])>) -> String {
+pub fn of_parts<'a>(parts: impl IntoIterator<Item = (String, &'a [u8])>) -> String {
     let mut hasher = Sha256::new();
     for (name, bytes) in parts {
         hasher.update(name.as_bytes());

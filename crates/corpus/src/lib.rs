@@ -43,6 +43,7 @@ mod info;
 mod mapped;
 mod observer;
 mod open;
+pub mod prepared;
 mod request;
 mod split;
 mod staging;

@@ -15,24 +15,29 @@ compile_error!("corpus files are little endian and are mapped as they are");
 ///
 /// # Safety
 /// Every bit pattern of the type's size must be a valid value.
-pub(crate) unsafe trait Number: Copy + 'static {}
+pub unsafe trait Number: Copy + 'static {}
 
 // SAFETY: every pattern of 32 bits is a u32.
 unsafe impl Number for u32 {}
+// SAFETY: every pattern of 64 bits is a u64.
+unsafe impl Number for u64 {}
 // SAFETY: every pattern of 64 bits is an f64.
 unsafe impl Number for f64 {}
 
 /// A file of little-endian numbers, mapped. The pages are read when they are first touched.
 #[derive(Debug)]
-pub(crate) struct Mapped<T> {
+pub struct Mapped<T> {
     /// Mapped bytes; `None` for an empty file, which cannot be mapped everywhere.
     map: Option<Mmap>,
     numbers: PhantomData<T>,
 }
 
 impl<T: Number> Mapped<T> {
-    /// Maps a file that must hold exactly `tokens` numbers.
-    pub(crate) fn open(path: &Path, tokens: u64, what: &'static str) -> Result<Self, CorpusError> {
+    /// Maps a file that must hold exactly `tokens` numbers; `what` names it where it is missing.
+    ///
+    /// # Errors
+    /// A file that is missing, cannot be mapped or has another size.
+    pub fn open(path: &Path, tokens: u64, what: &'static str) -> Result<Self, CorpusError> {
         let file = File::open(path).map_err(CorpusError::open(path, what))?;
         let found = file.metadata().map_err(CorpusError::io("read the size of", path))?.len();
         let item = size_of::<T>() as u64;
@@ -56,7 +61,8 @@ impl<T: Number> Mapped<T> {
         Ok(Mapped { map, numbers: PhantomData })
     }
 
-    pub(crate) fn as_slice(&self) -> &[T] {
+    /// The numbers.
+    pub fn as_slice(&self) -> &[T] {
         let Some(map) = &self.map else { return &[] };
         // SAFETY: every bit pattern is a T (trait Number), and `align_to` itself keeps alignment
         // and bounds.
@@ -68,7 +74,7 @@ impl<T: Number> Mapped<T> {
     }
 
     /// The file's bytes.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    pub fn as_bytes(&self) -> &[u8] {
         self.map.as_deref().unwrap_or(&[])
     }
 }

@@ -57,7 +57,8 @@ pub trait Observer {
 }
 
 /// Observer that hears nothing and stops nothing.
-pub(crate) struct Unobserved;
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unobserved;
 
 impl Observer for Unobserved {
     fn tell(&mut self, _event: Event<'_>) {}

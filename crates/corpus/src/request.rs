@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::info::{CorpusInfo, INFO_FILE, Origin, RatioInfo, TokenizerInfo};
 use crate::observer::{Event, Observer};
-use crate::staging::name_of;
+use crate::staging::{Staging, name_of};
 use crate::{BuildOptions, Corpus, CorpusError, SynthOptions};
 
 /// Options of a corpus to make.
@@ -21,6 +21,16 @@ enum Options<'a> {
     Language(&'a SynthOptions),
 }
 
+/// Start of a build.
+// One value a build: its size is of no account.
+#[allow(clippy::large_enum_variant)]
+pub(crate) enum Start {
+    /// No corpus is there: build it here.
+    Build(Staging),
+    /// The corpus asked for is there.
+    Found(Corpus),
+}
+
 impl<'a> Request<'a> {
     /// Asks for text at `out`.
     pub(crate) fn text(options: &'a BuildOptions, out: &Path) -> Self {
@@ -31,6 +41,26 @@ impl<'a> Request<'a> {
     /// Asks for a synthetic language at `out`.
     pub(crate) fn language(options: &'a SynthOptions, out: &Path) -> Self {
         Request { name: name_of(out), options: Options::Language(options) }
+    }
+
+    /// Starts a build at `out`, or opens the corpus that is there.
+    pub(crate) fn start(&self, out: &Path, observer: &mut dyn Observer) -> Result<Start, CorpusError> {
+        match Staging::start(out, observer)? {
+            Some(staging) => Ok(Start::Build(staging)),
+            None => self.open(out, observer).map(Start::Found),
+        }
+    }
+
+    /// Checks what was written, describes it by `info`, moves it into place and opens it.
+    pub(crate) fn finish(
+        &self,
+        staging: Staging,
+        out: &Path,
+        info: CorpusInfo,
+        observer: &mut dyn Observer,
+    ) -> Result<Corpus, CorpusError> {
+        Corpus::seal(staging.dir(), info)?;
+        if staging.publish()? { Corpus::open(out) } else { self.open(out, observer) }
     }
 
     /// Opens what is at `out`, where it is the corpus asked for.
@@ -95,8 +125,8 @@ struct Wrapped<'a> {
     ratio: &'a Option<RatioInfo>,
 }
 
-/// First key whose values differ.
-fn first_difference<T: Serialize>(there: &T, given: &T) -> Option<String> {
+/// First key whose values differ, as in `its min_count is 1, given 2`; none where all are equal.
+pub fn first_difference<T: Serialize>(there: &T, given: &T) -> Option<String> {
     let table = |value: &T| toml::Table::try_from(value).unwrap_or_default();
     let (there, given) = (table(there), table(given));
     let differs = there.keys().chain(given.keys()).find(|key| there.get(*key) != given.get(*key))?;

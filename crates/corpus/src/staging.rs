@@ -1,42 +1,30 @@
 //! A directory that is written under a temporary name and appears whole or not at all, made by one
 //! process at a time.
 //!
-//! A corpus `NAME` is written in the folder `.NAME.lexmax.tmp` beside it, whose file `lock` is
+//! A directory `NAME` is written in the folder `.NAME.lexmax.tmp` beside it, whose file `lock` is
 //! locked by the process that builds, as long as it lives. Others wait for the lock, and then open
 //! what the first made. A lock ends with its process, so what a killed build left behind is taken
 //! over by the next one.
 //!
 //! On a file system without locks every build has a temporary folder of its own and nobody waits;
-//! the first to finish wins, and the others open its corpus.
+//! the first to finish wins, and the others open its directory.
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::info::CorpusInfo;
+use crate::CorpusError;
 use crate::observer::{self, Event, Observer};
-use crate::request::Request;
-use crate::{Corpus, CorpusError};
 
 const LOCK: &str = "lock";
 const SUFFIX: &str = ".lexmax.tmp";
 const WAIT: Duration = Duration::from_millis(50);
 
-/// Start of a build.
-// One value a build: its size is of no account.
-#[allow(clippy::large_enum_variant)]
-pub(crate) enum Start {
-    /// No corpus is there: build it here.
-    Build(Staging),
-    /// The corpus asked for is there.
-    Found(Corpus),
-}
-
-/// A corpus directory in the making, next to its final place. Dropped before [`Staging::finish`],
-/// it is removed.
+/// A directory in the making, next to its final place. Dropped before [`Staging::publish`], it is
+/// removed.
 #[derive(Debug)]
-pub(crate) struct Staging {
+pub struct Staging {
     shell: PathBuf,
     dir: PathBuf,
     out: PathBuf,
@@ -45,15 +33,14 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Starts a corpus that will stand at `out`, whose missing parent folders are made; waits while
-    /// another process makes one there.
-    pub(crate) fn start(
-        out: &Path,
-        asked: &Request<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<Start, CorpusError> {
+    /// Starts a directory that will stand at `out`, whose missing parent folders are made; waits
+    /// while another process makes one there. None where something is at `out`, before or after.
+    ///
+    /// # Errors
+    /// Folders that cannot be made, an observer that stops the waiting.
+    pub fn start(out: &Path, observer: &mut dyn Observer) -> Result<Option<Staging>, CorpusError> {
         if exists(out) {
-            return asked.open(out, observer).map(Start::Found);
+            return Ok(None);
         }
         let parent = match out.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -66,11 +53,7 @@ impl Staging {
             None => Staging::unlocked(parent, out)?,
         };
         // Whoever held the lock before may have finished.
-        if exists(out) {
-            drop(staging);
-            return asked.open(out, observer).map(Start::Found);
-        }
-        Ok(Start::Build(staging))
+        Ok((!exists(out)).then_some(staging))
     }
 
     fn locked(shell: PathBuf, out: &Path, lock: File) -> Result<Staging, CorpusError> {
@@ -101,27 +84,21 @@ impl Staging {
         Ok(self)
     }
 
-    /// Folder to write the files of the corpus to.
-    pub(crate) fn dir(&self) -> &Path {
+    /// Folder to write the files to.
+    pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Checks what was written, describes it by `info`, moves it into place and opens it.
-    pub(crate) fn finish(
-        self,
-        info: CorpusInfo,
-        asked: &Request<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<Corpus, CorpusError> {
-        Corpus::seal(&self.dir, info)?;
-        let out = self.out.clone();
-        let moved = std::fs::rename(&self.dir, &out);
-        drop(self);
-        match moved {
-            Ok(()) => Corpus::open(&out),
-            // Another build was faster on a file system without locks.
-            Err(_) if exists(&out) => asked.open(&out, observer),
-            Err(error) => Err(CorpusError::io("move the finished corpus to", &out)(error)),
+    /// Moves what was written into place; false where another build was faster, on a file system
+    /// without locks.
+    ///
+    /// # Errors
+    /// A directory that cannot be moved.
+    pub fn publish(self) -> Result<bool, CorpusError> {
+        match std::fs::rename(&self.dir, &self.out) {
+            Ok(()) => Ok(true),
+            Err(_) if exists(&self.out) => Ok(false),
+            Err(error) => Err(CorpusError::io("move the finished directory to", &self.out)(error)),
         }
     }
 }
@@ -138,8 +115,8 @@ impl Drop for Staging {
     }
 }
 
-/// Name of a corpus that stands at `out`, where no other is given.
-pub(crate) fn name_of(out: &Path) -> String {
+/// Name of a directory that stands at `out`, where no other is given.
+pub fn name_of(out: &Path) -> String {
     out.file_name().map_or_else(|| "corpus".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
@@ -208,13 +185,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::observer::Unobserved;
+    use crate::request::Request;
     use crate::{SynthOptions, synth};
 
-    fn start(out: &Path, options: &SynthOptions) -> Staging {
-        match Staging::start(out, &Request::language(options, out), &mut Unobserved).unwrap() {
-            Start::Build(staging) => staging,
-            Start::Found(corpus) => panic!("found {}", corpus.name()),
-        }
+    fn start(out: &Path) -> Staging {
+        Staging::start(out, &mut Unobserved).unwrap().unwrap()
     }
 
     fn names(folder: &Path) -> Vec<String> {
@@ -232,7 +207,7 @@ mod tests {
         std::fs::create_dir_all(shell.join("corpus")).unwrap();
         std::fs::write(shell.join("corpus/train.bin"), "half").unwrap();
         std::fs::write(shell.join(LOCK), "").unwrap();
-        let staging = start(&folder.path().join("mine"), &SynthOptions::default());
+        let staging = start(&folder.path().join("mine"));
         assert_eq!(names(staging.dir()), [""; 0]);
         drop(staging);
         assert_eq!(names(folder.path()), [""; 0]);
@@ -241,8 +216,7 @@ mod tests {
     #[test]
     fn names_that_begin_alike_do_not_wait_for_each_other() {
         let folder = tempfile::tempdir().unwrap();
-        let options = SynthOptions::default();
-        let staged = ["mine", "mine.v2", "min"].map(|name| start(&folder.path().join(name), &options));
+        let staged = ["mine", "mine.v2", "min"].map(|name| start(&folder.path().join(name)));
         assert_eq!(names(folder.path()).len(), 3);
         drop(staged);
         assert_eq!(names(folder.path()), [""; 0]);
@@ -262,9 +236,9 @@ mod tests {
             }
         }
         let folder = tempfile::tempdir().unwrap();
-        let (out, options) = (folder.path().join("mine"), SynthOptions::default());
-        let first = start(&out, &options);
-        let second = Staging::start(&out, &Request::language(&options, &out), &mut StopsWaiting(false));
+        let out = folder.path().join("mine");
+        let first = start(&out);
+        let second = Staging::start(&out, &mut StopsWaiting(false));
         assert!(matches!(second, Err(CorpusError::Interrupted)));
         assert!(first.dir().exists());
     }
@@ -279,7 +253,7 @@ mod tests {
         let staged = [(); 2].map(|()| Staging::unlocked(folder.path(), &out).unwrap());
         let hashes = staged.map(|staging| {
             let info = synth::write(&options, &out, staging.dir(), &mut Unobserved).unwrap();
-            staging.finish(info, &asked, &mut Unobserved).unwrap().hash().to_owned()
+            asked.finish(staging, &out, info, &mut Unobserved).unwrap().hash().to_owned()
         });
         assert_eq!(hashes[0], hashes[1]);
         assert_eq!(names(folder.path()), ["mine"]);

@@ -15,8 +15,8 @@ pub use options::SynthOptions;
 
 use crate::info::{CorpusInfo, Origin, SplitInfo, Splits, SyntheticInfo};
 use crate::observer::{Observer, Progress, Unit, Unobserved};
-use crate::request::Request;
-use crate::staging::{Staging, Start, name_of};
+use crate::request::{Request, Start};
+use crate::staging::name_of;
 use crate::vocab::{VOCAB_FILE, Vocab};
 use crate::{Corpus, CorpusError, Split};
 use draw::{Sampler, Words};
@@ -70,12 +70,12 @@ pub fn synthesize_observed(
 ) -> Result<Corpus, CorpusError> {
     options.validate()?;
     let asked = Request::language(options, out);
-    let staging = match Staging::start(out, &asked, observer)? {
+    let staging = match asked.start(out, observer)? {
         Start::Found(corpus) => return Ok(corpus),
         Start::Build(staging) => staging,
     };
     let info = write(options, out, staging.dir(), observer)?;
-    staging.finish(info, &asked, observer)
+    asked.finish(staging, out, info, observer)
 }
 
 /// Writes the files of a corpus that will stand at `out` into `dir`.

@@ -10,8 +10,8 @@ use super::scan::{Scanned, scan};
 use super::writers::SplitWriters;
 use crate::info::{CorpusInfo, Origin, RatioInfo, SplitInfo, Splits, TokenizerInfo};
 use crate::observer::{Event, Observer, Unobserved};
-use crate::request::Request;
-use crate::staging::{Staging, Start, name_of};
+use crate::request::{Request, Start};
+use crate::staging::name_of;
 use crate::vocab::VOCAB_FILE;
 use crate::{Corpus, CorpusError, Split};
 
@@ -51,12 +51,12 @@ pub fn build_observed(
 ) -> Result<Corpus, CorpusError> {
     options.validate()?;
     let asked = Request::text(options, out);
-    let staging = match Staging::start(out, &asked, observer)? {
+    let staging = match asked.start(out, observer)? {
         Start::Found(corpus) => return Ok(corpus),
         Start::Build(staging) => staging,
     };
     let info = write(options, out, staging.dir(), observer)?;
-    staging.finish(info, &asked, observer)
+    asked.finish(staging, out, info, observer)
 }
 
 /// Writes the files of a corpus that will stand at `out` into `dir`.

@@ -14,7 +14,8 @@ use super::format::{HEAD_BYTES, fill_head, recognise};
 use super::packing::Packing;
 use super::stored::{Tallied, Tally};
 use super::tokenizer::Tokenizer;
-use crate::CorpusError;
+use crate::info::SourceFile;
+use crate::{CorpusError, Split};
 
 /// A line longer than this is handed out in parts that cut no token.
 const PIECE_BYTES: usize = 1 << 16;
@@ -242,13 +243,15 @@ impl<'a> TextReader<'a> {
         self.tokenizer.cut(bytes, new)
     }
 
-    /// Lines begun so far.
-    pub(crate) fn lines(&self) -> u64 {
-        self.line
+    /// Bytes read so far, as stored.
+    pub fn bytes(&self) -> u64 {
+        self.stored.bytes()
     }
 
-    /// Count and hash of the bytes read so far as stored: of the whole file, at its end.
-    pub(crate) fn stored(&self) -> &Tally {
-        &self.stored
+    /// Description of what was read so far: of the whole file, at its end.
+    pub fn source(&self, split: Option<Split>) -> SourceFile {
+        let file = self.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let (bytes, lines, sha256) = (self.stored.bytes(), self.line, self.stored.sha256());
+        SourceFile { file, split, bytes, lines, sha256 }
     }
 }

@@ -20,4 +20,5 @@ mod writers;
 pub use build::{build, build_observed};
 pub use lines::{Piece, TextReader};
 pub use options::{BuildOptions, TextInput};
+pub use read::file_size;
 pub use tokenizer::Tokenizer;

@@ -26,7 +26,7 @@ pub(crate) fn read(
     observer: &mut dyn Observer,
 ) -> Result<ReadText, CorpusError> {
     // All sizes are read before the first file, so that a missing one is known at once.
-    let sized = options.input.files().into_iter().map(|(split, path)| Ok((split, path, size(path)?)));
+    let sized = options.input.files().into_iter().map(|(split, path)| Ok((split, path, file_size(path)?)));
     let sized = sized.collect::<Result<Vec<_>, CorpusError>>()?;
     let total = sized.iter().map(|(_, _, bytes)| bytes).sum();
     let mut progress = Progress::new(observer, "reading", Unit::Bytes, total);
@@ -37,9 +37,8 @@ pub(crate) fn read(
         number(&mut words, eos, folder)?;
     }
     let mut before = 0;
-    for (split, path, bytes) in sized {
+    for (split, path, _) in sized {
         let mut reader = TextReader::open_ahead(path, options.tokenizer)?;
-        let stored = reader.stored().clone();
         while let Some(piece) = reader.next_piece()? {
             options
                 .tokenizer
@@ -47,13 +46,11 @@ pub(crate) fn read(
             if piece.ends_line {
                 spool.push(Symbol::LineEnd)?;
             }
-            progress.at(before + stored.bytes())?;
+            progress.at(before + reader.bytes())?;
         }
         spool.push(Symbol::FileEnd)?;
-        let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let (lines, sha256) = (reader.lines(), stored.sha256());
-        before += stored.bytes();
-        files.push(SourceFile { file, split, bytes, lines, sha256 });
+        before += reader.bytes();
+        files.push(reader.source(split));
     }
     progress.finish();
     Ok(ReadText { words, spool, files })
@@ -68,7 +65,11 @@ fn number(words: &mut Words, word: &str, folder: &Path) -> Result<u32, CorpusErr
     })
 }
 
-fn size(path: &Path) -> Result<u64, CorpusError> {
+/// Bytes of a file as stored.
+///
+/// # Errors
+/// A file that is not there, or is no regular file: progress through texts is told by their size.
+pub fn file_size(path: &Path) -> Result<u64, CorpusError> {
     let metadata =
         std::fs::metadata(path).map_err(CorpusError::open(path, "a text file, plain, .gz or .zst"))?;
     if metadata.is_file() {

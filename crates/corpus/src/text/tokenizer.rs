@@ -20,7 +20,10 @@ pub enum Tokenizer {
 
 impl Tokenizer {
     /// Calls `each` with every token of `text`, a part of one line.
-    pub(crate) fn split<E>(self, text: &str, mut each: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
+    ///
+    /// # Errors
+    /// Those of `each`, which end the split.
+    pub fn split<E>(self, text: &str, mut each: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
         match self {
             Tokenizer::Words => split_words(text, each),
             Tokenizer::Characters => {
