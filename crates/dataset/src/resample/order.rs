@@ -199,6 +199,21 @@ mod tests {
     }
 
     #[test]
+    fn classes_of_a_pass_are_mixed_from_the_first_draws_on() {
+        // Sorted by class, as files often are.
+        let classes: Vec<u32> = (0..500).map(|at| at / 100).collect();
+        for sampling in [Sampling::default(), BALANCED] {
+            let order = sampler(&classes, sampling, 3).order(0, 1.0).unwrap();
+            for part in order.chunks(50) {
+                let mut seen: Vec<u32> = part.iter().map(|&example| classes[example as usize]).collect();
+                seen.sort_unstable();
+                seen.dedup();
+                assert_eq!(seen, [0, 1, 2, 3, 4]);
+            }
+        }
+    }
+
+    #[test]
     fn fixed_under_sampling_throws_the_rest_away_for_good() {
         let classes: Vec<u32> = (0..104).map(|at| u32::from(at >= 100)).collect();
         let of = |fixed| {
