@@ -1,8 +1,10 @@
 //! The binary `lexmax`: corpora, experiments and their reports from the command line.
 
 mod corpus;
+mod data;
 mod errors;
 mod layers;
+mod measures;
 mod out;
 mod products;
 mod report;
@@ -44,6 +46,18 @@ Examples:
   lexmax corpus synth --vocab-size 100000 --train-tokens 5000000 --seed 7 --out data/synth-100k"
     )]
     Corpus(corpus::CorpusCommand),
+    /// Build and describe data sets of labelled texts, and score their counted baselines.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  lexmax data build intents.toml --out data/intents
+  lexmax data show data/intents
+  lexmax data baseline data/intents"
+    )]
+    Data(data::DataCommand),
+    /// List the measures of many-class tasks, with their directions.
+    Measures(measures::MeasuresArgs),
     /// Run an experiment: every output layer with every seed.
     Run(run::RunArgs),
     /// Write tables, charts and a page from the records of an experiment.
@@ -60,6 +74,8 @@ Examples:
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Corpus(command) => corpus::corpus(command),
+        Command::Data(command) => data::data(command),
+        Command::Measures(arguments) => measures::measures(&arguments),
         Command::Run(arguments) => run::run(arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Layers(arguments) => layers::layers(&arguments),

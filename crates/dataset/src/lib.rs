@@ -14,7 +14,8 @@
 //! [`build`] makes one from TSV, CSV or JSON Lines, plain, gzip or zstd; [`Dataset::open`] checks
 //! and maps one. As a corpus it is written under a temporary name and renamed, and made once though
 //! several processes ask for it. [`Sampler`] draws its training examples by class, [`ClassWeights`]
-//! gives the weights of a loss: both need counts alone, and no tensor.
+//! gives the weights of a loss: both need counts alone, and no tensor. [`Popular`] and
+//! [`NaiveBayes`] are counted baselines.
 //!
 //! ```
 //! use lexmax_dataset::{DatasetOptions, Split, Valid, build};
@@ -34,6 +35,8 @@
 //! # }
 //! ```
 
+mod balance;
+mod baseline;
 mod build;
 mod error;
 mod examples;
@@ -54,6 +57,8 @@ mod weights;
 mod words;
 mod write;
 
+pub use balance::Balance;
+pub use baseline::{NaiveBayes, Popular, Prior};
 pub use build::{build, build_observed};
 pub use error::DatasetError;
 pub use examples::Examples;
