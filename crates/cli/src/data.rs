@@ -72,6 +72,9 @@ pub struct BaselineArgs {
     /// Training counts between few, medium and many.
     #[arg(long, value_name = "COUNT,COUNT", value_delimiter = ',', default_values_t = [20, 100])]
     bands: Vec<u64>,
+    /// Additive smoothing of naive Bayes, above 0.
+    #[arg(long, default_value_t = 0.1)]
+    smoothing: f64,
 }
 
 /// Runs a command on data sets.
@@ -148,7 +151,7 @@ fn baseline(arguments: &BaselineArgs) -> Result<ExitCode> {
     }
     let popular = Popular::fit(train, classes);
     let score = |prior| {
-        let bayes = NaiveBayes::fit(train, classes, prior);
+        let bayes = NaiveBayes::fit(train, classes, prior, arguments.smoothing)?;
         scores(&data, arguments, |words| bayes.log_probs(words))
     };
     let rows = [
@@ -156,15 +159,13 @@ fn baseline(arguments: &BaselineArgs) -> Result<ExitCode> {
         ("naive Bayes", score(Prior::Counted)?),
         ("naive Bayes, flat prior", score(Prior::Flat)?),
     ];
-    let mut text = String::new();
+    let bands = rows[0].1.bands.iter().filter(|band| band.classes > 0);
+    let bands: Vec<String> = bands.map(|band| format!("{} {}", band.classes, band.band.name)).collect();
+    let mut text = format!("classes with test rows: {}\n", bands.join(", "));
     for (name, report) in &rows {
         text += &format!("{name}, {} rows of {}\n", report.rows, arguments.split);
         for (measure, value) in report.measures() {
             text += &format!("  {measure:20} {value:.4}\n");
-        }
-        for band in report.bands.iter().filter(|band| band.classes > 0) {
-            let recall = band.recall.map_or("-".to_owned(), |recall| format!("{recall:.4}"));
-            text += &format!("  recall of {:10} {recall} ({} classes)\n", band.band.name, band.classes);
         }
     }
     out::print(&text)?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::class_counts;
-use crate::Examples;
+use crate::{DatasetError, Examples};
 
 /// Prior of the classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,10 +16,10 @@ pub enum Prior {
     Flat,
 }
 
-/// Multinomial naive Bayes with add-one smoothing (Laplace): class `c` of a text with the features
-/// `f` has the probability
+/// Multinomial naive Bayes with additive smoothing `a`: class `c` of a text with the features `f`
+/// has the probability
 ///
-/// `p(c) ~ prior_c prod_f (n_cf + 1) / (N_c + F)`,
+/// `p(c) ~ prior_c prod_f (n_cf + a) / (N_c + a F)`,
 ///
 /// where `n_cf` counts feature `f` in the training texts of the class, `N_c` all their features and
 /// `F` the different ones of all classes. Features are words and pairs of neighbouring words; those
@@ -38,7 +38,7 @@ pub enum Prior {
 /// let data = build(&DatasetOptions::new(vec![train], Valid::None, vec![]), &folder.path().join("out"))?;
 ///
 /// let train = data.examples(Split::Train);
-/// let bayes = NaiveBayes::fit(train, data.classes().len(), Prior::Counted);
+/// let bayes = NaiveBayes::fit(train, data.classes().len(), Prior::Counted, 0.1)?;
 /// let log_probs = bayes.log_probs(train.words(0));
 /// let total: f64 = log_probs.iter().map(|log_prob| log_prob.exp()).sum();
 /// assert!((total - 1.0).abs() < 1e-12);
@@ -48,11 +48,11 @@ pub enum Prior {
 #[derive(Debug, Clone)]
 pub struct NaiveBayes {
     prior: Vec<f64>,
-    /// `ln (N_c + F)` of each class.
+    /// `ln (N_c + a F)` of each class.
     log_all: Vec<f64>,
     /// Place of each feature in `counts`.
     features: HashMap<(u32, u32), u32>,
-    /// Classes of each feature and `ln (n_cf + 1)`.
+    /// Classes of each feature and `ln (n_cf / a + 1)`: the factor `a` is that of every class.
     counts: Vec<Vec<(u32, f64)>>,
 }
 
@@ -67,7 +67,19 @@ fn features(words: &[u32]) -> impl Iterator<Item = (u32, u32)> {
 
 impl NaiveBayes {
     /// Counts the training examples.
-    pub fn fit(train: Examples<'_>, classes: usize, prior: Prior) -> NaiveBayes {
+    ///
+    /// # Errors
+    /// A smoothing that is no finite number above zero.
+    pub fn fit(
+        train: Examples<'_>,
+        classes: usize,
+        prior: Prior,
+        smoothing: f64,
+    ) -> Result<NaiveBayes, DatasetError> {
+        if !(smoothing > 0.0 && smoothing.is_finite()) {
+            let expected = "a finite number above 0";
+            return Err(DatasetError::option("smoothing", smoothing.to_string(), expected));
+        }
         let mut of_features: HashMap<(u32, u32), u32> = HashMap::new();
         let mut counts: Vec<HashMap<u32, u64>> = Vec::new();
         let mut all = vec![0_u64; classes];
@@ -91,18 +103,20 @@ impl NaiveBayes {
             }
         };
         let logs = |counts: HashMap<u32, u64>| {
-            let mut logs: Vec<(u32, f64)> =
-                counts.into_iter().map(|(class, count)| (class, (count as f64 + 1.0).ln())).collect();
+            let mut logs: Vec<(u32, f64)> = counts
+                .into_iter()
+                .map(|(class, count)| (class, (count as f64 / smoothing + 1.0).ln()))
+                .collect();
             // Sums in the same order each time: the same bits.
             logs.sort_unstable_by_key(|(class, _)| *class);
             logs
         };
-        NaiveBayes {
+        Ok(NaiveBayes {
             prior,
-            log_all: all.iter().map(|count| (*count as f64 + different).ln()).collect(),
+            log_all: all.iter().map(|count| (*count as f64 + smoothing * different).ln()).collect(),
             features: of_features,
             counts: counts.into_iter().map(logs).collect(),
-        }
+        })
     }
 
     /// Log-probabilities of all classes for a text of word ids.
