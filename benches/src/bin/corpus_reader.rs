@@ -1,6 +1,7 @@
 //! Speed of building a corpus from a text, plain and packed, beside two word counters of Python.
 //!
-//! `cargo run --release -p lexmax-benches --bin corpus_reader -- TEXT [--repeats N] [--python PATH]`
+//! `cargo run --release -p lexmax-benches --bin corpus_reader -- TEXT [--repeats N]
+//! [--python PROGRAM]`
 //!
 //! The text is packed by gzip and zstd at their default levels. Every build starts in an empty
 //! folder and ends with the corpus checked and opened; the ids and the vocabulary of all packings

@@ -24,7 +24,8 @@ fn naive_bayes_has_the_probabilities_of_its_formula() {
     let (train, test) = (data.examples(Split::Train), data.examples(Split::Test));
     let class = |name: &str| (0..2).find(|id| data.classes().word(*id) == name).unwrap();
     let (x, y) = (class("x"), class("y"));
-    // Features a, b and the pair (a, b): of x 2, 1 and 1, of y 0, 1 and 0. Of the text only b is known.
+    // Features a, b and the pair (a, b): of x 2, 1 and 1, of y 0, 1 and 0. Of the text only b is
+    // known.
     let smoothing = 0.5;
     let all = [4.0 + 3.0 * smoothing, 1.0 + 3.0 * smoothing];
     for (prior, priors) in [(Prior::Counted, [2.0 / 3.0, 1.0 / 3.0]), (Prior::Flat, [0.5, 0.5])] {

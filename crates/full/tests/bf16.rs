@@ -77,7 +77,8 @@ fn error_is_within_twice_that_of_autocast_products() {
     let autocast = plain(Kind::Float, Kind::BFloat16);
     for (at, name) in ["loss", "gradient of hidden", "gradient of weight"].into_iter().enumerate() {
         let [full, mixed, autocast] = [&full, &mixed, &autocast].map(|made| error(&made[at], &truth[at]));
-        // The loss of autocast may hit the truth by luck; half a unit of rounding is always allowed.
+        // The loss of autocast may hit the truth by luck; half a unit of rounding is always
+        // allowed.
         let allowed = (2.0 * autocast).max(2f64.powi(-9));
         assert!(mixed <= allowed, "{name}: off by {mixed:.2e}, allowed {allowed:.2e}");
         assert!(mixed > 10.0 * full, "{name}: {mixed:.2e} in bf16 and {full:.2e} in f32: nothing is rounded");

@@ -12,7 +12,7 @@ use lexmax_records::RunId;
 use tch::{Device, Kind, Tensor};
 
 #[test]
-fn checkpoint_is_written_and_restored_without_a_copy_of_the_state() {
+fn checkpoint_is_written_and_read_without_a_second_state() {
     // What is freed stays, so that a look afterwards sees the peak.
     assert!(keep_freed_memory());
     // On a disk: pages of a file system in memory would count as the process's own.

@@ -46,8 +46,8 @@ struct AtK {
 /// P, nDCG, PSP and macro-averaged recall at `k`, gathered row by row.
 ///
 /// The definitions stand in [`crate::MEASURES`]. Ties count against the true labels, as in
-/// [`crate::RankingScores`]: with lists of `k` entries and one more for each label of the row a tie at
-/// their end hides nothing. Memory: `O(C)` for each `k`. Cost of a row: that of its list, and of
+/// [`crate::RankingScores`]: with lists of `k` entries and one more for each label of the row a tie
+/// at their end hides nothing. Memory: `O(C)` for each `k`. Cost of a row: that of its list, and of
 /// sorting its labels.
 ///
 /// ```

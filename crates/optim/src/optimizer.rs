@@ -218,9 +218,9 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Handles of the state's own tensors in the order of the entries given, each a name, a shape and
-    /// a dtype, which must be those of the state: what is copied into them is the state from then on.
-    /// [`Optimizer::load_state`] for entries that are not all in memory at once.
+    /// Handles of the state's own tensors in the order of the entries given, each a name, a shape
+    /// and a dtype, which must be those of the state: what is copied into them is the state from
+    /// then on. [`Optimizer::load_state`] for entries that are not all in memory at once.
     ///
     /// # Errors
     /// As [`Optimizer::load_state`].

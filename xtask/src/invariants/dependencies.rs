@@ -41,7 +41,7 @@ const RULES: &[Rule] = &[
         "lexmax-adaptive", "lexmax-mixture"], TORCH),
     ("lexmax-lab", &["lexmax", "lexmax-autograd", "lexmax-kernels", "lexmax-output", "lexmax-optim",
         "lexmax-products", "lexmax-corpus", "lexmax-records"], TORCH),
-    ("lexmax-cli", &["lexmax-corpus", "lexmax-lab", "lexmax-products", "lexmax-records", "lexmax-report"], TORCH),
+    ("lexmax-cli", &["lexmax-corpus", "lexmax-dataset", "lexmax-lab", "lexmax-metrics", "lexmax-products", "lexmax-records", "lexmax-report"], TORCH),
     ("lexmax-benches", &["lexmax", "lexmax-autograd", "lexmax-kernels", "lexmax-output", "lexmax-optim", "lexmax-corpus",
         "lexmax-build", "lexmax-lab", "lexmax-products", "lexmax-records", "lexmax-report"], TORCH),
 ];

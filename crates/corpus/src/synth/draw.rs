@@ -23,7 +23,7 @@ pub(crate) struct Sampler {
     class_probs: Vec<f64>,
 }
 
-/// What words are drawn by.
+/// Tables that words are drawn by.
 enum WordTables {
     /// `[C]` alias tables over V words: a draw looks at one entry.
     Alias(Vec<WeightedAliasIndex<f64>>),

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn large_vocabularies_take_blocks_and_what_fitted_before_takes_tables() {
+    fn vocabularies_too_large_for_tables_take_blocks() {
         let options = |vocab_size, classes, order| SynthOptions {
             vocab_size,
             classes,

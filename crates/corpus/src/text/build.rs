@@ -17,18 +17,19 @@ use crate::{Corpus, CorpusError, Split};
 
 /// Builds a corpus directory at `out` from text files.
 ///
-/// The text is read once: a thread unpacks it, this one numbers its words and spools the numbers
-/// to a temporary file beside the corpus, seldom larger than the text. Two passes over that file
-/// count the words of the training split and write ids. Memory: the distinct words of all splits,
-/// a line (see [`crate::TextReader`]) and 2 MiB of unpacked text. The directory appears when it is complete; of several processes that
-/// build it at once the first makes it, and the others wait and open it.
+/// The text is read once: a thread unpacks it, this one numbers its words and spools the numbers to
+/// a temporary file beside the corpus, seldom larger than the text. Two passes over that file count
+/// the words of the training split and write ids. Memory: the distinct words of all splits, a line
+/// (see [`crate::TextReader`]) and 2 MiB of unpacked text. The directory appears when it is
+/// complete; of several processes that build it at once the first makes it, and the others wait and
+/// open it.
 ///
 /// The vocabulary is the training words (and `eos`, `unk`), by falling count, words of equal count
 /// in byte order.
 ///
 /// By ratio, blocks of lines are dealt out. A text of so few lines that a split would stay empty
-/// (text8 is one line) is counted once more, and its tokens are dealt out: the first for training, then
-/// valid, the last for test.
+/// (text8 is one line) is counted once more, and its tokens are dealt out: the first for training,
+/// then valid, the last for test.
 ///
 /// # Errors
 /// Options that cannot be used, files that cannot be read, damaged .gz or .zst data, invalid UTF-8

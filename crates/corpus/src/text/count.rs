@@ -14,7 +14,7 @@ const NONE: u32 = u32::MAX;
 pub(crate) struct Ids {
     words: Vec<Arc<str>>,
     counts: Vec<u64>,
-    /// By the number of a word in the text.
+    /// Id of each word, by its number in the text.
     ids: Vec<u32>,
     unk: Option<Arc<str>>,
     unk_id: Option<u32>,
@@ -30,8 +30,8 @@ struct Entry<'a> {
 
 impl Ids {
     /// Ids of the words to keep, by falling count, ties in byte order of the word; `counts` are
-    /// those of the training split. Where `unk` is given, it takes the count of all that is dropped;
-    /// it is absent where nothing is dropped and the text has none.
+    /// those of the training split. Where `unk` is given, it takes the count of all that is
+    /// dropped; it is absent where nothing is dropped and the text has none.
     pub(crate) fn select(words: &Words, counts: &[u64], options: &BuildOptions) -> Ids {
         let entries = (0..).zip(counts).filter(|&(_, &count)| count > 0);
         let entries =

@@ -175,8 +175,8 @@ impl<'a> TextReader<'a> {
         })
     }
 
-    /// Finds the next piece in the buffer, reading what it takes: its length, its line end included,
-    /// and whether its line ends there; none at the end.
+    /// Finds the next piece in the buffer, reading what it takes: its length, its line end
+    /// included, and whether its line ends there; none at the end.
     fn find(&mut self) -> Result<Option<(usize, bool)>, CorpusError> {
         let mut length = 0;
         loop {

@@ -33,8 +33,8 @@ pub(crate) enum Symbol {
 /// Temporary file of symbols, written once and read any number of times; it has no name where the
 /// system allows that, and ends with its process.
 ///
-/// The first 61,438 words, which the frequent ones are among, take two bytes each, the others four or
-/// six: of words, the file is smaller than the text. Memory: one buffer.
+/// The first 61,438 words, which the frequent ones are among, take two bytes each, the others four
+/// or six: of words, the file is smaller than the text. Memory: one buffer.
 pub(crate) struct Spool {
     file: File,
     /// The folder, for messages.

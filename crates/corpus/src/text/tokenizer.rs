@@ -65,7 +65,7 @@ impl Tokenizer {
     }
 }
 
-/// What a byte of UTF-8 says of white space.
+/// Meaning of a byte of UTF-8 for white space.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     /// A part of a word.
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn table_of_bytes_splits_at_every_white_space_of_unicode_and_no_other_character() {
+    fn table_of_bytes_splits_at_white_space_of_unicode_alone() {
         for character in '\0'..=char::MAX {
             let text = format!("a{character}b");
             let expected: Vec<&str> = text.split_whitespace().collect();

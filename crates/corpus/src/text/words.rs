@@ -26,7 +26,7 @@ pub(crate) struct Words {
     /// End of each word in `text`.
     ends: Vec<usize>,
     table: HashTable<Known>,
-    /// By the highest bits of the hash, the short word seen last.
+    /// Short word seen last, by the highest bits of its hash.
     recent: Vec<Known>,
     hasher: RandomState,
 }

@@ -11,7 +11,7 @@ pub enum Prior {
     /// Shares of the classes among the training examples.
     #[default]
     Counted,
-    /// The same for all classes: logit adjustment in its oldest form, for a test part that is flat
+    /// One share for all classes: logit adjustment in its oldest form, for a test part that is flat
     /// where training is not.
     Flat,
 }

@@ -1,3 +1,5 @@
+//! Rounding and products against the formulas of the module, bit for bit, at every level.
+
 use super::pack::{element, halves, round, widened};
 use super::*;
 use proptest::prelude::*;

@@ -74,8 +74,8 @@ impl Plain for f64 {}
 impl Plain for i64 {}
 
 fn bytes_of<T: Plain>(numbers: &[T]) -> &[u8] {
-    // SAFETY: the types of `Plain` have no padding, so each of their bytes is a number of eight bits,
-    // which any address is aligned for; the borrow is that of the numbers.
+    // SAFETY: the types of `Plain` have no padding, so each of their bytes is a number of eight
+    // bits, which any address is aligned for; the borrow is that of the numbers.
     unsafe { std::slice::from_raw_parts(numbers.as_ptr().cast(), size_of_val(numbers)) }
 }
 

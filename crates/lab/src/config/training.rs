@@ -113,8 +113,8 @@ pub enum Dtype {
     F32,
     /// 64-bit floats.
     F64,
-    /// Mixed precision: parameters, optimizer state and losses in 32-bit floats, and the products of
-    /// the output layer's training loss over operands rounded to bf16 (full, sigsoftmax, mos,
+    /// Mixed precision: parameters, optimizer state and losses in 32-bit floats, and the products
+    /// of the output layer's training loss over operands rounded to bf16 (full, sigsoftmax, mos,
     /// adaptive, and sampled with negatives that all rows share). Evaluation rounds nothing.
     Bf16,
 }

@@ -147,7 +147,7 @@ impl Scratch {
         Self::new(Sweeps { limit, products, precision: Precision::Full })
     }
 
-    /// The same workspaces for calls of another precision: training may round what evaluation does
+    /// These workspaces for calls of another precision: training may round what evaluation does
     /// not.
     pub fn at(&self, precision: Precision) -> Self {
         let made_by = Sweeps { precision, ..self.made_by };
