@@ -35,6 +35,24 @@ fn run<T: Element>(
     (rows.loss, [doubles(d_hidden), doubles(d_weight), doubles(d_bias)])
 }
 
+/// Gradients of hidden states and weight, without a bias, for one upstream factor.
+fn gradients_of(
+    problem: &Problem,
+    options: Options<'_, f32>,
+    upstream: f64,
+    workspace: &mut Workspace<f32>,
+) -> [Vec<f64>; 2] {
+    let numbers = |from: &[f64]| from.iter().map(|x| *x as f32).collect::<Vec<f32>>();
+    let (hidden, weight) = (numbers(&problem.hidden), numbers(&problem.weight));
+    let linear = Linear { hidden: &hidden, weight: &weight, bias: None, hidden_size: problem.size };
+    let (mut d_hidden, mut d_weight) = (vec![0.0; hidden.len()], vec![0.0; weight.len()]);
+    let wanted =
+        Gradients { hidden: Some(&mut d_hidden), weight: Some(&mut d_weight), ..Gradients::default() };
+    loss_and_gradients(linear, &problem.targets, &options, Upstream::Same(upstream), wanted, workspace)
+        .unwrap();
+    [d_hidden, d_weight].map(|made| made.into_iter().map(f64::from).collect())
+}
+
 /// Largest difference over the largest number.
 fn apart(one: &[f64], other: &[f64]) -> f64 {
     let largest = one.iter().fold(1e-30_f64, |most, x| most.max(x.abs()));
@@ -73,6 +91,29 @@ fn losses_are_those_of_rounded_operands_with_exact_sums() {
             let (full, _) = run(&problem, options(number), &mut Workspace::<f64>::new(1));
             assert!(apart(&full, &exact) > 1e-5, "{number}: nothing is rounded");
         }
+    }
+}
+
+#[test]
+fn terms_of_the_targets_are_not_rounded() {
+    // One over 700 is no bf16: rounded, the term of every target would be 0.13 % too small.
+    let mut problem = Problem::new(8, 30, 24, 900, 0.5);
+    problem.targets = (0..30).map(|row| 20 * row + 3).collect();
+    for filter in [None, Some(Filter { eps: 1e-3, exact_weight: false })] {
+        let run = |precision| {
+            let mut workspace = Workspace::<f32>::new(2);
+            workspace.set_precision(precision);
+            let options = Options { filter, ..Options::default() };
+            gradients_of(&problem, options, 1.0 / 700.0, &mut workspace)
+        };
+        let ([d_hidden, d_weight], [exact_hidden, exact_weight]) =
+            (run(Precision::Bf16), run(Precision::Full));
+        let rows = |all: &[f64]| -> Vec<f64> {
+            problem.targets.iter().flat_map(|class| all[*class as usize * 24..][..24].to_vec()).collect()
+        };
+        let off = apart(&rows(&d_weight), &rows(&exact_weight));
+        assert!(off < 2e-4, "{filter:?}: rows of the targets are off by {off:e}");
+        assert!(apart(&d_hidden, &exact_hidden) < 2e-3, "{filter:?}");
     }
 }
 

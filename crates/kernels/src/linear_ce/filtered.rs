@@ -10,6 +10,7 @@ use super::compact::gather_transform;
 use super::filter::Filter;
 use super::span::Span;
 use super::sweep::{Call, Job, WantedGradients, place_targets};
+use super::targets::targets;
 use crate::element::Element;
 use crate::simd::dispatch;
 use crate::tile::gradient::{Gradient, TileState};
@@ -73,7 +74,7 @@ impl<T: Element> Call<'_, T> {
                 let sweep = Gradient { tile, shape, transform, from, max, mass, spread: None, bias };
                 dispatch(self.level, sweep);
                 for (row, class) in targets(&places[..rows]) {
-                    subtract(tile, shape, class, row, chunk);
+                    self.subtract_in_tile(tile, shape, class, row, chunk);
                     if needs.bias {
                         d_bias[local.start + class] -= chunk.target[row];
                     }
@@ -95,7 +96,7 @@ impl<T: Element> Call<'_, T> {
                 for (row, class) in targets(&places[..rows]) {
                     // Targets are always kept.
                     let Ok(at) = buffers.kept.binary_search(&(class as u32)) else { continue };
-                    subtract(tile, shape, at, row, chunk);
+                    self.subtract_in_tile(tile, shape, at, row, chunk);
                     buffers.d_bias[at] -= chunk.target[row];
                 }
                 if needs.bias {
@@ -112,6 +113,9 @@ impl<T: Element> Call<'_, T> {
             if let Some(out) = out {
                 buffers.spread_weight_gradient(by, out, (tile, shape), hidden, size, needs.add_weight);
             }
+            let out = job.d_weight.as_deref_mut().map(|all| &mut all[local.start * size..local.end * size]);
+            let d_hidden = needs.hidden.then_some(&mut d_hidden[..]);
+            self.subtract_from_gradients(&places[..rows], chunk, &classes, d_hidden, out);
         }
         if needs.hidden && !started {
             job.span.d_hidden.fill(T::default());
@@ -197,19 +201,4 @@ impl<T: Element> Call<'_, T> {
         }
         filtered.kept += (kept.len() * shape.rows) as u64;
     }
-}
-
-/// The rows of a chunk whose target is in the block, and its place there.
-fn targets(places: &[u32]) -> impl Iterator<Item = (usize, usize)> {
-    places
-        .iter()
-        .enumerate()
-        .filter(|(_, place)| **place != NO_TARGET)
-        .map(|(row, place)| (row, *place as usize))
-}
-
-/// Subtracts the target's own term, at the target's place in the tile.
-fn subtract<T: Element>(tile: &mut [T], shape: Shape, place: usize, row: usize, chunk: &Chunk<T>) {
-    let at = place * shape.stride() + row;
-    tile[at] = tile[at] - T::from_f64(chunk.target[row]);
 }

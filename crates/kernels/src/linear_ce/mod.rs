@@ -37,6 +37,7 @@ mod rows;
 mod smoothed_mixture;
 mod span;
 mod sweep;
+mod targets;
 mod workspace;
 
 pub use filter::{Filter, Filtered};

@@ -15,6 +15,7 @@ use super::workspace::Workspace;
 use crate::element::Element;
 use crate::parts::split;
 use crate::pool;
+use crate::product::Precision;
 use crate::queue::{Order, Queue};
 
 /// Rows of one call and what is made of them.
@@ -65,7 +66,8 @@ impl<'a, 'w, 'g, T: Element> Pass<'a, 'w, 'g, T> {
         let limit = workspace.limit(sizes);
         let plan = Plan::of_groups(work.group, sizes, workspace.threads, limit, work.task);
         workspace.fit(&plan, sizes, work.task);
-        let call = Call::new(linear, options, plan, workspace.level, workspace.library());
+        let mut call = Call::new(linear, options, plan, workspace.level, workspace.library());
+        call.exact_targets = workspace.precision == Precision::Bf16;
         let Workspace { workers, spans, chunk, .. } = workspace;
         let Gradients { hidden, weight, bias, accumulate } = gradients;
         let workers = &mut workers[..plan.threads];

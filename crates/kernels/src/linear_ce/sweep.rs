@@ -5,6 +5,7 @@ use super::input::Linear;
 use super::options::Options;
 use super::plan::Plan;
 use super::span::Span;
+use super::targets::targets;
 use crate::buffer::Aligned;
 use crate::element::Element;
 use crate::product::ProductLibrary;
@@ -27,6 +28,8 @@ pub(crate) struct Call<'a, T> {
     pub plan: Plan,
     pub level: Level,
     pub products: ProductLibrary,
+    /// Whether the targets' own terms stay out of the tile, since the products round what is in it.
+    pub exact_targets: bool,
 }
 
 /// One span: its buffers, and the rows of the weight's gradient that belong to its classes.
@@ -55,6 +58,7 @@ impl<'a, T: Element> Call<'a, T> {
             plan,
             level,
             products,
+            exact_targets: false,
         }
     }
 
@@ -251,20 +255,22 @@ impl<'a, T: Element> Call<'a, T> {
                 );
             }
             place_targets(&mut places[..rows], &chunk.targets, &classes);
-            for (row, class) in places[..rows].iter().enumerate().filter(|(_, class)| **class != NO_TARGET) {
-                let at = *class as usize * shape.stride() + row;
-                tile[at] = tile[at] - T::from_f64(chunk.target[row]);
+            for (row, class) in targets(&places[..rows]) {
+                self.subtract_in_tile(tile, shape, class, row, chunk);
                 if needs.bias {
-                    d_bias[local.start + *class as usize] -= chunk.target[row];
+                    d_bias[local.start + class] -= chunk.target[row];
                 }
             }
             if needs.hidden {
                 product::hidden_gradient(&self.products, d_hidden, (tile, shape), weight, size, done > 0);
             }
-            if let Some(d_weight) = &mut job.d_weight {
-                let out = &mut d_weight[local.start * size..local.end * size];
+            let mut out =
+                job.d_weight.as_deref_mut().map(|all| &mut all[local.start * size..local.end * size]);
+            if let Some(out) = &mut out {
                 product::weight_gradient(&self.products, out, (tile, shape), hidden, size, needs.add_weight);
             }
+            let d_hidden = needs.hidden.then_some(&mut d_hidden[..]);
+            self.subtract_from_gradients(&places[..rows], chunk, &classes, d_hidden, out);
         }
     }
 }
