@@ -1,11 +1,11 @@
 //! The targets' own terms of the gradients, `-t_i` at the target of row `i`: in the tile, or beside
 //! products of rounded operands.
 //!
-//! With operands in bf16 a target's entry must not be one of them. The entries of rare targets are all
-//! nearly the same number, one over the batch's size, so they would all be rounded the same way:
-//! classes would be pulled up by as much as 0.2 % less than they are pushed down, in every step and
-//! along the mean of the hidden states, and a trained model gave frequent classes 6 % too little.
-//! The exponentials differ from row to row, and their rounding has no direction.
+//! With operands in bf16 a target's entry must not be one of them. The entries of rare targets are
+//! all nearly the same number, one over the batch's size, so they would all be rounded the same
+//! way: classes would be pulled up by as much as 0.2 % less than they are pushed down, in every
+//! step and along the mean of the hidden states, and a trained model gave frequent classes 6 % too
+//! little. The exponentials differ from row to row, and their rounding has no direction.
 
 use std::ops::Range;
 
@@ -25,7 +25,8 @@ pub(crate) fn targets(places: &[u32]) -> impl Iterator<Item = (usize, usize)> {
 }
 
 impl<T: Element> Call<'_, T> {
-    /// Subtracts a target's own term at its place in the tile, where the products take it from there.
+    /// Subtracts a target's own term at its place in the tile, where the products take it from
+    /// there.
     pub fn subtract_in_tile(&self, tile: &mut [T], shape: Shape, place: usize, row: usize, chunk: &Chunk<T>) {
         if !self.exact_targets {
             let at = place * shape.stride() + row;
