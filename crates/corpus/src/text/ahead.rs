@@ -113,7 +113,7 @@ fn send(mut input: impl Read, full: SyncSender<io::Result<Vec<u8>>>, empty: Rece
 }
 
 /// Reads until `block` is full, the input ends or fails: the number of bytes, and the error.
-fn fill(input: &mut impl Read, block: &mut [u8]) -> (usize, Option<io::Error>) {
+pub(super) fn fill(input: &mut impl Read, block: &mut [u8]) -> (usize, Option<io::Error>) {
     let mut filled = 0;
     while filled < block.len() {
         match input.read(&mut block[filled..]) {

@@ -1,9 +1,10 @@
 //! The text as numbers of its words, kept in a temporary file between reading and writing.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::ahead::fill;
 #[cfg(doc)]
 use super::words::MOST;
 use crate::CorpusError;
@@ -90,7 +91,9 @@ impl Spool {
         // Units that the code at hand still lacks, and those before.
         let (mut lacks, mut code) = (0, 0_u32);
         loop {
-            let read = fill(&mut file, &mut bytes).map_err(failed)?;
+            // Full but at the end, so that no unit is cut.
+            let (read, error) = fill(&mut file, &mut bytes);
+            error.map_or(Ok(()), |error| Err(failed(error)))?;
             if read == 0 {
                 break;
             }
@@ -124,20 +127,6 @@ impl Spool {
         self.buffer.clear();
         self.file.write_all(&bytes).map_err(CorpusError::io("write a temporary file in", &self.folder))
     }
-}
-
-/// Reads until `bytes` is full or the file ends, so that no unit is cut.
-fn fill(file: &mut impl Read, bytes: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read(&mut bytes[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 #[inline]

@@ -104,7 +104,7 @@ impl<W: Workspaces> fmt::Debug for ByKind<W> {
 /// [`MemoryLimit`] that was given each.
 ///
 /// ```
-/// use lexmax_kernels::product::{Precision, ProductLibrary};
+/// use lexmax_kernels::product::ProductLibrary;
 /// use lexmax_output::fused::{MemoryLimit, Scratch};
 ///
 /// let scratch = Scratch::of(MemoryLimit::Bytes(8 << 20), ProductLibrary::GEMM);
